@@ -1,0 +1,2 @@
+//! teamchat-archive
+pub mod sandbox;
