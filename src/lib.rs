@@ -1,2 +1,5 @@
 //! teamchat-archive
+pub mod ledger;
+pub mod model;
+pub mod record;
 pub mod sandbox;

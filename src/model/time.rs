@@ -1,0 +1,108 @@
+use chrono::{NaiveDate, NaiveTime, Offset as _, TimeZone as _};
+
+use super::{MessageTs, UtcTime};
+
+/// A half-open stretch of time: `from` belongs to it, `to` does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TimeRange {
+    /// First moment; `None`: from the beginning.
+    pub from: Option<UtcTime>,
+    /// First moment after; `None`: without end.
+    pub to: Option<UtcTime>,
+}
+
+/// The zone in which days begin and times are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Zone(chrono_tz::Tz);
+
+impl Zone {
+    /// Coordinated Universal Time.
+    pub const UTC: Self = Self(chrono_tz::UTC);
+
+    /// An IANA name such as `Europe/Prague`.
+    pub fn parse(name: &str) -> Option<Self> {
+        name.parse().ok().map(Self)
+    }
+
+    /// The IANA name.
+    pub fn name(self) -> &'static str {
+        self.0.name()
+    }
+
+    /// The first moment of `date` in this zone. Where a clock change removes midnight, the first
+    /// moment that exists; where it repeats, the earlier.
+    pub fn start_of_day(self, date: NaiveDate) -> UtcTime {
+        let midnight = date.and_time(NaiveTime::MIN);
+        for minutes in (0..24 * 60).step_by(15) {
+            let candidate = midnight + chrono::TimeDelta::minutes(minutes);
+            if let Some(found) = self.0.from_local_datetime(&candidate).earliest() {
+                return found.to_utc();
+            }
+        }
+        midnight.and_utc()
+    }
+
+    /// The day that `time` falls on in this zone.
+    pub fn date(self, time: UtcTime) -> NaiveDate {
+        time.with_timezone(&self.0).date_naive()
+    }
+
+    /// `10:22:07`.
+    pub fn clock_text(self, time: UtcTime) -> String {
+        time.with_timezone(&self.0).format("%H:%M:%S").to_string()
+    }
+
+    /// `2026-03-04 10:22:07 +01:00`.
+    pub fn full_text(self, time: UtcTime) -> String {
+        time.with_timezone(&self.0).format("%Y-%m-%d %H:%M:%S %:z").to_string()
+    }
+
+    /// `+01:00`, as it is at `time`.
+    pub fn offset_text(self, time: UtcTime) -> String {
+        time.with_timezone(&self.0).offset().fix().to_string()
+    }
+}
+
+/// `2026-03-04T09:22:07.123Z`.
+pub fn rfc3339(time: UtcTime) -> String {
+    time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+/// A time as people give one: RFC 3339, a date (the start of that day in `zone`) or a message's
+/// time stamp.
+pub fn parse_time(text: &str, zone: Zone) -> Option<UtcTime> {
+    if let Ok(time) = chrono::DateTime::parse_from_rfc3339(text) {
+        return Some(time.to_utc());
+    }
+    if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+        return Some(zone.start_of_day(date));
+    }
+    MessageTs::parse(text).map(MessageTs::time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_starts_in_the_zone_of_the_asker() {
+        let prague = Zone::parse("Europe/Prague").unwrap();
+        assert_eq!(rfc3339(parse_time("2026-03-04", prague).unwrap()), "2026-03-03T23:00:00.000Z");
+        assert_eq!(rfc3339(parse_time("2026-03-04", Zone::UTC).unwrap()), "2026-03-04T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_day_without_midnight_starts_when_it_starts() {
+        // Beirut moves its clocks forward at midnight, so 00:30 of that day does not exist.
+        let beirut = Zone::parse("Asia/Beirut").unwrap();
+        let start = beirut.start_of_day(NaiveDate::from_ymd_opt(2024, 3, 31).unwrap());
+        assert_eq!(beirut.full_text(start), "2024-03-31 01:00:00 +03:00");
+    }
+
+    #[test]
+    fn a_time_stamp_is_a_time() {
+        let time = parse_time("1490004760.000165", Zone::UTC).unwrap();
+        assert_eq!(time.timestamp(), 1_490_004_760);
+        assert_eq!(parse_time("yesterday", Zone::UTC), None);
+    }
+}

@@ -1,0 +1,86 @@
+use super::header::Kind;
+use crate::model::json::{Keep, canonical};
+use crate::model::Digest;
+
+/// Fields that differ from one reading to the next without anything having been said: marks of
+/// the reader, counters, presence, URLs with tickets (protocol notes (b) 14).
+fn is_volatile(name: &str) -> bool {
+    matches!(
+        name,
+        "is_stared"
+            | "is_starred"
+            | "is_recent"
+            | "is_notifications"
+            | "last_seen"
+            | "last_read"
+            | "last_activity"
+            | "latest"
+            | "presence"
+            | "online"
+            | "cache_ts"
+            | "connection_count"
+            | "permalink"
+            | "permalink_public"
+            | "url_private"
+            | "url_private_download"
+    ) || name.starts_with("unread")
+        || name.starts_with("thumb_")
+        || name.starts_with("thread_unread")
+}
+
+/// A digest that is equal for two readings of a subject between which nothing changed.
+///
+/// Reactions are records of their own, so a message's digest leaves them out; a file inside a
+/// message counts by its id alone, since a file's versions are records of their own too.
+pub fn change_digest(kind: Kind, body: &[u8]) -> Digest {
+    let keep = |path: &[String], name: &str| -> Keep {
+        let inside: Vec<&str> = path.iter().map(String::as_str).collect();
+        let counts = match (kind, inside.as_slice()) {
+            (_, _) if is_volatile(name) => false,
+            (Kind::Message, []) => !matches!(name, "reactions" | "pinned_to" | "pinned_info" | "comments_count" | "reply_count" | "replies" | "subscribed"),
+            (Kind::Message | Kind::Pins, ["file" | "files"]) => name == "id",
+            (Kind::Message, ["comment"]) => matches!(name, "id" | "user" | "comment" | "created"),
+            (Kind::Message, ["message"]) => matches!(name, "ts" | "type"),
+            // A pin is what is pinned, not how it reads at the moment.
+            (Kind::Pins, []) => matches!(name, "ts" | "timestamp" | "file" | "comment" | "message" | "created_by" | "global"),
+            (Kind::Pins, ["message"]) => name == "ts",
+            (Kind::Pins, ["comment"]) => name == "id",
+            (Kind::File, []) => !matches!(name, "comments_count" | "comments" | "initial_comment" | "reactions" | "channels" | "is_public" | "public_url_shared" | "username"),
+            (Kind::User, ["profile"]) => !name.starts_with("image_"),
+            (Kind::User, []) => !matches!(name, "has_files" | "tz_offset" | "tz_label"),
+            _ => true,
+        };
+        if counts { Keep::Yes } else { Keep::No }
+    };
+    Digest::of(&canonical(body, &keep))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same(kind: Kind, a: &str, b: &str) -> bool {
+        change_digest(kind, a.as_bytes()) == change_digest(kind, b.as_bytes())
+    }
+
+    #[test]
+    fn noise_is_no_change_and_one_edit_is() {
+        let base = r#"{"type":"message","user":"a","text":"yes","ts":"1.000000","is_stared":false}"#;
+        assert!(same(Kind::Message, base, r#"{"ts":"1.000000","text":"yes","user":"a","type":"message","is_stared":true,"unread_count":3,"reactions":[]}"#));
+        assert!(!same(Kind::Message, base, &base.replace("yes", "no")));
+        assert!(!same(Kind::Message, base, &base.replace("}", r#","edited":{"user":"a","ts":"2.000000"}}"#)));
+    }
+
+    #[test]
+    fn a_file_in_a_message_counts_by_its_id() {
+        let a = r#"{"ts":"1.000000","file":{"id":"F1","size":0,"url_private":"x?ticket=1","comments_count":0}}"#;
+        assert!(same(Kind::Message, a, r#"{"ts":"1.000000","file":{"id":"F1","size":9,"url_private":"x?ticket=2","comments_count":4}}"#));
+        assert!(!same(Kind::Message, a, r#"{"ts":"1.000000","file":{"id":"F2"}}"#));
+    }
+
+    #[test]
+    fn a_pin_is_what_is_pinned() {
+        assert!(same(Kind::Pins, r#"[{"ts":"1.000000","text":"a"}]"#, r#"[{"ts":"1.000000","text":"b"}]"#));
+        assert!(!same(Kind::Pins, r#"[{"ts":"1.000000"}]"#, r#"[{"ts":"1.000000"},{"ts":"2.000000"}]"#));
+    }
+}

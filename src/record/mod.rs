@@ -1,0 +1,15 @@
+//! Records: exactly what is on disk, and what decides whether something changed.
+//!
+//! A record is our header line and the bytes that were received. This room encodes and decodes
+//! records and blocks, takes bearer secrets out of URL fields before anything is hashed, and
+//! computes the change digest. Pure: no I/O, no clock.
+
+mod block;
+mod change;
+mod header;
+mod redact;
+
+pub use block::{BlockError, BlockLimits, decode_block, encode_block};
+pub use change::change_digest;
+pub use header::{Header, Kind, Origin, Record, State};
+pub use redact::redact;
