@@ -3,3 +3,4 @@ pub mod ledger;
 pub mod model;
 pub mod record;
 pub mod sandbox;
+pub mod store;

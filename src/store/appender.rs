@@ -1,0 +1,76 @@
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::change::Batch;
+use super::error::Error;
+use super::writer::{Appended, Writer};
+use crate::ledger::Checkpoint;
+
+/// Batches that may wait for the disk. When it is full, those who crawl wait: a slow disk slows
+/// the crawl and never grows memory.
+const QUEUE: usize = 8;
+
+enum Command {
+    Append(Batch, oneshot::Sender<Result<Appended, Error>>),
+    StartRun(&'static str, oneshot::Sender<Result<u64, Error>>),
+    Checkpoint(oneshot::Sender<Result<Option<Checkpoint>, Error>>),
+}
+
+/// Sends batches to the writer's thread. Clones share it; it ends when the last is dropped.
+#[derive(Clone)]
+pub struct Appender {
+    commands: mpsc::Sender<Command>,
+}
+
+/// The writer's thread. [`Self::join`] gives the writer back once every [`Appender`] is dropped.
+pub struct WriterThread {
+    thread: JoinHandle<Writer>,
+}
+
+impl WriterThread {
+    /// Waits until all that was sent is done.
+    pub fn join(self) -> Result<Writer, Error> {
+        self.thread.join().map_err(|_| Error::Stopped)
+    }
+}
+
+impl Appender {
+    /// Moves `writer` to a thread of its own.
+    pub fn start(mut writer: Writer) -> (Self, WriterThread) {
+        let (commands, mut queue) = mpsc::channel(QUEUE);
+        let thread = std::thread::spawn(move || {
+            while let Some(command) = queue.blocking_recv() {
+                // A caller that no longer waits for its answer is none of the writer's business.
+                match command {
+                    Command::Append(batch, reply) => drop(reply.send(writer.append(batch))),
+                    Command::StartRun(kind, reply) => drop(reply.send(writer.start_run(kind))),
+                    Command::Checkpoint(reply) => drop(reply.send(writer.checkpoint())),
+                }
+            }
+            writer
+        });
+        (Self { commands }, WriterThread { thread })
+    }
+
+    async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Command) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(make(reply)).await.map_err(|_| Error::Stopped)?;
+        answer.await.map_err(|_| Error::Stopped)?
+    }
+
+    /// Appends a batch; durable when it returns.
+    pub async fn append(&self, batch: Batch) -> Result<Appended, Error> {
+        self.ask(|reply| Command::Append(batch, reply)).await
+    }
+
+    /// Notes the start of a run and gives its number.
+    pub async fn start_run(&self, kind: &'static str) -> Result<u64, Error> {
+        self.ask(|reply| Command::StartRun(kind, reply)).await
+    }
+
+    /// Signs the tree as it is; see [`Writer::checkpoint`].
+    pub async fn checkpoint(&self) -> Result<Option<Checkpoint>, Error> {
+        self.ask(Command::Checkpoint).await
+    }
+}

@@ -1,0 +1,102 @@
+use std::path::PathBuf;
+
+use crate::model::RecordSeq;
+
+/// What went wrong with an archive on disk, said so that a person can act on it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no archive there.
+    #[error("there is no archive at {0}")]
+    Absent(PathBuf),
+    /// There is one already.
+    #[error("{0} is not empty: an archive is made in a new or empty directory")]
+    Exists(PathBuf),
+    /// Made by a later build.
+    #[error("can't open the archive at {path}: it was written by a newer version (format {found}, this build reads up to {known})")]
+    Newer {
+        /// The directory.
+        path: PathBuf,
+        /// Its format.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// Another process writes.
+    #[error("the archive at {path} is being written by another process{}", .holder.as_ref().map(|h| format!(" ({h})")).unwrap_or_default())]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+        /// What the lock file says about the holder.
+        holder: Option<String>,
+    },
+    /// No room left.
+    #[error("the disk is full: nothing was lost, but nothing more can be stored at {0}")]
+    DiskFull(PathBuf),
+    /// The files could not be read or written.
+    #[error("{0}")]
+    Io(#[source] std::io::Error),
+    /// SQLite refuses the database.
+    #[error("the database {path} is damaged: {detail}")]
+    Damaged {
+        /// Which database.
+        path: PathBuf,
+        /// SQLite's words.
+        detail: String,
+    },
+    /// Something in SQLite failed that is not damage.
+    #[error("the database refused: {0}")]
+    Sqlite(#[source] rusqlite::Error),
+    /// A record, block or node is not what it must be.
+    #[error("record {seq} can't be read: {detail}")]
+    Corrupt {
+        /// The record, or the first of the block.
+        seq: RecordSeq,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The tree is older than, or other than, a checkpoint that was signed for it.
+    #[error("the archive does not continue its own checkpoint of {size} records: {detail}")]
+    Rollback {
+        /// The size that was signed.
+        size: u64,
+        /// What does not fit.
+        detail: String,
+    },
+    /// The writer's thread is gone after an earlier failure.
+    #[error("the archive stopped writing after an earlier failure")]
+    Stopped,
+}
+
+impl Error {
+    /// Whether trying again later can help.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Locked { .. } | Self::DiskFull(_))
+    }
+
+    /// Whether what is stored is not what was stored: exit code 3.
+    pub fn is_integrity(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::Corrupt { .. } | Self::Rollback { .. })
+    }
+}
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::StorageFull {
+            return Self::DiskFull(PathBuf::from("the archive's disk"));
+        }
+        Self::Io(error)
+    }
+}
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::DiskFull(PathBuf::from("the archive's disk")),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Self::Damaged { path: PathBuf::from("archive.db"), detail: error.to_string() }
+            }
+            _ => Self::Sqlite(error),
+        }
+    }
+}

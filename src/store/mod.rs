@@ -1,0 +1,32 @@
+//! The archive on disk: SQLite, blocks, the tree, blobs, crawl state, web accounts. The only SQL.
+//!
+//! Records, tree and crawl state change in one transaction; what is appended is durable when the
+//! call returns. There is one writer ([`Writer`], behind [`Appender`]) and any number of readers
+//! ([`Reader`]), which never write and hold no transaction for longer than one call.
+
+mod about;
+pub mod access;
+mod appender;
+mod blobs;
+mod change;
+mod db;
+mod error;
+pub mod keys;
+mod layout;
+mod reader;
+#[cfg(test)]
+pub(crate) mod tests;
+mod tree;
+mod writer;
+
+pub use appender::{Appender, WriterThread};
+pub use blobs::{Blobs, Incoming};
+pub use change::{AccountRow, Batch, Change, NewRecord, StateChange, WalkRow};
+pub use error::Error;
+pub use layout::{Layout, WriteLock, write_whole};
+pub use reader::{ArchiveRow, Block, DebtRow, Reader, RunRow, VersionRow, expected_definitions};
+pub use tree::SPAN;
+pub use writer::{Appended, Writer, create};
+
+/// The source that `init` makes: the one server of this archive.
+pub const FIRST_SOURCE: crate::model::SourceId = crate::model::SourceId(1);

@@ -1,0 +1,701 @@
+//! The read side: many connections, none of which can write.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::change::{AccountRow, Change, WalkRow, stored_key};
+use super::db::{Which, open_reading};
+use super::error::Error;
+use super::layout::Layout;
+use super::tree::{self, SPAN, SPAN_LEVEL};
+use crate::ledger::{self, ArchiveId, Checkpoint, Note, VerifierKey};
+use crate::model::{ChannelId, Digest, MessageTs, RecordSeq, SourceId, UtcTime};
+use crate::record::{Kind, Record, decode_block};
+
+/// Decoded blocks that are kept for the next reader.
+const CACHED_BLOCKS: usize = 256;
+/// Connections kept open for the next reader.
+const IDLE_CONNECTIONS: usize = 8;
+/// A block never decodes to more than this: a larger one is damage, not data.
+const MAX_BLOCK_BYTES: usize = 1 << 30;
+
+/// What an archive says of itself.
+#[derive(Debug, Clone)]
+pub struct ArchiveRow {
+    /// Its number.
+    pub id: ArchiveId,
+    /// The name of its log.
+    pub origin: String,
+    /// Its verification key, by its own word.
+    pub vkey: String,
+    /// When it was made.
+    pub created_at: String,
+    /// The server of its first source.
+    pub server: String,
+}
+
+/// A block in the open.
+#[derive(Debug)]
+pub struct Block {
+    /// Number of the first record.
+    pub first: RecordSeq,
+    /// The records.
+    pub records: Vec<Record>,
+}
+
+/// A version of a subject: where its record is and how it relates to the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VersionRow {
+    /// 1, 2, …
+    pub version: u32,
+    /// The record.
+    pub seq: RecordSeq,
+    /// What happened.
+    pub change: Change,
+}
+
+/// A debt.
+#[derive(Debug, Clone)]
+pub struct DebtRow {
+    /// `file`, `channel` …
+    pub kind: String,
+    /// Which.
+    pub key: String,
+    /// Why.
+    pub reason: String,
+    /// Since when.
+    pub since: String,
+    /// How often it was tried.
+    pub tries: u64,
+}
+
+/// A run.
+#[derive(Debug, Clone)]
+pub struct RunRow {
+    /// Its number.
+    pub id: u64,
+    /// `crawl` …
+    pub kind: String,
+    /// When it began.
+    pub started_at: String,
+    /// When it ended, if it did.
+    pub ended_at: Option<String>,
+    /// `complete` or `partial`.
+    pub result: Option<String>,
+    /// Its summary.
+    pub summary: Option<String>,
+}
+
+pub(super) fn archive_row(connection: &Connection, layout: &Layout) -> Result<ArchiveRow, Error> {
+    let row = connection
+        .query_row("SELECT id, origin, vkey, created_at, (SELECT server FROM source WHERE id = 1) FROM archive", [], |row| {
+            Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        })
+        .optional()?;
+    let damaged = |detail: &str| Error::Damaged { path: layout.database(), detail: detail.to_owned() };
+    let (id, origin, vkey, created_at, server) = row.ok_or_else(|| damaged("it does not say which archive it is"))?;
+    let id = ArchiveId(id.try_into().map_err(|_| damaged("the archive's id is not 16 bytes"))?);
+    Ok(ArchiveRow { id, origin, vkey, created_at, server })
+}
+
+pub(super) fn head(connection: &Connection) -> Result<u64, Error> {
+    let last: Option<(i64, i64)> = connection
+        .prepare_cached("SELECT first, count FROM block ORDER BY first DESC LIMIT 1")?
+        .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    Ok(last.map_or(0, |(first, count)| (first + count).cast_unsigned()))
+}
+
+/// A row of `first, dictionary, digest, bytes`.
+pub(super) fn decode_row(connection: &Connection, row: &Row<'_>) -> Result<Block, Error> {
+    let first = RecordSeq(row.get::<_, i64>(0)?.cast_unsigned());
+    let dictionary: i64 = row.get(1)?;
+    let digest: Vec<u8> = row.get(2)?;
+    let bytes = row.get_ref(3)?.as_blob().map_err(|error| Error::Corrupt { seq: first, detail: error.to_string() })?;
+    let corrupt = |detail: String| Error::Corrupt { seq: first, detail };
+    if Digest::of(bytes).0.as_slice() != digest.as_slice() {
+        return Err(corrupt("its block does not match the block's digest".to_owned()));
+    }
+    let text = if dictionary == 0 {
+        decompress(bytes, &[])
+    } else {
+        let words: Vec<u8> = connection.query_row("SELECT bytes FROM dictionary WHERE id = ?1", [dictionary], |row| row.get(0))?;
+        decompress(bytes, &words)
+    };
+    let text = text.map_err(|error| corrupt(format!("its block does not decompress: {error}")))?;
+    let (said, records) = decode_block(&text).map_err(|error| Error::Corrupt { seq: error.seq, detail: error.what })?;
+    if said != first {
+        return Err(corrupt(format!("its block says that it begins at record {said}")));
+    }
+    Ok(Block { first, records })
+}
+
+fn decompress(bytes: &[u8], dictionary: &[u8]) -> std::io::Result<Vec<u8>> {
+    let size = zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten().and_then(|size| usize::try_from(size).ok());
+    let size = size.filter(|&size| size <= MAX_BLOCK_BYTES).ok_or_else(|| std::io::Error::other("its size is not given or too large"))?;
+    zstd::bulk::Decompressor::with_dictionary(dictionary)?.decompress(bytes, size)
+}
+
+/// The records of the open span, for the writer.
+pub(super) fn read_open_span(connection: &Connection, head: u64) -> Result<Vec<Record>, Error> {
+    if head.is_multiple_of(SPAN) { Ok(Vec::new()) } else { super::writer::open_span_records(connection, head) }
+}
+
+/// The root of the subtree of `2^level` leaves at `index`, whatever the level.
+fn subtree(connection: &Connection, archive: &ArchiveId, level: u8, index: u64) -> Result<Digest, Error> {
+    if level >= SPAN_LEVEL {
+        return tree::node(connection, level, index);
+    }
+    let start = index << level;
+    let leaves = span_leaves(connection, archive, start / SPAN)?;
+    let from = usize::try_from(start % SPAN).expect("less than a span");
+    leaves.get(from..from + (1 << level)).map(tree::perfect_root).ok_or_else(|| Error::Corrupt {
+        seq: RecordSeq(start),
+        detail: "its span has fewer records than the tree".to_owned(),
+    })
+}
+
+/// The leaf hashes of a span, computed from its blocks.
+fn span_leaves(connection: &Connection, archive: &ArchiveId, span: u64) -> Result<Vec<Digest>, Error> {
+    let (start, end) = (span * SPAN, (span + 1) * SPAN);
+    let secret = tree::secret(connection, span)?;
+    let mut records = Vec::new();
+    let mut expected = None;
+    let mut statement = connection.prepare_cached(
+        "SELECT first, dictionary, digest, bytes FROM block
+         WHERE first >= (SELECT max(first) FROM block WHERE first <= ?1) AND first < ?2 ORDER BY first",
+    )?;
+    let mut rows = statement.query([start.cast_signed(), end.cast_signed()])?;
+    while let Some(row) = rows.next()? {
+        let block = decode_row(connection, row)?;
+        if expected.is_some_and(|seq| seq != block.first.0) || (expected.is_none() && block.first.0 > start) {
+            return Err(Error::Corrupt { seq: block.first, detail: "the block before it is missing".to_owned() });
+        }
+        let first = block.first.0;
+        expected = Some(first + block.records.len() as u64);
+        for (seq, record) in (first..).zip(block.records) {
+            if (start..end).contains(&seq) {
+                records.push(record);
+            }
+        }
+    }
+    Ok(tree::leaves(archive, &secret, start, &records))
+}
+
+/// The root of the first `size` records.
+fn root_at(connection: &Connection, archive: &ArchiveId, size: u64) -> Result<Digest, Error> {
+    let leaves = if size.is_multiple_of(SPAN) { Vec::new() } else { span_leaves(connection, archive, size / SPAN)? };
+    if (leaves.len() as u64) < size % SPAN {
+        return Err(Error::Corrupt { seq: RecordSeq(size), detail: "the archive holds fewer records".to_owned() });
+    }
+    Ok(tree::frontier(connection, size, &leaves)?.root())
+}
+
+/// Refuses a tree of `size` records that is not a continuation of `checkpoint`.
+pub(super) fn check_continues(connection: &Connection, archive: &ArchiveId, size: u64, checkpoint: &Checkpoint) -> Result<(), Error> {
+    if checkpoint.size > size {
+        return Err(Error::Rollback {
+            size: checkpoint.size,
+            detail: format!("only {size} records are here, so newer ones were lost or an older copy was put back"),
+        });
+    }
+    let root = root_at(connection, archive, checkpoint.size)?;
+    if root != checkpoint.root {
+        return Err(Error::Rollback { size: checkpoint.size, detail: "the records before it give another root".to_owned() });
+    }
+    Ok(())
+}
+
+struct Shared {
+    layout: Layout,
+    archive: ArchiveRow,
+    idle: Mutex<Vec<Connection>>,
+    cache: Mutex<Cache>,
+}
+
+#[derive(Default)]
+struct Cache {
+    blocks: HashMap<u64, Arc<Block>>,
+    order: VecDeque<u64>,
+}
+
+/// Reads an archive. Clones share connections and decoded blocks; each call is a short read of
+/// its own, so a reader never holds back the writer.
+#[derive(Clone)]
+pub struct Reader {
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Reader({})", self.shared.layout.root().display())
+    }
+}
+
+impl Reader {
+    /// Opens the archive at `layout` for reading.
+    pub fn open(layout: &Layout) -> Result<Self, Error> {
+        if !layout.database().exists() {
+            return Err(Error::Absent(layout.root().to_owned()));
+        }
+        let connection = open_reading(&layout.database(), Which::Archive)?;
+        let archive = archive_row(&connection, layout)?;
+        let shared = Shared { layout: layout.clone(), archive, idle: Mutex::new(vec![connection]), cache: Mutex::default() };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// What the archive says of itself.
+    pub fn archive(&self) -> &ArchiveRow {
+        &self.shared.archive
+    }
+
+    /// Its files.
+    pub fn layout(&self) -> &Layout {
+        &self.shared.layout
+    }
+
+    /// Runs `read` on a connection. One that failed is not used again.
+    pub(super) fn with<T>(&self, read: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
+        let idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => open_reading(&self.shared.layout.database(), Which::Archive)?,
+        };
+        let out = read(&connection)?;
+        let mut idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_CONNECTIONS {
+            idle.push(connection);
+        }
+        Ok(out)
+    }
+
+    /// Number of records.
+    pub fn head(&self) -> Result<u64, Error> {
+        self.with(head)
+    }
+
+    /// The block that holds record `seq`.
+    pub fn block(&self, seq: RecordSeq) -> Result<Arc<Block>, Error> {
+        let first: Option<i64> = self.with(|connection| {
+            Ok(connection
+                .prepare_cached("SELECT max(first) FROM block WHERE first <= ?1")?
+                .query_row([seq.0.cast_signed()], |row| row.get(0))?)
+        })?;
+        let missing = || Error::Corrupt { seq, detail: "there is no such record".to_owned() };
+        let first = first.ok_or_else(missing)?.cast_unsigned();
+        if let Some(block) = self.shared.cache.lock().unwrap_or_else(PoisonError::into_inner).blocks.get(&first)
+            && seq.0 < first + block.records.len() as u64
+        {
+            return Ok(Arc::clone(block));
+        }
+        let block = self.with(|connection| {
+            let mut statement = connection.prepare_cached("SELECT first, dictionary, digest, bytes FROM block WHERE first = ?1")?;
+            let mut rows = statement.query([first.cast_signed()])?;
+            let row = rows.next()?.ok_or_else(missing)?;
+            decode_row(connection, row)
+        })?;
+        if seq.0 >= first + block.records.len() as u64 {
+            return Err(missing());
+        }
+        let block = Arc::new(block);
+        let mut cache = self.shared.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        if cache.blocks.insert(first, Arc::clone(&block)).is_none() {
+            cache.order.push_back(first);
+        }
+        while cache.order.len() > CACHED_BLOCKS {
+            if let Some(oldest) = cache.order.pop_front() {
+                cache.blocks.remove(&oldest);
+            }
+        }
+        Ok(block)
+    }
+
+    /// One record.
+    pub fn record(&self, seq: RecordSeq) -> Result<Record, Error> {
+        let block = self.block(seq)?;
+        Ok(block.records[usize::try_from(seq.0 - block.first.0).expect("a block fits in memory")].clone())
+    }
+
+    /// Up to `limit` blocks from the one that holds record `from` on, in order, not cached: for
+    /// those that read everything.
+    pub fn blocks(&self, from: u64, limit: usize) -> Result<Vec<Block>, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT first, dictionary, digest, bytes FROM block
+                 WHERE first >= coalesce((SELECT max(first) FROM block WHERE first <= ?1), 0) ORDER BY first LIMIT ?2",
+            )?;
+            let mut rows = statement.query(params![from.cast_signed(), i64::try_from(limit).unwrap_or(i64::MAX)])?;
+            let mut out = Vec::new();
+            while let Some(row) = rows.next()? {
+                out.push(decode_row(connection, row)?);
+            }
+            Ok(out)
+        })
+    }
+
+    /// The number under which a channel is known in the tables; `None` when nothing of it is here.
+    fn channel_number(&self, source: SourceId, channel: &ChannelId) -> Result<Option<i64>, Error> {
+        self.with(|connection| {
+            Ok(connection
+                .prepare_cached("SELECT number FROM channel WHERE source = ?1 AND id = ?2")?
+                .query_row(params![source.0, channel.as_str()], |row| row.get(0))
+                .optional()?)
+        })
+    }
+
+    /// Starts of the blocks that hold first versions of a channel's messages between `from` and
+    /// `to` (both inclusive) with the range each covers, latest first, `limit` at most.
+    pub fn message_blocks(&self, source: SourceId, channel: &ChannelId, from: MessageTs, to: MessageTs) -> Result<Vec<(MessageTs, MessageTs, RecordSeq)>, Error> {
+        let Some(number) = self.channel_number(source, channel)? else { return Ok(Vec::new()) };
+        self.with(|connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT min_ts, max_ts, block FROM span_index WHERE channel = ?1 AND max_ts >= ?2 AND min_ts <= ?3 ORDER BY max_ts DESC, block DESC")?;
+            let rows = statement.query_map(params![number, from.micros(), to.micros()], |row| {
+                Ok((
+                    MessageTs::from_micros(row.get(0)?),
+                    MessageTs::from_micros(row.get(1)?),
+                    RecordSeq(row.get::<_, i64>(2)?.cast_unsigned()),
+                ))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The listed versions of one subject, oldest first. A message's first version is not listed.
+    pub fn versions(&self, kind: Kind, source: SourceId, channel: Option<&ChannelId>, key: &str) -> Result<Vec<VersionRow>, Error> {
+        let number = match channel {
+            None => 0,
+            Some(channel) => match self.channel_number(source, channel)? {
+                Some(number) => number,
+                None => return Ok(Vec::new()),
+            },
+        };
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT version, seq, change FROM subject WHERE kind = ?1 AND source = ?2 AND channel = ?3 AND key = ?4 ORDER BY version",
+            )?;
+            let rows = statement.query_map(params![kind.number(), source.0, number, stored_key(kind, key)], version_row)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The listed versions of a channel's messages (or reactions) between `from` and `to`, both
+    /// inclusive, by time stamp.
+    pub fn versions_between(&self, kind: Kind, source: SourceId, channel: &ChannelId, from: MessageTs, to: MessageTs) -> Result<HashMap<MessageTs, Vec<VersionRow>>, Error> {
+        let Some(number) = self.channel_number(source, channel)? else { return Ok(HashMap::new()) };
+        let (from, to) = (stored_key(kind, &from.to_string()), stored_key(kind, &to.to_string()));
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT version, seq, change, key FROM subject WHERE kind = ?1 AND source = ?2 AND channel = ?3 AND key BETWEEN ?4 AND ?5 ORDER BY key, version",
+            )?;
+            let mut rows = statement.query(params![kind.number(), source.0, number, from, to])?;
+            let mut out: HashMap<MessageTs, Vec<VersionRow>> = HashMap::new();
+            while let Some(row) = rows.next()? {
+                let key: String = row.get(3)?;
+                let padded = key.trim_start_matches('0');
+                let key = if padded.starts_with('.') { format!("0{padded}") } else { padded.to_owned() };
+                if let Some(ts) = MessageTs::parse(&key) {
+                    out.entry(ts).or_default().push(version_row(row)?);
+                }
+            }
+            Ok(out)
+        })
+    }
+
+    /// Every subject of a kind with its newest version: key and row, by key, for kinds whose
+    /// versions are all listed.
+    pub fn newest(&self, kind: Kind) -> Result<Vec<(String, VersionRow)>, Error> {
+        self.with(|connection| {
+            // A bare column beside max() comes from the row of the maximum (SQLite, "Bare columns").
+            let mut statement =
+                connection.prepare_cached("SELECT max(version), seq, change, key FROM subject WHERE kind = ?1 GROUP BY source, channel, key ORDER BY key")?;
+            let rows = statement.query_map([kind.number()], |row| Ok((row.get(3)?, version_row(row)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Subjects of a kind whose key begins with `prefix`, with the newest version of each.
+    pub fn newest_under(&self, kind: Kind, prefix: &str) -> Result<Vec<(String, VersionRow)>, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT max(version), seq, change, key FROM subject WHERE kind = ?1 AND key >= ?2 AND substr(key, 1, length(?2)) = ?2 GROUP BY source, channel, key ORDER BY key",
+            )?;
+            let rows = statement.query_map(params![kind.number(), prefix], |row| Ok((row.get(3)?, version_row(row)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Keys of a kind's subjects that end in `suffix`.
+    pub fn keys_ending(&self, kind: Kind, suffix: &str) -> Result<Vec<String>, Error> {
+        self.with(|connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT DISTINCT key FROM subject WHERE kind = ?1 AND length(key) >= length(?2) AND substr(key, -length(?2)) = ?2")?;
+            let rows = statement.query_map(params![kind.number(), suffix], |row| row.get(0))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// All rows of the subject table, for `verify`.
+    pub fn subject_rows(&self) -> Result<Vec<(u8, u32, i64, String, VersionRow)>, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare("SELECT version, seq, change, kind, source, channel, key FROM subject")?;
+            let rows = statement.query_map([], |row| Ok((row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, version_row(row)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// All rows of the span index with the channel's number, for `verify`.
+    pub fn span_rows(&self) -> Result<Vec<(i64, i64, i64, i64)>, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare("SELECT channel, min_ts, max_ts, block FROM span_index ORDER BY block, channel")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// All channels that have records, by number: (number, source, id, records).
+    pub fn channel_rows(&self) -> Result<Vec<(i64, SourceId, String, u64)>, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare("SELECT number, source, id, records FROM channel ORDER BY number")?;
+            let rows = statement
+                .query_map([], |row| Ok((row.get(0)?, SourceId(row.get(1)?), row.get(2)?, row.get::<_, i64>(3)?.cast_unsigned())))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// All stored nodes, for `verify`: level, index, hash.
+    pub fn nodes(&self) -> Result<Vec<(u8, u64, Vec<u8>)>, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare("SELECT level, idx, hash FROM node ORDER BY level, idx")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned(), row.get(2)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The key of each record of a span, for leaf hashes.
+    pub fn span_secret(&self, span: u64) -> Result<ledger::SpanSecret, Error> {
+        self.with(|connection| tree::secret(connection, span))
+    }
+
+    /// The root of the first `size` records.
+    pub fn root(&self, size: u64) -> Result<Digest, Error> {
+        self.with(|connection| root_at(connection, &self.archive().id, size))
+    }
+
+    /// Whether the archive continues `checkpoint`.
+    pub fn continues(&self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        self.with(|connection| check_continues(connection, &self.archive().id, head(connection)?, checkpoint))
+    }
+
+    /// The audit path of record `seq` in the tree of `size` records.
+    pub fn inclusion(&self, seq: RecordSeq, size: u64) -> Result<Vec<Digest>, Error> {
+        if seq.0 >= size {
+            return Err(Error::Corrupt { seq, detail: format!("it is not among the first {size} records") });
+        }
+        self.with(|connection| {
+            ledger::inclusion_proof(seq.0, size, &mut |level, index| subtree(connection, &self.archive().id, level, index))
+        })
+    }
+
+    /// The leaf entry of a record, as it was hashed.
+    pub fn leaf_entry(&self, seq: RecordSeq) -> Result<ledger::LeafEntry, Error> {
+        let record = self.record(seq)?;
+        let secret = self.span_secret(seq.0 / SPAN)?;
+        Ok(record.leaf(&self.archive().id, &secret.record_key(seq)))
+    }
+
+    /// All checkpoints, oldest first: size, note, time of signing.
+    pub fn checkpoints(&self) -> Result<Vec<(u64, String, String)>, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare("SELECT size, note, at FROM checkpoint ORDER BY size")?;
+            let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?, row.get(2)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The newest checkpoint, its note and when it was signed.
+    pub fn newest_checkpoint(&self) -> Result<Option<(Checkpoint, String, String)>, Error> {
+        let row: Option<(String, String)> = self.with(|connection| {
+            Ok(connection
+                .prepare_cached("SELECT note, at FROM checkpoint ORDER BY size DESC LIMIT 1")?
+                .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?)
+        })?;
+        let Some((note, at)) = row else { return Ok(None) };
+        let parsed = Note::parse(note.as_bytes()).and_then(|parsed| Checkpoint::parse(parsed.text()));
+        match parsed {
+            Ok(checkpoint) => Ok(Some((checkpoint, note, at))),
+            Err(error) => Err(Error::Rollback { size: 0, detail: format!("its newest checkpoint can't be read: {error}") }),
+        }
+    }
+
+    /// The verification key that the archive names. It is the archive's own word.
+    pub fn own_key(&self) -> Option<VerifierKey> {
+        VerifierKey::parse(&self.archive().vkey).ok()
+    }
+
+    /// A counter such as `message.subjects`; 0 when nothing was counted.
+    pub fn counters(&self) -> Result<HashMap<String, i64>, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached("SELECT name, value FROM counter")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The contents that should be under `blobs/`, with their sizes.
+    pub fn blobs(&self) -> Result<Vec<(Digest, u64)>, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare("SELECT digest, size FROM blob ORDER BY digest")?;
+            let rows = statement.query_map([], |row| {
+                let digest: Vec<u8> = row.get(0)?;
+                Ok((Digest::from_slice(&digest).unwrap_or(Digest([0; 32])), row.get::<_, i64>(1)?.cast_unsigned()))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// How far each account has walked each channel.
+    pub fn walks(&self) -> Result<Vec<WalkRow>, Error> {
+        self.with(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT account, source, channel, pin, walk, walked_until, result, run FROM walk ORDER BY account, channel")?;
+            let mut rows = statement.query([])?;
+            let mut out = Vec::new();
+            while let Some(row) = rows.next()? {
+                let channel: String = row.get(2)?;
+                let Some(channel) = ChannelId::parse(&channel) else { continue };
+                out.push(WalkRow {
+                    account: row.get(0)?,
+                    source: SourceId(row.get(1)?),
+                    channel,
+                    pin: row.get::<_, Option<i64>>(3)?.map(MessageTs::from_micros),
+                    walk: row.get(4)?,
+                    walked_until: row.get::<_, Option<String>>(5)?.as_deref().and_then(time),
+                    result: row.get(6)?,
+                    run: row.get::<_, i64>(7)?.cast_unsigned(),
+                });
+            }
+            Ok(out)
+        })
+    }
+
+    /// Files as they were last fetched: id, mark, number of comments.
+    pub fn file_states(&self, source: SourceId) -> Result<HashMap<String, (String, u64)>, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached("SELECT id, mark, comments FROM file_state WHERE source = ?1")?;
+            let rows = statement.query_map([source.0], |row| Ok((row.get(0)?, (row.get(1)?, row.get::<_, i64>(2)?.cast_unsigned()))))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// What is owed.
+    pub fn debts(&self) -> Result<Vec<DebtRow>, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached("SELECT kind, key, reason, since, tries FROM debt ORDER BY kind, key")?;
+            let rows = statement.query_map([], |row| {
+                Ok(DebtRow {
+                    kind: row.get(0)?,
+                    key: row.get(1)?,
+                    reason: row.get(2)?,
+                    since: row.get(3)?,
+                    tries: row.get::<_, i64>(4)?.cast_unsigned(),
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The accounts that were crawled with.
+    pub fn accounts(&self) -> Result<Vec<AccountRow>, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached("SELECT name, user_id, state, reason, last_success FROM account ORDER BY name")?;
+            let rows = statement.query_map([], |row| {
+                Ok(AccountRow {
+                    name: row.get(0)?,
+                    user_id: row.get(1)?,
+                    state: row.get(2)?,
+                    reason: row.get(3)?,
+                    last_success: row.get::<_, Option<String>>(4)?.as_deref().and_then(time),
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The newest runs, newest first.
+    pub fn runs(&self, limit: u32) -> Result<Vec<RunRow>, Error> {
+        self.with(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT id, kind, started_at, ended_at, result, summary FROM run ORDER BY id DESC LIMIT ?1")?;
+            let rows = statement.query_map([limit], |row| {
+                Ok(RunRow {
+                    id: row.get::<_, i64>(0)?.cast_unsigned(),
+                    kind: row.get(1)?,
+                    started_at: row.get(2)?,
+                    ended_at: row.get(3)?,
+                    result: row.get(4)?,
+                    summary: row.get(5)?,
+                })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Bytes that records had before compression, from the frames' own headers.
+    pub fn raw_bytes(&self) -> Result<u64, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare("SELECT substr(bytes, 1, 18) FROM block")?;
+            let mut rows = statement.query([])?;
+            let mut sum = 0;
+            while let Some(row) = rows.next()? {
+                let head: Vec<u8> = row.get(0)?;
+                sum += zstd::zstd_safe::get_frame_content_size(&head).ok().flatten().unwrap_or(0);
+            }
+            Ok(sum)
+        })
+    }
+
+    /// SQLite's own judgement of the file: what it finds wrong, if anything.
+    pub fn integrity_check(&self) -> Result<Vec<String>, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare("PRAGMA integrity_check(20)")?;
+            let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+            let found: Vec<String> = rows.collect::<Result<_, _>>()?;
+            Ok(if found == ["ok"] { Vec::new() } else { found })
+        })
+    }
+
+    /// The definitions of tables and triggers as they are, by name.
+    pub fn definitions(&self) -> Result<Vec<(String, String)>, Error> {
+        self.with(definitions)
+    }
+}
+
+fn definitions(connection: &Connection) -> Result<Vec<(String, String)>, Error> {
+    let mut statement = connection.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// The definitions as this build makes them.
+pub fn expected_definitions() -> Result<Vec<(String, String)>, Error> {
+    let folder = tempfile::tempdir()?;
+    let connection = super::db::open_writing(&folder.path().join("archive.db"), Which::Archive)?;
+    definitions(&connection)
+}
+
+fn version_row(row: &Row<'_>) -> rusqlite::Result<VersionRow> {
+    let change: u8 = row.get(2)?;
+    Ok(VersionRow {
+        version: row.get(0)?,
+        seq: RecordSeq(row.get::<_, i64>(1)?.cast_unsigned()),
+        change: Change::from_number(change).unwrap_or(Change::Changed),
+    })
+}
+
+fn time(text: &str) -> Option<UtcTime> {
+    chrono::DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())
+}

@@ -1,0 +1,225 @@
+use super::*;
+use crate::ledger::{ArchiveId, SigningKey, verify_consistency, verify_inclusion};
+use crate::model::{ChannelId, Clock, MessageTs, RecordSeq};
+use crate::record::{Kind, Origin};
+
+pub(crate) struct Bench {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) layout: Layout,
+}
+
+pub(crate) fn bench() -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let layout = Layout::new(folder.path().join("archive"));
+    fs_err::create_dir_all(layout.root()).unwrap();
+    let key = key();
+    create(&layout, ArchiveId([5; 16]), &key.verifier().to_text(), "archive.example/t", "https://chat.example/", &clock()).unwrap();
+    Bench { folder, layout }
+}
+
+fn key() -> SigningKey {
+    SigningKey::new("archive.example/t", [8; 32]).unwrap()
+}
+
+fn clock() -> Clock {
+    Clock::set(1_700_000_000_000)
+}
+
+fn writer(bench: &Bench) -> Writer {
+    Writer::open(&bench.layout, bench.layout.lock().unwrap(), Some(key()), clock()).unwrap()
+}
+
+fn message(channel: &str, second: u64, version: u32, change: Change, text: &str) -> NewRecord {
+    NewRecord {
+        kind: Kind::Message,
+        source: FIRST_SOURCE,
+        channel: ChannelId::parse(channel),
+        key: format!("{second}.000001"),
+        version,
+        change,
+        origin: Origin::Observed,
+        via: "channels.history",
+        account: "a@b.example".to_owned(),
+        run: 1,
+        observed_at: clock().now(),
+        tickets: 0,
+        attachments: Vec::new(),
+        body: format!("{{\"ts\":\"{second}.000001\",\"text\":\"{text}\"}}").into_bytes(),
+    }
+}
+
+fn messages(channel: &str, seconds: impl IntoIterator<Item = u64>) -> Batch {
+    let records = seconds.into_iter().map(|second| message(channel, second, 1, Change::New, "hello")).collect();
+    Batch { records, changes: Vec::new() }
+}
+
+fn ts(second: u64) -> MessageTs {
+    MessageTs::parse(&format!("{second}.000001")).unwrap()
+}
+
+#[test]
+fn what_is_appended_is_read_back_and_proved() {
+    let bench = bench();
+    let mut writer = writer(&bench);
+    let sizes = [1, 126, 2, 300, 5];
+    let mut next = 1_000_000;
+    for size in sizes {
+        writer.append(messages("C1", next..next + size)).unwrap();
+        next += size;
+    }
+    let checkpoint = writer.checkpoint().unwrap().unwrap();
+    assert_eq!(checkpoint.size, sizes.iter().sum::<u64>());
+    let reader = Reader::open(&bench.layout).unwrap();
+    assert_eq!(reader.head().unwrap(), checkpoint.size);
+    assert_eq!(reader.root(checkpoint.size).unwrap(), checkpoint.root);
+    for seq in [0, 1, 126, 127, 128, 129, 300, 433] {
+        let record = reader.record(RecordSeq(seq)).unwrap();
+        assert_eq!(record.header.key, format!("{}.000001", 1_000_000 + seq));
+        assert_eq!(record.header.n, Some(seq + 1));
+        let path = reader.inclusion(RecordSeq(seq), checkpoint.size).unwrap();
+        let leaf = reader.leaf_entry(RecordSeq(seq)).unwrap().hash();
+        verify_inclusion(seq, checkpoint.size, &leaf, &path, &checkpoint.root).unwrap();
+    }
+    assert_eq!(reader.root(0).unwrap(), crate::ledger::empty_root());
+    assert!(verify_consistency(1, 434, &reader.root(1).unwrap(), &checkpoint.root, &[]).is_err());
+}
+
+#[test]
+fn any_split_of_a_stream_gives_the_same_root_with_the_same_salts() {
+    let bench = bench();
+    let mut writer = writer(&bench);
+    writer.append(messages("C1", 0..200)).unwrap();
+    let root = Reader::open(&bench.layout).unwrap().root(200).unwrap();
+    drop(writer);
+    let writer = self::writer(&bench);
+    assert_eq!(writer.head(), 200);
+    let again = Reader::open(&bench.layout).unwrap();
+    assert_eq!(again.root(200).unwrap(), root, "opening again computes the same tree");
+}
+
+#[test]
+fn blocks_of_a_channel_are_found_by_time() {
+    let bench = bench();
+    let mut writer = writer(&bench);
+    writer.append(messages("C1", (2000..2500).rev())).unwrap();
+    writer.append(messages("C2", 2000..2010)).unwrap();
+    writer.append(messages("C1", (1000..1200).rev())).unwrap();
+    let reader = Reader::open(&bench.layout).unwrap();
+    let channel = ChannelId::parse("C1").unwrap();
+    let found = reader.message_blocks(FIRST_SOURCE, &channel, ts(1100), ts(1100)).unwrap();
+    assert_eq!(found.len(), 1);
+    let block = reader.block(found[0].2).unwrap();
+    assert!(block.records.iter().any(|record| record.header.key == "1100.000001"));
+    let all = reader.message_blocks(FIRST_SOURCE, &channel, MessageTs::MIN, MessageTs::MAX).unwrap();
+    assert!(all.windows(2).all(|pair| pair[0].1 >= pair[1].1), "latest first");
+    assert!(reader.message_blocks(FIRST_SOURCE, &ChannelId::parse("C9").unwrap(), MessageTs::MIN, MessageTs::MAX).unwrap().is_empty());
+}
+
+#[test]
+fn versions_are_listed_and_counted() {
+    let bench = bench();
+    let mut writer = writer(&bench);
+    writer.append(messages("C1", [5, 6, 7])).unwrap();
+    let changes = [(5, 2, Change::Changed), (5, 3, Change::Changed), (6, 2, Change::Gone), (7, 2, Change::Gone), (7, 3, Change::Back)];
+    let records = changes.into_iter().map(|(second, version, change)| message("C1", second, version, change, "changed")).collect();
+    writer.append(Batch { records, changes: Vec::new() }).unwrap();
+    let reader = Reader::open(&bench.layout).unwrap();
+    let channel = ChannelId::parse("C1").unwrap();
+    let versions = reader.versions(Kind::Message, FIRST_SOURCE, Some(&channel), "5.000001").unwrap();
+    assert_eq!(versions.iter().map(|row| (row.version, row.seq.0)).collect::<Vec<_>>(), [(2, 3), (3, 4)]);
+    let between = reader.versions_between(Kind::Message, FIRST_SOURCE, &channel, ts(6), ts(7)).unwrap();
+    assert_eq!(between.len(), 2);
+    assert_eq!(between[&ts(7)].last().unwrap().change, Change::Back);
+    let counters = reader.counters().unwrap();
+    assert_eq!(counters["message.subjects"], 3);
+    assert_eq!(counters["message.versions"], 5);
+    assert_eq!(counters["message.changed"], 1);
+    assert_eq!(counters["message.gone"], 1);
+}
+
+#[test]
+fn a_version_twice_is_refused_and_changes_nothing() {
+    let bench = bench();
+    let mut writer = writer(&bench);
+    writer.append(messages("C1", [5])).unwrap();
+    let edit = || Batch { records: vec![message("C1", 5, 2, Change::Changed, "x")], changes: Vec::new() };
+    writer.append(edit()).unwrap();
+    assert!(writer.append(edit()).is_err());
+    assert_eq!(writer.head(), 2);
+    writer.append(messages("C1", [6])).unwrap();
+    let reader = Reader::open(&bench.layout).unwrap();
+    assert_eq!(reader.record(RecordSeq(2)).unwrap().header.n, Some(3), "the counter of the refused batch was not kept");
+    let checkpoint = writer.checkpoint().unwrap().unwrap();
+    assert_eq!(reader.root(3).unwrap(), checkpoint.root);
+}
+
+#[test]
+fn one_process_writes_at_a_time() {
+    let bench = bench();
+    let lock = bench.layout.lock().unwrap();
+    let Err(Error::Locked { holder, .. }) = bench.layout.lock() else { panic!("a second lock was given") };
+    assert!(holder.unwrap().starts_with("process "));
+    drop(lock);
+    assert!(bench.layout.lock().is_ok());
+}
+
+#[test]
+fn an_older_copy_under_a_newer_checkpoint_is_refused() {
+    let bench = bench();
+    let old = bench.folder.path().join("old.db");
+    let mut writer = writer(&bench);
+    writer.append(messages("C1", 0..10)).unwrap();
+    writer.checkpoint().unwrap();
+    drop(writer);
+    fs_err::copy(bench.layout.database(), &old).unwrap();
+    let mut writer = self::writer(&bench);
+    writer.append(messages("C1", 10..20)).unwrap();
+    writer.checkpoint().unwrap();
+    drop(writer);
+    fs_err::copy(&old, bench.layout.database()).unwrap();
+    let again = Writer::open(&bench.layout, bench.layout.lock().unwrap(), Some(key()), clock());
+    assert!(matches!(again, Err(Error::Rollback { size: 20, .. })));
+    assert_eq!(Reader::open(&bench.layout).unwrap().head().unwrap(), 10, "reading goes on");
+}
+
+#[test]
+fn a_changed_byte_in_a_block_is_named() {
+    let bench = bench();
+    let mut writer = writer(&bench);
+    writer.append(messages("C1", 0..10)).unwrap();
+    drop(writer);
+    let connection = rusqlite::Connection::open(bench.layout.database()).unwrap();
+    connection
+        .execute_batch("DROP TRIGGER block_update; UPDATE block SET bytes = CAST(substr(bytes, 1, 30) || x'ff' || substr(bytes, 32) AS BLOB);")
+        .unwrap();
+    let reader = Reader::open(&bench.layout).unwrap();
+    assert!(matches!(reader.record(RecordSeq(3)), Err(Error::Corrupt { seq: RecordSeq(0), .. })));
+}
+
+#[test]
+fn walks_debts_and_accounts_are_kept_with_their_records() {
+    let bench = bench();
+    let mut writer = writer(&bench);
+    let run = writer.start_run("crawl").unwrap();
+    let walk = WalkRow {
+        account: "a@b.example".to_owned(),
+        source: FIRST_SOURCE,
+        channel: ChannelId::parse("C1").unwrap(),
+        pin: Some(ts(9)),
+        walk: Some("{}".to_owned()),
+        walked_until: None,
+        result: "open".to_owned(),
+        run,
+    };
+    let at = clock().now();
+    let owed = |reason: &str| StateChange::Owed { kind: "file", key: "F1".to_owned(), reason: reason.to_owned(), at };
+    let mut batch = messages("C1", 0..3);
+    batch.changes = vec![StateChange::Walk(walk.clone()), owed("no ticket"), owed("still none")];
+    writer.append(batch).unwrap();
+    let reader = Reader::open(&bench.layout).unwrap();
+    assert_eq!(reader.walks().unwrap(), [walk]);
+    let debts = reader.debts().unwrap();
+    assert_eq!((debts[0].tries, debts[0].reason.as_str()), (2, "still none"));
+    writer.append(Batch { records: Vec::new(), changes: vec![StateChange::Paid { kind: "file", key: "F1".to_owned() }] }).unwrap();
+    assert!(reader.debts().unwrap().is_empty());
+}

@@ -1,0 +1,457 @@
+//! The one writer: a batch of records and the state that goes with them become durable together.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+
+use super::change::{Batch, Change, NewRecord, StateChange, stored_key};
+use super::db::{Which, open_writing};
+use super::error::Error;
+use super::layout::{Layout, WriteLock, write_whole};
+use super::reader::{ArchiveRow, archive_row, decode_row, read_open_span};
+use super::tree::{self, SPAN, SPAN_LEVEL};
+use crate::ledger::{ArchiveId, Checkpoint, Frontier, Note, SigningKey, SpanSecret};
+use crate::model::{ChannelId, Clock, Digest, MessageTs, RecordSeq, SourceId, UtcTime, rfc3339};
+use crate::record::{BlockLimits, Header, Kind, Record, State, encode_block};
+
+/// Compression when written; sealing later does better at leisure.
+const LEVEL: i32 = 3;
+
+/// What an append gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// Number of the first new record (the head, when none was appended).
+    pub first: RecordSeq,
+    /// Number of records in the archive now.
+    pub head: u64,
+}
+
+/// The write side of an archive. Holds the lock as long as it lives.
+pub struct Writer {
+    connection: Connection,
+    layout: Layout,
+    archive: ArchiveRow,
+    id: ArchiveId,
+    key: Option<SigningKey>,
+    clock: Clock,
+    limits: BlockLimits,
+    tree: OpenTree,
+    channels: HashMap<(SourceId, ChannelId), ChannelRow>,
+    _lock: WriteLock,
+}
+
+#[derive(Clone, Default)]
+struct OpenTree {
+    frontier: Frontier,
+    secret: Option<SpanSecret>,
+}
+
+#[derive(Clone, Copy)]
+struct ChannelRow {
+    number: i64,
+    records: u64,
+}
+
+/// Makes a new, empty archive: the directory, its database, its first source.
+pub fn create(layout: &Layout, id: ArchiveId, vkey: &str, origin: &str, server: &str, clock: &Clock) -> Result<(), Error> {
+    let connection = open_writing(&layout.database(), Which::Archive)?;
+    let format = super::db::format(Which::Archive);
+    connection.execute(
+        "INSERT INTO archive (one, format, id, origin, vkey, created_at) VALUES (1, ?1, ?2, ?3, ?4, ?5)",
+        params![format, id.0, origin, vkey, rfc3339(clock.now())],
+    )?;
+    connection.execute("INSERT INTO source (id, server) VALUES (1, ?1)", [server])?;
+    for (name, text) in super::about::texts(vkey) {
+        connection.execute("INSERT INTO about (name, text) VALUES (?1, ?2)", params![name, text])?;
+    }
+    fs_err::create_dir_all(layout.checkpoints())?;
+    fs_err::create_dir_all(layout.blobs())?;
+    drop(open_writing(&layout.access(), Which::Access)?);
+    Ok(())
+}
+
+impl Writer {
+    /// Opens the archive for writing. A tree that does not continue the newest checkpoint found
+    /// in the database or in `checkpoints/` is refused: see [`Error::Rollback`].
+    pub fn open(layout: &Layout, lock: WriteLock, key: Option<SigningKey>, clock: Clock) -> Result<Self, Error> {
+        let connection = open_writing(&layout.database(), Which::Archive)?;
+        let archive = archive_row(&connection, layout)?;
+        let id = archive.id;
+        let head = super::reader::head(&connection)?;
+        let open = read_open_span(&connection, head)?;
+        let secret = if head % SPAN == 0 { None } else { Some(tree::secret(&connection, head / SPAN)?) };
+        let leaves = match &secret {
+            Some(secret) => tree::leaves(&id, secret, head / SPAN * SPAN, &open),
+            None => Vec::new(),
+        };
+        let frontier = tree::frontier(&connection, head, &leaves)?;
+        let writer = Self {
+            connection,
+            layout: layout.clone(),
+            archive,
+            id,
+            key,
+            clock,
+            limits: BlockLimits::default(),
+            tree: OpenTree { frontier, secret },
+            channels: HashMap::new(),
+            _lock: lock,
+        };
+        writer.refuse_rollback()?;
+        super::blobs::Blobs::new(layout.blobs()).clear_incoming()?;
+        Ok(writer)
+    }
+
+    fn refuse_rollback(&self) -> Result<(), Error> {
+        let mut notes: Vec<String> = self
+            .connection
+            .prepare("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1")?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        let latest = self.layout.checkpoints().join("latest.note");
+        if latest.exists() {
+            notes.push(fs_err::read_to_string(latest)?);
+        }
+        for note in notes {
+            let parsed = Note::parse(note.as_bytes()).and_then(|note| Checkpoint::parse(note.text()));
+            let Ok(checkpoint) = parsed else {
+                return Err(Error::Rollback { size: 0, detail: "its newest checkpoint can't be read".to_owned() });
+            };
+            super::reader::check_continues(&self.connection, &self.id, self.tree.frontier.size(), &checkpoint)?;
+        }
+        Ok(())
+    }
+
+    /// Number of records.
+    pub fn head(&self) -> u64 {
+        self.tree.frontier.size()
+    }
+
+    /// Notes the start of a run and gives its number.
+    pub fn start_run(&mut self, kind: &str) -> Result<u64, Error> {
+        self.connection.execute("INSERT INTO run (kind, started_at) VALUES (?1, ?2)", params![kind, rfc3339(self.clock.now())])?;
+        Ok(self.connection.last_insert_rowid().cast_unsigned())
+    }
+
+    /// Appends records and changes crawl state, in one transaction. Durable on return; on an
+    /// error nothing of it happened.
+    pub fn append(&mut self, batch: Batch) -> Result<Appended, Error> {
+        let first = RecordSeq(self.head());
+        let mut tree = self.tree.clone();
+        let mut channels = self.channels.clone();
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if !batch.records.is_empty() {
+            append_records(&transaction, &self.id, &self.limits, &mut tree, &mut channels, batch.records)?;
+        }
+        for change in &batch.changes {
+            apply(&transaction, change)?;
+        }
+        // The commit point: before this line nothing happened, after it everything did. Tree,
+        // records and cursors move together; recovery is the next pass of the ordinary crawl.
+        transaction.commit()?;
+        self.tree = tree;
+        self.channels = channels;
+        Ok(Appended { first, head: self.head() })
+    }
+
+    /// Signs the tree as it is, unless it is unchanged since the last checkpoint or there is no
+    /// key. The note is in the database before it is written to `checkpoints/`.
+    pub fn checkpoint(&mut self) -> Result<Option<Checkpoint>, Error> {
+        let Some(key) = &self.key else { return Ok(None) };
+        let size = self.head();
+        let known: Option<String> = self
+            .connection
+            .query_row("SELECT note FROM checkpoint WHERE size = ?1", [size.cast_signed()], |row| row.get(0))
+            .optional()?;
+        let checkpoint = Checkpoint { origin: self.archive.origin.clone(), size, root: self.tree.frontier.root() };
+        let note = match known {
+            Some(note) => note,
+            None => {
+                // Never sign what does not continue the last signed tree (C2SP tlog-checkpoint).
+                self.refuse_rollback()?;
+                let note = checkpoint.sign(key).to_string();
+                self.connection.execute(
+                    "INSERT INTO checkpoint (size, note, at) VALUES (?1, ?2, ?3)",
+                    params![size.cast_signed(), note, rfc3339(self.clock.now())],
+                )?;
+                note
+            }
+        };
+        let folder = self.layout.checkpoints();
+        fs_err::create_dir_all(&folder)?;
+        let path = folder.join(format!("{size:012}.note"));
+        if !path.exists() {
+            write_whole(&path, note.as_bytes())?;
+        }
+        write_whole(&folder.join("latest.note"), note.as_bytes())?;
+        Ok(Some(checkpoint))
+    }
+}
+
+fn append_records(
+    transaction: &Transaction<'_>,
+    id: &ArchiveId,
+    limits: &BlockLimits,
+    tree: &mut OpenTree,
+    channels: &mut HashMap<(SourceId, ChannelId), ChannelRow>,
+    records: Vec<NewRecord>,
+) -> Result<(), Error> {
+    let mut counters = Counters::default();
+    let start = tree.frontier.size();
+    let mut numbers = Vec::with_capacity(records.len());
+    let mut built = Vec::with_capacity(records.len());
+    for (seq, new) in (start..).zip(records) {
+        let row = match &new.channel {
+            Some(channel) => Some(channel_row(transaction, channels, new.source, channel)?),
+            None => None,
+        };
+        let number = row.as_ref().map_or(0, |row| row.number);
+        let n = row.map(|row| {
+            row.records += 1;
+            row.records
+        });
+        note_subject(transaction, &mut counters, &new, number, seq)?;
+        numbers.push(number);
+        built.push(Record { header: header(&new, n), body: new.body });
+    }
+    let mut nodes = transaction.prepare_cached("INSERT INTO node (level, idx, hash) VALUES (?1, ?2, ?3)")?;
+    let mut failed = None;
+    for (seq, record) in (start..).zip(&built) {
+        if seq % SPAN == 0 {
+            let mut secret = [0; 32];
+            getrandom::fill(&mut secret).map_err(|error| Error::Io(std::io::Error::other(error.to_string())))?;
+            transaction.prepare_cached("INSERT INTO salt (span, secret) VALUES (?1, ?2)")?.execute(params![(seq / SPAN).cast_signed(), secret])?;
+            tree.secret = Some(SpanSecret(secret));
+        }
+        let secret = tree.secret.as_ref().expect("an open span has its secret");
+        let leaf = record.leaf(id, &secret.record_key(RecordSeq(seq))).hash();
+        tree.frontier.push(leaf, |level, index, hash| {
+            if level >= SPAN_LEVEL
+                && let Err(error) = nodes.execute(params![level, index.cast_signed(), hash.0])
+            {
+                failed = Some(error);
+            }
+        });
+    }
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    write_blocks(transaction, limits, start, &numbers, &built)?;
+    for row in channels.values() {
+        transaction
+            .prepare_cached("UPDATE channel SET records = ?2 WHERE number = ?1 AND records <> ?2")?
+            .execute(params![row.number, row.records.cast_signed()])?;
+    }
+    counters.store(transaction)
+}
+
+fn header(new: &NewRecord, n: Option<u64>) -> Header {
+    Header {
+        kind: new.kind,
+        source: new.source.0,
+        channel: new.channel.as_ref().map(|channel| channel.as_str().to_owned()),
+        key: new.key.clone(),
+        version: new.version,
+        state: if new.change == Change::Gone { State::Gone } else { State::Present },
+        n,
+        origin: new.origin,
+        via: new.via.to_owned(),
+        account: new.account.clone(),
+        run: new.run,
+        observed_at: rfc3339(new.observed_at),
+        tickets: new.tickets,
+        attachments: new.attachments.iter().map(Digest::to_string).collect(),
+    }
+}
+
+fn channel_row<'a>(
+    transaction: &Transaction<'_>,
+    channels: &'a mut HashMap<(SourceId, ChannelId), ChannelRow>,
+    source: SourceId,
+    channel: &ChannelId,
+) -> Result<&'a mut ChannelRow, Error> {
+    let key = (source, channel.clone());
+    if !channels.contains_key(&key) {
+        transaction
+            .prepare_cached("INSERT INTO channel (source, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+            .execute(params![source.0, channel.as_str()])?;
+        let row = transaction.prepare_cached("SELECT number, records FROM channel WHERE source = ?1 AND id = ?2")?.query_row(
+            params![source.0, channel.as_str()],
+            |row| Ok(ChannelRow { number: row.get(0)?, records: row.get::<_, i64>(1)?.cast_unsigned() }),
+        )?;
+        channels.insert(key.clone(), row);
+    }
+    Ok(channels.get_mut(&key).expect("the row was just put there"))
+}
+
+/// Lists the version in the subject table and counts it.
+fn note_subject(transaction: &Transaction<'_>, counters: &mut Counters, new: &NewRecord, channel: i64, seq: u64) -> Result<(), Error> {
+    let name = new.kind.as_str();
+    match new.change {
+        Change::New => {
+            counters.add(name, "subjects", 1);
+            counters.add(name, "versions", 1);
+        }
+        Change::Changed | Change::BackChanged => {
+            let earlier: i64 = transaction
+                .prepare_cached("SELECT count(*) FROM subject WHERE kind = ?1 AND source = ?2 AND channel = ?3 AND key = ?4 AND change IN (1, 4)")?
+                .query_row(params![new.kind.number(), new.source.0, channel, stored_key(new.kind, &new.key)], |row| row.get(0))?;
+            counters.add(name, "versions", 1);
+            counters.add(name, "changed", i64::from(earlier == 0));
+        }
+        Change::Gone | Change::Back => {}
+    }
+    match new.change {
+        Change::Gone => counters.add(name, "gone", 1),
+        Change::Back | Change::BackChanged => counters.add(name, "gone", -1),
+        Change::New | Change::Changed => {}
+    }
+    if new.kind.is_listed(new.version) {
+        transaction
+            .prepare_cached("INSERT INTO subject (kind, source, channel, key, version, seq, change) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+            .execute(params![
+                new.kind.number(),
+                new.source.0,
+                channel,
+                stored_key(new.kind, &new.key),
+                new.version,
+                seq.cast_signed(),
+                new.change.number()
+            ])?;
+    }
+    Ok(())
+}
+
+fn write_blocks(transaction: &Transaction<'_>, limits: &BlockLimits, start: u64, numbers: &[i64], built: &[Record]) -> Result<(), Error> {
+    let mut insert = transaction.prepare_cached("INSERT INTO block (first, count, sealed, dictionary, digest, bytes) VALUES (?1, ?2, 0, 0, ?3, ?4)")?;
+    let mut index = transaction.prepare_cached("INSERT INTO span_index (channel, max_ts, min_ts, block) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
+    compressor.include_checksum(true)?;
+    let mut at = 0;
+    while at < built.len() {
+        let first = start + at as u64;
+        let count = limits.fit(first, built[at..].iter().map(|record| record.body.len()));
+        let part = &built[at..at + count];
+        let bytes = compressor.compress(&encode_block(RecordSeq(first), part))?;
+        insert.execute(params![first.cast_signed(), i64::try_from(count).unwrap_or(i64::MAX), Digest::of(&bytes).0, bytes])?;
+        for (channel, (min, max)) in message_ranges(&numbers[at..at + count], part) {
+            index.execute(params![channel, max.micros(), min.micros(), first.cast_signed()])?;
+        }
+        at += count;
+    }
+    Ok(())
+}
+
+/// For each channel in a block, by number, the range of its first versions of messages.
+pub(super) fn message_ranges(channels: &[i64], records: &[Record]) -> Vec<(i64, (MessageTs, MessageTs))> {
+    let mut ranges: Vec<(i64, (MessageTs, MessageTs))> = Vec::new();
+    for (channel, record) in channels.iter().zip(records) {
+        if record.header.kind != Kind::Message || record.header.version != 1 {
+            continue;
+        }
+        let Some(ts) = MessageTs::parse(&record.header.key) else { continue };
+        match ranges.iter_mut().find(|(number, _)| number == channel) {
+            Some((_, (min, max))) => {
+                *min = ts.min(*min);
+                *max = ts.max(*max);
+            }
+            None => ranges.push((*channel, (ts, ts))),
+        }
+    }
+    ranges
+}
+
+/// Counts of subjects and versions, kept so that `status` need not read the archive.
+#[derive(Default)]
+struct Counters(HashMap<(&'static str, &'static str), i64>);
+
+impl Counters {
+    fn add(&mut self, kind: &'static str, what: &'static str, delta: i64) {
+        *self.0.entry((kind, what)).or_default() += delta;
+    }
+
+    fn store(self, transaction: &Transaction<'_>) -> Result<(), Error> {
+        for ((kind, what), delta) in self.0 {
+            transaction
+                .prepare_cached("INSERT INTO counter (name, value) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET value = value + ?2")?
+                .execute(params![format!("{kind}.{what}"), delta])?;
+        }
+        Ok(())
+    }
+}
+
+fn time_text(time: Option<UtcTime>) -> Option<String> {
+    time.map(rfc3339)
+}
+
+fn apply(transaction: &Transaction<'_>, change: &StateChange) -> Result<(), Error> {
+    match change {
+        StateChange::Walk(row) => {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO walk (account, source, channel, pin, walk, walked_until, result, run) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                     ON CONFLICT (account, source, channel) DO UPDATE SET pin = ?4, walk = ?5, walked_until = ?6, result = ?7, run = ?8",
+                )?
+                .execute(params![
+                    row.account,
+                    row.source.0,
+                    row.channel.as_str(),
+                    row.pin.map(MessageTs::micros),
+                    row.walk,
+                    time_text(row.walked_until),
+                    row.result,
+                    row.run.cast_signed()
+                ])?;
+        }
+        StateChange::RunEnded { run, at, result, summary } => {
+            transaction.execute(
+                "UPDATE run SET ended_at = ?2, result = ?3, summary = ?4 WHERE id = ?1",
+                params![run.cast_signed(), rfc3339(*at), result, summary],
+            )?;
+        }
+        StateChange::File { source, id, mark, comments } => {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO file_state (source, id, mark, comments) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT (source, id) DO UPDATE SET mark = ?3, comments = ?4",
+                )?
+                .execute(params![source.0, id, mark, comments.cast_signed()])?;
+        }
+        StateChange::Blob { digest, size } => {
+            transaction
+                .prepare_cached("INSERT INTO blob (digest, size) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+                .execute(params![digest.0, size.cast_signed()])?;
+        }
+        StateChange::Owed { kind, key, reason, at } => {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO debt (kind, key, reason, since, tries) VALUES (?1, ?2, ?3, ?4, 1)
+                     ON CONFLICT (kind, key) DO UPDATE SET reason = ?3, tries = tries + 1",
+                )?
+                .execute(params![kind, key, reason, rfc3339(*at)])?;
+        }
+        StateChange::Paid { kind, key } => {
+            transaction.prepare_cached("DELETE FROM debt WHERE kind = ?1 AND key = ?2")?.execute(params![kind, key])?;
+        }
+        StateChange::Account(row) => {
+            transaction.execute(
+                "INSERT INTO account (name, user_id, state, reason, last_success) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (name) DO UPDATE SET user_id = ?2, state = ?3, reason = ?4, last_success = coalesce(?5, last_success)",
+                params![row.name, row.user_id, row.state, row.reason, time_text(row.last_success)],
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// The records of the blocks from `first` on that belong to the span at the end of the archive.
+pub(super) fn open_span_records(connection: &Connection, head: u64) -> Result<Vec<Record>, Error> {
+    let start = head / SPAN * SPAN;
+    let mut out = Vec::new();
+    let mut statement = connection.prepare_cached("SELECT first, dictionary, digest, bytes FROM block WHERE first >= ?1 ORDER BY first")?;
+    let mut rows = statement.query([start.cast_signed()])?;
+    while let Some(row) = rows.next()? {
+        out.extend(decode_row(connection, row)?.records);
+    }
+    Ok(out)
+}
