@@ -1,4 +1,5 @@
 //! teamchat-archive
+pub mod api;
 pub mod ledger;
 pub mod model;
 pub mod record;

@@ -1,0 +1,112 @@
+//! Decoders that take a value in any of the spellings that servers use and never fail: what fits
+//! in none of them is absent (protocol notes, section 3, rows 5, 6, 9).
+
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde_json::Value;
+
+/// A boolean as `true`, `"true"`, `1` or `"1"`.
+pub fn as_bool(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(value) => Some(*value),
+        Value::Number(number) => number.as_i64().map(|number| number != 0),
+        Value::String(text) => match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" => Some(true),
+            "false" | "0" | "no" | "" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// An integer, also as text or as a number with a fraction.
+pub fn as_int(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64().or_else(|| {
+            #[expect(clippy::cast_possible_truncation, reason = "a fraction is cut off on purpose; the cast saturates")]
+            number.as_f64().map(|float| float as i64)
+        }),
+        Value::String(text) => text.trim().split('.').next().and_then(|digits| digits.parse().ok()),
+        _ => None,
+    }
+}
+
+/// A text, also from a number or a boolean.
+pub fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(value) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+macro_rules! decoder {
+    ($(#[$doc:meta])* $name:ident, $option:ident, $type:ty, $read:expr) => {
+        $(#[$doc])*
+        pub fn $name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<$type, D::Error> {
+            Ok($read(&Value::deserialize(deserializer)?).unwrap_or_default())
+        }
+
+        /// The same, `None` when it is absent or fits no spelling.
+        pub fn $option<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<$type>, D::Error> {
+            Ok($read(&Value::deserialize(deserializer)?))
+        }
+    };
+}
+
+decoder!(
+    /// A boolean; anything else is false.
+    boolean, optional_boolean, bool, as_bool
+);
+decoder!(
+    /// An integer; anything else is 0.
+    integer, optional_integer, i64, as_int
+);
+decoder!(
+    /// A text; anything else is empty.
+    text, optional_text, String, as_text
+);
+
+/// An object, or nothing when it is something else.
+pub fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Ok(serde_json::from_value(Value::deserialize(deserializer)?).ok())
+}
+
+/// The elements of an array that can be read; nothing when it is no array.
+pub fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::Array(values) => Ok(values.into_iter().filter_map(|value| serde_json::from_value(value).ok()).collect()),
+        _ => Ok(Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn booleans_come_in_many_spellings() {
+        for (value, expected) in [
+            (json!(true), Some(true)),
+            (json!("true"), Some(true)),
+            (json!("false"), Some(false)),
+            (json!(1), Some(true)),
+            (json!("0"), Some(false)),
+            (json!(null), None),
+            (json!("perhaps"), None),
+        ] {
+            assert_eq!(as_bool(&value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn numbers_come_as_text() {
+        assert_eq!(as_int(&json!("1489410868")), Some(1_489_410_868));
+        assert_eq!(as_int(&json!("1489410868.000123")), Some(1_489_410_868));
+        assert_eq!(as_int(&json!(12.9)), Some(12));
+        assert_eq!(as_int(&json!([])), None);
+        assert_eq!(as_text(&json!(5)), Some("5".to_owned()));
+    }
+}
