@@ -13,6 +13,7 @@ methods are called.
 """
 
 import json
+import socket
 import sys
 import urllib.parse
 import urllib.request
@@ -20,6 +21,8 @@ import urllib.request
 import feedparser
 
 COUNT = 1000
+# feedparser takes no time limit of its own.
+socket.setdefaulttimeout(30)
 
 
 class Disagreement(Exception):
@@ -31,7 +34,7 @@ def address(base, method, **arguments):
 
 
 def ask(base, method, **arguments):
-    with urllib.request.urlopen(address(base, method, **arguments), timeout=30) as reply:
+    with urllib.request.urlopen(address(base, method, **arguments)) as reply:
         body = json.load(reply)
     if body.get("ok") is not True:
         raise Disagreement(f"{method} answers {body.get('error')}")
