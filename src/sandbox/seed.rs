@@ -49,6 +49,8 @@ pub struct SeedUser {
     pub deleted: bool,
     /// An IANA zone name.
     pub tz: String,
+    /// The id as the server gives it; empty: the mail address. Only a corpus sets it.
+    pub id: String,
 }
 
 /// A channel or a direct conversation.
