@@ -3,3 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod reference;
+mod sandbox_replies;
+mod talk;
+mod thirdparty;
