@@ -116,13 +116,12 @@ fn perform(sandbox: &Sandbox, action: &str, body: &Value) -> anyhow::Result<Valu
         "replace" => workspace.replace_file(need("file")?, STANDARD.decode(need("base64")?)?)?,
         "comment" => {
             let (user, text) = (need("user")?, need("text")?);
-            return Ok(match find("file") {
-                Some(file) => json!({ "id": workspace.comment(file, user, text)? }),
-                None => {
-                    let (channel, ts) = (need("channel")?, need("ts")?);
-                    json!({ "ts": workspace.comment_message(channel, ts, user, text)? })
-                }
-            });
+            if let Some(file) = find("file") {
+                return Ok(json!({ "id": workspace.comment(file, user, text)? }));
+            }
+            let (channel, ts) = (need("channel")?, need("ts")?);
+            let ts = workspace.comment_message(channel, ts, user, text)?;
+            return Ok(json!({ "ts": ts }));
         }
         "react" => {
             let (channel, ts, user) = (need("channel")?, need("ts")?, need("user")?);

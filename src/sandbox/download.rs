@@ -131,7 +131,7 @@ fn granted(sandbox: &Sandbox, params: &Params) -> Result<Served, Refusal> {
         let state = sandbox.workspace.read();
         let ticket = Ticket::open(text, &state.secret).ok_or(Refusal("invalid_ticket"))?;
         let file = state
-            .file_by_name(&ticket.item)
+            .file_by_id(&ticket.item)
             .ok_or(Refusal("invalid_ticket"))?;
         (file, ticket.subject)
     } else {
@@ -140,7 +140,7 @@ fn granted(sandbox: &Sandbox, params: &Params) -> Result<Served, Refusal> {
         let file = params
             .get("file")
             .or_else(|| params.get("id"))
-            .and_then(|id| state.file_by_name(id))
+            .and_then(|id| state.file_by_id(id))
             .ok_or(Refusal("invalid_ticket"))?;
         (file, caller)
     };

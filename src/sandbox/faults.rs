@@ -9,6 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::bail;
 
+use super::ids::Ts;
+
 macro_rules! faults {
     ($($(#[doc = $doc:literal])* $variant:ident = $name:literal,)*) => {
         /// One way in which the sandbox misbehaves.
@@ -210,6 +212,11 @@ impl Faults {
                 (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
             });
         Rng::new(hash).unit() < rate
+    }
+
+    /// Whether the whisper fault hides an item from all but its author.
+    pub(super) fn hushes(&self, channel: &str, ts: Ts) -> bool {
+        self.rate(Fault::Whisper) > 0.0 && self.chooses(Fault::Whisper, &format!("{channel}/{ts}"))
     }
 
     pub(super) fn below(&self, limit: usize) -> usize {

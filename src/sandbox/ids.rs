@@ -119,10 +119,9 @@ pub fn canonical(id: &str) -> String {
     id.trim_end_matches('=')
         .chars()
         .map(|letter| match letter {
-            '-' => '+',
-            '_' => '/',
             // A form decoder turns an unescaped plus into a space.
-            ' ' => '+',
+            '-' | ' ' => '+',
+            '_' => '/',
             other => other,
         })
         .collect()

@@ -33,13 +33,14 @@ pub(super) async fn connect(
         .filter(|ticket| ticket.expires >= now());
     upgrade
         .max_message_size(MAX_CLIENT_BYTES)
-        .on_upgrade(async move |mut stream| match ticket {
-            Some(ticket) => serve(&sandbox, stream, ticket).await,
-            None => {
-                let error = json!({ "code": 1, "msg": "Socket URL has expired" });
-                let _gone = send(&mut stream, &json!({ "type": "error", "error": error })).await;
-                let _gone = stream.send(Message::Close(None)).await;
+        .on_upgrade(async move |mut stream| {
+            if let Some(ticket) = ticket {
+                serve(&sandbox, stream, ticket).await;
+                return;
             }
+            let error = json!({ "code": 1, "msg": "Socket URL has expired" });
+            let _gone = send(&mut stream, &json!({ "type": "error", "error": error })).await;
+            let _gone = stream.send(Message::Close(None)).await;
         })
 }
 
@@ -154,7 +155,7 @@ fn hear(sandbox: &Sandbox, ticket: &SocketTicket, text: &str) -> Value {
             let (channel, text) = (get("channel"), get("text"));
             let posted = sandbox.workspace.change(|state| {
                 let channel = state
-                    .channel_by_name(channel)
+                    .channel_by_id(channel)
                     .filter(|channel| state.is_member(*channel, ticket.user))?;
                 let faults = sandbox.workspace.faults();
                 (!text.is_empty()).then(|| state.post(channel, ticket.user, text, "", faults))

@@ -68,8 +68,8 @@ impl Ticket {
                 "s" => ticket.subject = usize::from_str_radix(&value, 16).ok()?,
                 "i" => {
                     let (item, name) = value.split_once('/')?;
-                    ticket.item = item.to_owned();
-                    ticket.name = name.to_owned();
+                    item.clone_into(&mut ticket.item);
+                    name.clone_into(&mut ticket.name);
                 }
                 _ => {}
             }

@@ -1,6 +1,6 @@
 //! Sessions once logged in: who am I, sign off, open a socket.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Answer, Call};
 use crate::sandbox::new_token;
@@ -11,34 +11,34 @@ use crate::sandbox::workspace::{Refusal, now};
 /// How long the address of `rtm.start` is good for.
 const SOCKET_SECONDS: i64 = 30;
 
-pub(super) fn test_api(params: &Params) -> Answer {
+pub(super) fn test_api(params: &Params) -> Value {
     let mut body = json!({ "args": params.echo() });
     if let Some(error) = params.get("error") {
         body["ok"] = json!(false);
         body["error"] = json!(error);
     }
-    Ok(body)
+    body
 }
 
-pub(super) fn test(call: Call<'_>) -> Answer {
+pub(super) fn test(call: Call<'_>) -> Value {
     let state = call.workspace().read();
     let id = &state.users[call.caller].id;
     let mut body = json!({ "user": id, "user_id": id, "url": "/teamchatapi/auth.test" });
     if state.settings.bot_id {
         body["bot_id"] = json!(format!("B{}", call.caller));
     }
-    Ok(body)
+    body
 }
 
-pub(super) fn revoke(call: Call<'_>) -> Answer {
+pub(super) fn revoke(call: Call<'_>) -> Value {
     call.workspace().revoke(call.token);
     let state = call.workspace().read();
-    Ok(json!({ "revoked": state.flag(true) }))
+    json!({ "revoked": state.flag(true) })
 }
 
-pub(super) fn logout(call: Call<'_>) -> Answer {
+pub(super) fn logout(call: Call<'_>) -> Value {
     call.workspace().revoke(call.token);
-    Ok(json!({}))
+    json!({})
 }
 
 pub(super) fn start_rtm(call: Call<'_>) -> Answer {

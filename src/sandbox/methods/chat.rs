@@ -10,7 +10,7 @@ use crate::sandbox::workspace::state::State;
 /// Longest text, in characters.
 const MAX_TEXT: usize = 40_000;
 
-fn text<'a>(call: Call<'a>) -> Result<&'a str, Refusal> {
+fn text(call: Call<'_>) -> Result<&str, Refusal> {
     let text = call.params.need("text", "no_text")?;
     if text.chars().count() > MAX_TEXT {
         return Err(Refusal("msg_too_long"));

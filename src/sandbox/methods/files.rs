@@ -81,7 +81,7 @@ pub(super) fn upload(call: Call<'_>) -> Answer {
         let names = params.get("channels").or_else(|| params.get("channel"));
         for name in names.unwrap_or_default().split(',').map(str::trim) {
             let channel = state
-                .channel_by_name(name)
+                .channel_by_id(name)
                 .filter(|channel| call.is_in(state, *channel))
                 .ok_or(Refusal("invalid_channel"))?;
             if !channels.contains(&channel) {

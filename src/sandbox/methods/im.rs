@@ -1,11 +1,11 @@
 //! `im.*`: direct conversations.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Answer, Call};
 use crate::sandbox::workspace::Refusal;
 
-pub(super) fn list(call: Call<'_>) -> Answer {
+pub(super) fn list(call: Call<'_>) -> Value {
     let state = call.workspace().read();
     let ims: Vec<_> = state
         .channels
@@ -18,7 +18,7 @@ pub(super) fn list(call: Call<'_>) -> Answer {
         })
         .map(|(index, _)| state.im_json(index, call.caller))
         .collect();
-    Ok(json!({ "ims": ims }))
+    json!({ "ims": ims })
 }
 
 pub(super) fn open(call: Call<'_>) -> Answer {
@@ -44,7 +44,7 @@ pub(super) fn close(call: Call<'_>) -> Answer {
     let name = call.params.need("channel", "channel_not_found")?;
     call.workspace().change(|state| {
         let channel = state
-            .channel_by_name(name)
+            .channel_by_id(name)
             .filter(|channel| state.channels[*channel].is_im)
             .ok_or(Refusal("channel_not_found"))?;
         let entry = &mut state.channels[channel];

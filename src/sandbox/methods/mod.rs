@@ -52,7 +52,7 @@ pub(super) fn answer(sandbox: &Sandbox, method: &str, params: &Params) -> Value 
 
 fn route(sandbox: &Sandbox, method: &str, params: &Params) -> Answer {
     match method {
-        "api.test" => return auth::test_api(params),
+        "api.test" => return Ok(auth::test_api(params)),
         "iwauthentication.login.plain" => return login::plain(sandbox, params),
         "iwauthentication.login.digest" => return login::digest(sandbox, params),
         _ => {}
@@ -68,9 +68,9 @@ fn route(sandbox: &Sandbox, method: &str, params: &Params) -> Answer {
         caller,
     };
     match method {
-        "auth.revoke" => auth::revoke(call),
-        "auth.test" => auth::test(call),
-        "iwauthentication.logout" => auth::logout(call),
+        "auth.revoke" => Ok(auth::revoke(call)),
+        "auth.test" => Ok(auth::test(call)),
+        "iwauthentication.logout" => Ok(auth::logout(call)),
         "channels.create" => channels::create(call),
         "channels.history" | "im.history" => history::history(call),
         "channel.info" | "channels.info" => channels::info(call),
@@ -78,7 +78,7 @@ fn route(sandbox: &Sandbox, method: &str, params: &Params) -> Answer {
         "channels.join" => channels::join(call),
         "channels.kick" => channels::kick(call),
         "channels.leave" => channels::leave(call),
-        "channels.list" => channels::list(call),
+        "channels.list" => Ok(channels::list(call)),
         "channels.rename" => channels::rename(call),
         "channels.setpurpose" => channels::set_remark(call, "purpose"),
         "channels.settopic" => channels::set_remark(call, "topic"),
@@ -96,7 +96,7 @@ fn route(sandbox: &Sandbox, method: &str, params: &Params) -> Answer {
         "files.stopedit" => files::stop_edit(call),
         "files.upload" => files::upload(call),
         "im.close" => im::close(call),
-        "im.list" => im::list(call),
+        "im.list" => Ok(im::list(call)),
         "im.open" => im::open(call),
         "items.info" => items::info(call),
         "pins.add" => pins::add(call),
@@ -110,11 +110,11 @@ fn route(sandbox: &Sandbox, method: &str, params: &Params) -> Answer {
         "search.all" => search::search(call, true, true),
         "search.files" => search::search(call, false, true),
         "search.messages" => search::search(call, true, false),
-        "users.getpresence" => users::get_presence(call),
-        "users.identity" => users::identity(call),
+        "users.getpresence" => Ok(users::get_presence(call)),
+        "users.identity" => Ok(users::identity(call)),
         "users.info" => users::info(call),
         "users.list" => users::list(call),
-        "users.setactive" => users::set_active(call),
+        "users.setactive" => Ok(users::set_active(call)),
         "users.setpresence" => users::set_presence(call),
         _ => Err(Refusal("unknown_method")),
     }
@@ -184,7 +184,7 @@ impl<'a> Call<'a> {
             .or_else(|| self.params.get("id"))
             .ok_or(Refusal("channel_not_found"))?;
         let channel = state
-            .channel_by_name(name)
+            .channel_by_id(name)
             .ok_or(Refusal("channel_not_found"))?;
         if state.channels[channel].is_im && !state.is_member(channel, self.caller) {
             return Err(Refusal("channel_not_found"));
@@ -226,16 +226,10 @@ impl<'a> Call<'a> {
     pub(super) fn shows(&self, state: &State, channel: usize, message: &Message) -> bool {
         !message.is_deleted
             && State::is_for(message, self.caller)
-            && !self.is_hushed(state, channel, message)
-    }
-
-    fn is_hushed(&self, state: &State, channel: usize, message: &Message) -> bool {
-        message.user != self.caller
-            && self.faults().rate(Fault::Whisper) > 0.0
-            && self.faults().chooses(
-                Fault::Whisper,
-                &format!("{}/{}", state.channels[channel].id, message.ts),
-            )
+            && (message.user == self.caller
+                || !self
+                    .faults()
+                    .hushes(&state.channels[channel].id, message.ts))
     }
 
     /// Where a living item that the caller sees stands in its channel.
@@ -253,7 +247,7 @@ impl<'a> Call<'a> {
         let file = self
             .params
             .get(name)
-            .and_then(|id| state.file_by_name(id))
+            .and_then(|id| state.file_by_id(id))
             .ok_or(Refusal("file_not_found"))?;
         let entry = &state.files[file];
         if entry.is_deleted {

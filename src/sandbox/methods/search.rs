@@ -41,15 +41,12 @@ impl Query {
         while !rest.is_empty() {
             let is_unwanted = rest.starts_with('-') && rest.len() > 1;
             let body = if is_unwanted { &rest[1..] } else { rest };
-            let (word, tail, is_phrase) = match body.strip_prefix('"') {
-                Some(phrase) => {
-                    let (phrase, tail) = phrase.split_once('"').unwrap_or((phrase, ""));
-                    (phrase, tail, true)
-                }
-                None => {
-                    let (word, tail) = body.split_once(char::is_whitespace).unwrap_or((body, ""));
-                    (word, tail, false)
-                }
+            let (word, tail, is_phrase) = if let Some(phrase) = body.strip_prefix('"') {
+                let (phrase, tail) = phrase.split_once('"').unwrap_or((phrase, ""));
+                (phrase, tail, true)
+            } else {
+                let (word, tail) = body.split_once(char::is_whitespace).unwrap_or((body, ""));
+                (word, tail, false)
             };
             rest = tail.trim_start();
             if !is_phrase && !is_unwanted {
@@ -146,7 +143,8 @@ fn is_bounded(letters: &[char], at: usize, length: usize) -> bool {
             .get(at)
             .is_some_and(|letter| letter.is_alphanumeric())
     };
-    !(at > 0 && is_word(at - 1)) && !is_word(at + length)
+    let before = at.checked_sub(1).is_some_and(is_word);
+    !before && !is_word(at + length)
 }
 
 pub(super) fn search(call: Call<'_>, with_messages: bool, with_files: bool) -> Answer {

@@ -1,14 +1,14 @@
 //! `users.*`: people and presence.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Answer, Call};
 use crate::sandbox::ids::Ts;
 use crate::sandbox::workspace::{Refusal, now};
 
-pub(super) fn identity(call: Call<'_>) -> Answer {
+pub(super) fn identity(call: Call<'_>) -> Value {
     let state = call.workspace().read();
-    Ok(json!({ "user": state.user_json(call.caller) }))
+    json!({ "user": state.user_json(call.caller) })
 }
 
 pub(super) fn info(call: Call<'_>) -> Answer {
@@ -42,21 +42,21 @@ pub(super) fn list(call: Call<'_>) -> Answer {
     Ok(json!({ "members": members, "cache_ts": cache_ts.to_string() }))
 }
 
-pub(super) fn get_presence(call: Call<'_>) -> Answer {
+pub(super) fn get_presence(call: Call<'_>) -> Value {
     let state = call.workspace().read();
     let user = &state.users[call.caller];
-    Ok(json!({
+    json!({
         "presence": if user.is_away { "away" } else { "active" },
         "last_activity": user.last_activity,
         "online": state.flag(user.connections > 0),
         "connection_count": user.connections.to_string(),
-    }))
+    })
 }
 
-pub(super) fn set_active(call: Call<'_>) -> Answer {
+pub(super) fn set_active(call: Call<'_>) -> Value {
     call.workspace()
         .change(|state| state.set_presence(call.caller, false));
-    Ok(json!({}))
+    json!({})
 }
 
 pub(super) fn set_presence(call: Call<'_>) -> Answer {

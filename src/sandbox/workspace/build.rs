@@ -266,7 +266,9 @@ fn add_stream(
         match item {
             Waiting::Message(message) => {
                 let channel = find_channel(state, &message.channel)?;
+                // A file's id comes from its time stamp, so shares are never tied.
                 if let Some(before) = newest.get(&channel)
+                    && message.files.is_empty()
                     && faults.hits(Fault::TsTie)
                 {
                     ts = *before;

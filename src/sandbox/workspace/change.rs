@@ -288,7 +288,7 @@ impl State {
             .channels
             .first()
             .ok_or(Refusal("channel_not_found"))?;
-        let ts = self.mint_for(channel, faults);
+        let ts = self.mint();
         let item = self.comment_item(user, text, ts, Parent::File(file));
         self.comment_index
             .insert(ids::item_id(ts, self.settings.id_clock), (channel, ts));
@@ -313,7 +313,7 @@ impl State {
         faults: &Faults,
     ) -> Outcome<Ts> {
         let at = self.alive(channel, parent)?;
-        let ts = self.mint_for(channel, faults);
+        let ts = self.mint();
         let item = self.comment_item(user, text, ts, Parent::Message(parent));
         self.comment_index
             .insert(ids::item_id(ts, self.settings.id_clock), (channel, ts));

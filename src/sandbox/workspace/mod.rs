@@ -23,6 +23,7 @@ use super::seed::{Action, Seed};
 
 /// Variants of a server that the notes leave open.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Settings {
     /// Real booleans where the reference shows `"true"` and `"false"`.
     pub strict_bool: bool,
@@ -471,7 +472,7 @@ impl Workspace {
 
     /// All that ever was, deleted items included: what an archive is compared with.
     pub fn truth(&self) -> Vec<TruthItem> {
-        truth::items(&self.read())
+        truth::items(&self.read(), &self.faults)
     }
 
     /// The SHA-256 of each version of each file.

@@ -43,6 +43,10 @@ pub(in crate::sandbox) struct State {
 }
 
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own in the API"
+)]
 pub(in crate::sandbox) struct User {
     pub(in crate::sandbox) id: String,
     pub(in crate::sandbox) email: String,
@@ -257,6 +261,20 @@ impl State {
             })
     }
 
+    /// A channel by its id alone, in any spelling.
+    pub(in crate::sandbox) fn channel_by_id(&self, id: &str) -> Option<usize> {
+        let id = ids::canonical(id);
+        let channel = *self.channel_index.get(&id)?;
+        (ids::canonical(&self.channels[channel].id) == id).then_some(channel)
+    }
+
+    /// A file by its id alone.
+    pub(in crate::sandbox) fn file_by_id(&self, id: &str) -> Option<usize> {
+        let file = *self.file_index.get(id)?;
+        (self.files[file].id == id).then_some(file)
+    }
+
+    /// A file by its id or by its key in the seed.
     pub(in crate::sandbox) fn file_by_name(&self, name: &str) -> Option<usize> {
         self.file_index.get(name).copied()
     }

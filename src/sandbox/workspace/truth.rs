@@ -5,6 +5,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use super::state::{State, Stored};
+use crate::sandbox::faults::Faults;
 use crate::sandbox::ids;
 
 /// One item of a channel's stream.
@@ -24,7 +25,7 @@ pub struct TruthItem {
     pub user: String,
     /// Subtype; empty: a plain message.
     pub subtype: String,
-    /// Whom a whisper is for.
+    /// Whom a whisper is for; `somebody` for one that the fault of this name makes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub whisper_to: Option<String>,
 }
@@ -46,13 +47,14 @@ fn word(is_deleted: bool) -> &'static str {
     if is_deleted { "deleted" } else { "current" }
 }
 
-pub(super) fn items(state: &State) -> Vec<TruthItem> {
+pub(super) fn items(state: &State, faults: &Faults) -> Vec<TruthItem> {
     let mut items = Vec::new();
     for channel in &state.channels {
         for message in &channel.messages {
             let more = message.more.as_deref();
             let mut versions = more.map(|more| more.older.clone()).unwrap_or_default();
             versions.push(message.text.clone());
+            let is_hushed = faults.hushes(&channel.id, message.ts);
             items.push(TruthItem {
                 channel: channel.id.clone(),
                 ts: message.ts.to_string(),
@@ -63,7 +65,8 @@ pub(super) fn items(state: &State) -> Vec<TruthItem> {
                 subtype: message.subtype.clone(),
                 whisper_to: more
                     .and_then(|more| more.whisper_to)
-                    .map(|user| state.users[user].id.clone()),
+                    .map(|user| state.users[user].id.clone())
+                    .or_else(|| is_hushed.then(|| "somebody".to_owned())),
             });
         }
     }

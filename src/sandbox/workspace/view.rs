@@ -68,9 +68,6 @@ impl State {
             .collect();
         if let Some(first) = files.first() {
             body.insert("file".to_owned(), first.clone());
-            if !self.is_corpus {
-                body.insert("upload".to_owned(), json!(true));
-            }
         }
         if !files.is_empty() && (self.is_corpus || files.len() > 1) {
             body.insert("files".to_owned(), Value::Array(files));
@@ -304,7 +301,7 @@ impl State {
                 ids::encode(&entry.email)
             );
             if let Some(size) = size {
-                url.push_str(&format!("&resize=1&width={size}&height={size}"));
+                url = format!("{url}&resize=1&width={size}&height={size}");
             }
             url
         };
