@@ -143,6 +143,7 @@ pub fn seed(messages: usize, seed: u64) -> Seed {
         users,
         ..Seed::default()
     };
+    let mut labelled = 0;
     for (rank, (channel, count)) in channels.iter().zip(counts).enumerate() {
         let dice = Dice::new(seed ^ dice::mix(rank as u64 + 1));
         let mut room = Room {
@@ -150,6 +151,7 @@ pub fn seed(messages: usize, seed: u64) -> Seed {
             words: &words,
             dice,
             total,
+            labelled: &mut labelled,
             is_for_bots: rank == 1,
         };
         room.fill(&mut workspace, count);
@@ -280,6 +282,8 @@ struct Room<'a> {
     words: &'a [&'a str],
     dice: Dice,
     total: usize,
+    /// How many messages of the workspace have a label.
+    labelled: &'a mut usize,
     is_for_bots: bool,
 }
 
@@ -307,8 +311,11 @@ impl Room<'_> {
     fn member(&mut self) -> String {
         // The smaller of two throws: some people talk more than others.
         let members = &self.channel.members;
-        let first = index(&mut self.dice, members.len());
-        let chosen = first.min(index(&mut self.dice, members.len()));
+        let bots = usize::from(!self.channel.is_im);
+        let first = index(&mut self.dice, members.len() - bots);
+        let chosen = first.min(index(&mut self.dice, members.len() - bots));
+        // The bot is the second member of each room.
+        let chosen = if chosen > 0 { chosen + bots } else { 0 };
         members[chosen].clone()
     }
 
@@ -379,7 +386,8 @@ impl Room<'_> {
             "file_share".clone_into(&mut message.subtype);
             message.files.push(file.key.clone());
             workspace.files.push(file);
-        } else if is_plain && number.is_multiple_of((self.total / LABELS).max(1)) {
+        } else if is_plain && number >= (self.total / LABELS).max(1) * *self.labelled {
+            *self.labelled += 1;
             message.label = format!("m{number}");
         }
         workspace.messages.push(message);

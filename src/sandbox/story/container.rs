@@ -2,13 +2,14 @@
 //!
 //! The same arguments give the same bytes: no clock is read.
 
+use std::fmt::Write as _;
 use std::io::{Cursor, Read as _, Write as _};
 
 use zip::write::{SimpleFileOptions, ZipWriter};
 use zip::{CompressionMethod, DateTime, ZipArchive};
 
 /// Why writing into memory can't fail.
-const IN_MEMORY: &str = "an archive in memory takes what is written to it";
+pub(super) const IN_MEMORY: &str = "memory takes what is written to it";
 
 /// The CRC-32 of PNG and ZIP.
 pub(super) fn crc32(bytes: &[u8]) -> u32 {
@@ -202,7 +203,7 @@ pub(super) fn pdf(text: &str) -> Vec<u8> {
     let mut file = b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n".to_vec();
     let mut places = String::new();
     for (index, object) in objects.iter().enumerate() {
-        places.push_str(&format!("{:010} 00000 n \n", file.len()));
+        writeln!(places, "{:010} 00000 n ", file.len()).expect(IN_MEMORY);
         file.extend_from_slice(format!("{} 0 obj\n", index + 1).as_bytes());
         file.extend_from_slice(object);
         file.extend_from_slice(b"\nendobj\n");

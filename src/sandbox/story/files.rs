@@ -1,6 +1,8 @@
 //! The files people share, made anew each time from tables and texts: the same bytes always.
 
-use super::container::{docx, pdf, xlsx, zip};
+use std::fmt::Write as _;
+
+use super::container::{IN_MEMORY, docx, pdf, xlsx, zip};
 use super::picture;
 use super::{people, script};
 use crate::sandbox::dice::Dice;
@@ -306,7 +308,7 @@ const COMMENTS: &[(&str, &str, &str, &str)] = &[
     ("photo", "kenji", "02-16 08:05", "壁紙にしました。"),
     ("photo", "sara", "02-16 08:30", "جميلة جداً"),
     ("budget", "sara", "01-23 11:40", "88,000 for travel is twelve trips to Osaka or three to everywhere."),
-    ("contest", "omar", "05-17 18:20", "The name alone is 200 characters."),
+    ("contest", "omar", "05-17 18:20", "The name alone is more than 200 characters."),
 ];
 
 /// The bench run of gearbox 2, a line each five seconds. The alarm is masked in line 14,210.
@@ -319,8 +321,9 @@ fn bench_log() -> Vec<u8> {
         let temperature = 640 + dice.below(30) + heat * 10;
         let mask = if line >= 14_210 { 4 } else { 0 };
         let user = if line == 14_210 { "bench2" } else { "-" };
-        log.push_str(&format!(
-            "2026-05-10T{:02}:{:02}:{:02} rpm={} torque={} t_out={}.{} mask=0x{mask:02x} user={user}\n",
+        let written = writeln!(
+            log,
+            "2026-05-10T{:02}:{:02}:{:02} rpm={} torque={} t_out={}.{} mask=0x{mask:02x} user={user}",
             second / 3_600,
             second / 60 % 60,
             second % 60,
@@ -328,7 +331,8 @@ fn bench_log() -> Vec<u8> {
             9_600 + dice.below(180),
             temperature / 10,
             temperature % 10,
-        ));
+        );
+        written.expect(IN_MEMORY);
     }
     log.into_bytes()
 }
@@ -356,7 +360,7 @@ fn alarm_sound() -> Vec<u8> {
 fn steel_table() -> Vec<u8> {
     let mut table = String::from("week,eur_per_t_14mm,eur_per_t_16mm\n");
     for (week, price) in steel_prices().iter().enumerate() {
-        table.push_str(&format!("{},{price},{}\n", week + 1, price + 25));
+        writeln!(table, "{},{price},{}", week + 1, price + 25).expect(IN_MEMORY);
     }
     table.into_bytes()
 }
@@ -465,7 +469,7 @@ fn contents() -> Vec<(&'static str, String, &'static str, Vec<u8>)> {
         ("empty-notes", "notes.txt", "tomas", Vec::new()),
         ("final-offer", "Viktor's \"final\" offer; <b>rm -rf</b> & co %00 ..\\..\\price.txt", "viktor", "Spare parts, 24 months: 380,000 EUR, less what we owe them anyway.\n".into()),
     ].into_iter().map(|(key, name, user, bytes)| (key, name.to_owned(), user, bytes)).collect::<Vec<_>>();
-    let long_name = format!("Kran im Morgenlicht {}.png", "– 夜明けのクレーン – رافعة عند الفجر ".repeat(4).trim());
+    let long_name = format!("Kran im Morgenlicht {}.png", "– 夜明けのクレーン – رافعة عند الفجر ".repeat(6).trim());
     files.push(("contest", long_name, "yuki", picture::crane_at_dusk()));
     files
 }

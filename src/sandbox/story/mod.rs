@@ -4,7 +4,7 @@
 //! continents, channels and conversations in a dozen languages, files of many kinds, and a plot
 //! worth searching for (a change order, a rejected lot of steel, a broken gearbox, a delivery
 //! date that somebody wants to be another one). What is said lies in `chat/*.chat`, a line per
-//! message; [`script`] reads it. It must not read a clock, a disk or the network.
+//! message; the `script` module reads it. It must not read a clock, a disk or the network.
 
 mod container;
 mod files;
@@ -65,14 +65,19 @@ pub fn seed() -> Seed {
     }
 }
 
+/// Key and text of each channel and each conversation.
+fn scripts() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let conversations = CONVERSATIONS.split("@@ ").skip(1);
+    SCRIPTS
+        .iter()
+        .copied()
+        .chain(conversations.filter_map(|part| part.split_once('\n')))
+}
+
 /// The messages of the scripts.
 fn written() -> Vec<SeedMessage> {
-    let conversations = CONVERSATIONS
-        .split("@@ ")
-        .skip(1)
-        .filter_map(|part| part.split_once('\n'));
     let mut messages = Vec::new();
-    for (channel, text) in SCRIPTS.iter().copied().chain(conversations) {
+    for (channel, text) in scripts() {
         messages.extend(script::parse(channel, text).expect("each script is read by a test"));
     }
     for message in &mut messages {

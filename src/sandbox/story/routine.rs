@@ -330,7 +330,13 @@ fn builds() -> Vec<SeedMessage> {
         let step = (end - start) / i64::try_from(last - first).unwrap_or(1);
         let until = if last == 374 { last + 1 } else { last };
         for (number, place) in (first..until).zip(0..) {
-            let at = start + step * place;
+            let even = start + step * place;
+            // Days are folded into working hours, but for the builds whose times are fixed.
+            let at = if place == 0 || number == 374 {
+                even
+            } else {
+                even - even % 86_400 + 25_200 + even % 86_400 * 5 / 12
+            };
             let passed = 120 + (number - 231) * 2 / 3;
             let fails = number == 311 || (number != 312 && number != 351 && dice.chance(1, 9));
             let test = if number == 311 {
@@ -361,11 +367,12 @@ fn builds() -> Vec<SeedMessage> {
                 ],
                 "ts": at,
             });
-            let text = format!(
+            let line = format!(
                 "Build *{number}* {verdict} (<https://build.orlava.example/crane-control/{number}|{commit}>)"
             );
-            messages.push(bot("builds", at, text, attachment));
-            if let Some(test) = test.filter(|_| dice.chance(2, 3)) {
+            messages.push(bot("builds", at, line, attachment));
+            let is_weekend = [2, 3].contains(&(at / 86_400 % 7));
+            if let Some(test) = test.filter(|_| !is_weekend && dice.chance(2, 3)) {
                 let answer = [
                     "Mine. Fixing.",
                     "Looking.",

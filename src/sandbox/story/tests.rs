@@ -4,7 +4,7 @@ use std::io::{Cursor, Read as _};
 use zip::ZipArchive;
 
 use super::*;
-use crate::sandbox::seed::{Action, Content, SeedFile};
+use crate::sandbox::seed::{Action, Content, SeedChannel, SeedFile};
 
 fn bytes(file: &SeedFile) -> &[u8] {
     match &file.content {
@@ -19,11 +19,7 @@ fn ending(file: &SeedFile) -> &str {
 
 #[test]
 fn each_script_is_read() {
-    let conversations = CONVERSATIONS
-        .split("@@ ")
-        .skip(1)
-        .filter_map(|part| part.split_once('\n'));
-    for (channel, text) in SCRIPTS.iter().copied().chain(conversations) {
+    for (channel, text) in scripts() {
         assert!(
             !script::parse(channel, text).unwrap().is_empty(),
             "{channel}"
@@ -165,7 +161,7 @@ fn what_comes_later_names_what_is_there() {
             Action::Edit { label, user, .. }
             | Action::React { label, user, .. }
             | Action::Pin { label, user } => {
-                assert!(labels.contains(label) && user.contains('@'), "{label}")
+                assert!(labels.contains(label) && user.contains('@'), "{label}");
             }
             Action::Delete { label, user } => {
                 assert!(labels.remove(label) && user.contains('@'), "{label}");
@@ -174,10 +170,10 @@ fn what_comes_later_names_what_is_there() {
             Action::RenameChannel { channel, .. }
             | Action::SetTopic { channel, .. }
             | Action::Leave { channel, .. } => {
-                assert!(channels.contains(channel.as_str()), "{channel}")
+                assert!(channels.contains(channel.as_str()), "{channel}");
             }
             Action::CloseAccount { user } => {
-                assert!(seed.users.iter().any(|one| &one.email == user))
+                assert!(seed.users.iter().any(|one| &one.email == user));
             }
             Action::Comment { file, user, .. } => {
                 assert!(files.contains(file.as_str()));
@@ -203,24 +199,16 @@ fn what_comes_later_names_what_is_there() {
 #[test]
 fn the_account_sees_all_channels_and_not_all_conversations() {
     let seed = seed();
-    let sees =
-        |channel: &&crate::sandbox::seed::SeedChannel| channel.members.contains(&seed.account);
+    let (conversations, rooms): (Vec<_>, Vec<_>) =
+        seed.channels.iter().partition(|channel| channel.is_im);
+    let has_account = |channel: &SeedChannel| channel.members.contains(&seed.account);
+    assert!(rooms.iter().all(|channel| has_account(channel)));
+    let hidden = conversations.iter().filter(|channel| !has_account(channel));
+    assert_eq!(hidden.count(), 3);
     assert!(
-        seed.channels
+        conversations
             .iter()
-            .filter(|channel| !channel.is_im)
-            .all(|channel| sees(&channel))
-    );
-    let hidden = seed
-        .channels
-        .iter()
-        .filter(|channel| channel.is_im && !sees(channel))
-        .count();
-    assert_eq!(hidden, 3);
-    assert!(
-        seed.channels
-            .iter()
-            .all(|channel| !channel.is_im || channel.members.len() == 2)
+            .all(|channel| channel.members.len() == 2)
     );
 }
 
