@@ -193,6 +193,7 @@ fn users(total: usize) -> Vec<SeedUser> {
                 is_restricted: number % 17 == 16,
                 deleted: number % 29 == 28,
                 tz: zones[number % zones.len()].to_owned(),
+                ..SeedUser::default()
             }
         })
         .collect()

@@ -32,6 +32,10 @@ pub struct Seed {
 
 /// A person or a bot.
 #[derive(Debug, Clone, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own in the API"
+)]
 pub struct SeedUser {
     /// The mail address, which is the user id.
     pub email: String,
@@ -49,6 +53,8 @@ pub struct SeedUser {
     pub deleted: bool,
     /// An IANA zone name.
     pub tz: String,
+    /// The id as the server gives it; empty: the mail address. Only a corpus sets it.
+    pub id: String,
 }
 
 /// A channel or a direct conversation.
@@ -156,6 +162,10 @@ pub struct SeedMessage {
 
 /// Something that happens to a workspace. Messages are named by the `label` of the seed.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a seed holds a few dozen of them"
+)]
 pub enum Action {
     /// A new message.
     Post(SeedMessage),

@@ -1,1 +1,9 @@
-//! x
+//! Flows over HTTP and through the library, in one binary: it sees the crate as a stranger does.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod reference;
+mod sandbox;
+mod sandbox_replies;
+mod talk;
+mod thirdparty;

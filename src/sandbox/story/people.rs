@@ -234,6 +234,7 @@ pub(super) fn users() -> Vec<SeedUser> {
             is_restricted: kind == Kind::Guest,
             deleted: false,
             tz: tz.to_owned(),
+            ..SeedUser::default()
         })
         .collect()
 }

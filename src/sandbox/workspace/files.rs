@@ -1,0 +1,118 @@
+//! How files change: uploads, new versions, removal.
+
+use axum::body::Bytes;
+use serde_json::json;
+
+use super::state::{Audience, File, Message, More, State, Stored, Version};
+use super::view::FileView;
+use super::{Outcome, Refusal, now};
+use crate::sandbox::faults::Faults;
+use crate::sandbox::ids::{self, Ts};
+
+fn version(bytes: Bytes) -> Version {
+    Version {
+        size: u64::try_from(bytes.len()).expect("usize has at most 64 bits"),
+        content: Stored::Bytes(bytes),
+    }
+}
+
+impl State {
+    /// Stores a file and shares it in each of `channels` (at least one).
+    pub(in crate::sandbox) fn upload(
+        &mut self,
+        channels: &[usize],
+        user: usize,
+        name: &str,
+        bytes: Bytes,
+        faults: &Faults,
+    ) -> (usize, Ts) {
+        let file = self.files.len();
+        self.files.push(File {
+            name: name.to_owned(),
+            title: name.to_owned(),
+            user,
+            channels: channels.to_vec(),
+            versions: vec![version(bytes)],
+            ..File::default()
+        });
+        self.users[user].has_files = true;
+        let mut first = None;
+        for channel in channels {
+            self.channels[*channel].files.push(file);
+            let ts = self.mint();
+            // The id is that of the first share's item.
+            if first.is_none() {
+                let id = ids::item_id(ts, self.settings.id_clock);
+                self.file_index.insert(id.clone(), file);
+                let entry = &mut self.files[file];
+                entry.id = id;
+                entry.created = ts.seconds + i64::from(ts.fraction % 2);
+                entry.timestamp = entry.created;
+                first = Some(ts);
+            }
+            let message = Message {
+                ts,
+                user,
+                subtype: "file_share".to_owned(),
+                more: Some(Box::new(More {
+                    files: vec![file],
+                    ..More::default()
+                })),
+                ..Message::default()
+            };
+            self.append(*channel, message, faults);
+        }
+        self.file_event("file_created", file);
+        self.file_event("file_shared", file);
+        (file, first.unwrap_or_default())
+    }
+
+    /// Tells everybody who can see a file.
+    pub(super) fn file_event(&mut self, kind: &str, file: usize) {
+        let mut listeners: Vec<usize> = self.files[file]
+            .channels
+            .iter()
+            .flat_map(|channel| self.channels[*channel].members.iter().copied())
+            .collect();
+        listeners.push(self.account);
+        listeners.sort_unstable();
+        listeners.dedup();
+        let body = if kind == "file_deleted" {
+            json!({ "type": kind, "file_id": self.files[file].id })
+        } else {
+            json!({ "type": kind, "file": self.file_json(file, FileView::Upload, self.account) })
+        };
+        self.push_event(Audience::Users(listeners), body);
+    }
+
+    pub(in crate::sandbox) fn replace_file(&mut self, file: usize, bytes: Bytes) -> Outcome<()> {
+        let entry = &mut self.files[file];
+        if entry.is_deleted {
+            return Err(Refusal("file_deleted"));
+        }
+        entry.versions.push(version(bytes));
+        entry.timestamp = now().max(entry.timestamp + 1);
+        self.file_event("file_change", file);
+        Ok(())
+    }
+
+    pub(in crate::sandbox) fn delete_file(&mut self, file: usize) -> Outcome<()> {
+        if self.files[file].is_deleted {
+            return Err(Refusal("file_deleted"));
+        }
+        self.files[file].is_deleted = true;
+        let mut shares = Vec::new();
+        for channel in &self.files[file].channels {
+            for message in &self.channels[*channel].messages {
+                if !message.is_deleted && message.files() == [file] {
+                    shares.push((*channel, message.ts));
+                }
+            }
+        }
+        for (channel, ts) in shares {
+            self.delete(channel, ts, None)?;
+        }
+        self.file_event("file_deleted", file);
+        Ok(())
+    }
+}
