@@ -1,5 +1,7 @@
 //! teamchat-archive
 pub mod api;
+pub mod config;
+pub mod history;
 pub mod ledger;
 pub mod model;
 pub mod record;

@@ -44,7 +44,7 @@ impl Patience {
         let capped = doubled.min(self.longest_wait);
         let mut byte = [0_u8];
         // Without randomness the waits are merely alike.
-        let _ = getrandom::fill(&mut byte);
+        let _filled = getrandom::fill(&mut byte);
         capped * 3 / 4 + capped * u32::from(byte[0]) / 1024
     }
 

@@ -68,7 +68,7 @@ impl Connection {
     pub fn new(server: &str, options: &ServerOptions) -> Result<Self, Error> {
         let base = base_url(server)?;
         // The first connection installs the provider; later calls find it there.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        let _installed_before = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("teamchat-archive/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())

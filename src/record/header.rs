@@ -28,8 +28,8 @@ pub enum Kind {
     Account = 9,
     /// What was walked, by whom, with which result. Key: the run.
     Coverage = 10,
-    /// Something the source did that could not be understood or does not fit. Key: the run and
-    /// a number.
+    /// Something the source did that could not be understood or does not fit. Key: SHA-256 of
+    /// what is said of it, so that the same finding is noted once.
     Finding = 11,
     /// A channel, or many items at once, that can no longer be seen. Key: the channel.
     Visibility = 12,
@@ -90,7 +90,7 @@ impl Kind {
     pub fn is_listed(self, version: u32) -> bool {
         match self {
             Self::Message => version > 1,
-            Self::Finding | Self::Unknown | Self::Coverage => false,
+            Self::Coverage => false,
             _ => true,
         }
     }

@@ -1,0 +1,14 @@
+//! The fold over records: what a subject was, version by version, and what stood in a channel.
+//!
+//! Nothing here keeps state; every answer is read from the store again. What a later record says
+//! never replaces an earlier one: a subject is the list of its versions.
+
+mod item;
+mod names;
+mod reference;
+mod timeline;
+
+pub use item::{Item, ItemState, Version, item};
+pub use names::{ChannelFacts, Directory, directory};
+pub use reference::{Reference, resolve};
+pub use timeline::{Known, known_between, messages_after, messages_before, messages_between};

@@ -1,0 +1,112 @@
+use std::collections::BTreeMap;
+
+use super::item::{Item, Version};
+use crate::model::{ChannelId, MessageTs, RecordSeq, SourceId};
+use crate::record::{Kind, Record, State};
+use crate::store::{Change, Error, Reader};
+
+type Firsts = BTreeMap<MessageTs, (RecordSeq, Record)>;
+
+/// Adds the first versions of a channel's messages in one block that lie between the bounds.
+fn collect(reader: &Reader, block: RecordSeq, channel: &ChannelId, from: MessageTs, to: MessageTs, into: &mut Firsts) -> Result<(), Error> {
+    let block = reader.block(block)?;
+    for (seq, record) in (block.first.0..).zip(&block.records) {
+        let header = &record.header;
+        if header.kind != Kind::Message || header.version != 1 || header.channel.as_deref() != Some(channel.as_str()) {
+            continue;
+        }
+        if let Some(ts) = MessageTs::parse(&header.key).filter(|ts| (from..=to).contains(ts)) {
+            into.insert(ts, (RecordSeq(seq), record.clone()));
+        }
+    }
+    Ok(())
+}
+
+fn with_versions(reader: &Reader, source: SourceId, channel: &ChannelId, firsts: Firsts) -> Result<Vec<Item>, Error> {
+    let (Some(from), Some(to)) = (firsts.keys().next().copied(), firsts.keys().last().copied()) else { return Ok(Vec::new()) };
+    let mut later = reader.versions_between(Kind::Message, source, channel, from, to)?;
+    let mut out = Vec::with_capacity(firsts.len());
+    for (ts, (seq, record)) in firsts {
+        let mut versions = vec![Version { version: 1, seq, change: Change::New, record }];
+        for row in later.remove(&ts).unwrap_or_default() {
+            versions.push(Version { version: row.version, seq: row.seq, change: row.change, record: reader.record(row.seq)? });
+        }
+        out.push(Item { kind: Kind::Message, source, channel: Some(channel.clone()), key: ts.to_string(), versions });
+    }
+    Ok(out)
+}
+
+/// All messages of a channel between two time stamps, both inclusive, oldest first.
+pub fn messages_between(reader: &Reader, source: SourceId, channel: &ChannelId, from: MessageTs, to: MessageTs) -> Result<Vec<Item>, Error> {
+    let mut firsts = Firsts::new();
+    for (_, _, block) in reader.message_blocks(source, channel, from, to)? {
+        collect(reader, block, channel, from, to, &mut firsts)?;
+    }
+    with_versions(reader, source, channel, firsts)
+}
+
+/// The `count` messages of a channel up to and including `to`, oldest first.
+pub fn messages_before(reader: &Reader, source: SourceId, channel: &ChannelId, to: MessageTs, count: usize) -> Result<Vec<Item>, Error> {
+    let mut firsts = Firsts::new();
+    // Blocks come by their latest message, so nothing that is still to come is later than `max`.
+    for (_, max, block) in reader.message_blocks(source, channel, MessageTs::MIN, to)? {
+        if firsts.range(max..).count() > count {
+            break;
+        }
+        collect(reader, block, channel, MessageTs::MIN, to, &mut firsts)?;
+    }
+    while firsts.len() > count {
+        firsts.pop_first();
+    }
+    with_versions(reader, source, channel, firsts)
+}
+
+/// The `count` messages of a channel from `from` on, inclusive, oldest first.
+pub fn messages_after(reader: &Reader, source: SourceId, channel: &ChannelId, from: MessageTs, count: usize) -> Result<Vec<Item>, Error> {
+    let mut firsts = Firsts::new();
+    let mut blocks = reader.message_blocks(source, channel, from, MessageTs::MAX)?;
+    blocks.sort_by_key(|(min, _, block)| (*min, *block));
+    for (min, _, block) in blocks {
+        if firsts.range(..=min).count() > count {
+            break;
+        }
+        collect(reader, block, channel, from, MessageTs::MAX, &mut firsts)?;
+    }
+    while firsts.len() > count {
+        firsts.pop_last();
+    }
+    with_versions(reader, source, channel, firsts)
+}
+
+/// What is archived of one message, as far as a walk needs it.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Number of its newest version.
+    pub version: u32,
+    /// Whether that says it is gone.
+    pub is_gone: bool,
+    /// How it last read.
+    pub body: Vec<u8>,
+    /// Who saw it last.
+    pub account: String,
+    /// When that was.
+    pub observed_at: String,
+}
+
+/// What is archived of a channel's messages between two time stamps, both inclusive.
+pub fn known_between(reader: &Reader, source: SourceId, channel: &ChannelId, from: MessageTs, to: MessageTs) -> Result<BTreeMap<MessageTs, Known>, Error> {
+    let mut out = BTreeMap::new();
+    for item in messages_between(reader, source, channel, from, to)? {
+        let (Some(newest), Some(latest)) = (item.versions.last(), item.latest()) else { continue };
+        let Some(ts) = MessageTs::parse(&item.key) else { continue };
+        let known = Known {
+            version: newest.version,
+            is_gone: newest.record.header.state == State::Gone,
+            body: latest.record.body.clone(),
+            account: latest.record.header.account.clone(),
+            observed_at: newest.record.header.observed_at.clone(),
+        };
+        out.insert(ts, known);
+    }
+    Ok(out)
+}
