@@ -133,7 +133,10 @@ async fn json_answer(sandbox: &Arc<Sandbox>, method: String, params: Params) -> 
         let mut text = body.to_string();
         if method == "iwauthentication.login.plain" && settings.broken_login_json {
             // As printed in the reference: the comma after `authorized` is missing.
-            text = text.replacen("\"authorized\":\"true\",", "\"authorized\":\"true\"\n", 1);
+            for value in ["\"true\"", "true"] {
+                let start = format!("\"authorized\":{value}");
+                text = text.replacen(&format!("{start},"), &format!("{start}\n"), 1);
+            }
         }
         shared.workspace.faults().spoil(text)
     };

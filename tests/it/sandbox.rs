@@ -73,6 +73,8 @@ struct Door {
 
 impl Door {
     async fn open(seed: Seed, options: Options) -> Self {
+        // The client insists on it even for plain HTTP; another test may have been first.
+        let _already = rustls::crypto::ring::default_provider().install_default();
         Self {
             client: Client::new(),
             running: start(seed, options).await.unwrap(),
@@ -777,4 +779,61 @@ async fn a_real_corpus_comes_back_whole() {
     assert_eq!(people["members"].as_array().unwrap().len(), users);
     let me = door.call("users.identity", &[]).await;
     assert_eq!(me["user"]["id"], "archive@corpus.example");
+}
+
+#[tokio::test]
+async fn page_faults_hide_shuffle_and_drift() {
+    let door = Door::with(60).await;
+    let channel = door.channel("quay").await;
+    let params = [("channel", channel.as_str()), ("count", "20")];
+    let stamps = |page: &Value| -> Vec<String> {
+        let messages = page["messages"].as_array().unwrap();
+        let stamps = messages
+            .iter()
+            .map(|message| text_of(message, "ts").to_owned());
+        stamps.collect()
+    };
+    let clean = stamps(&door.call("channels.history", &params).await);
+    door.running.set_fault(Fault::SilentHasMore, 1.0);
+    let hidden = door.call("channels.history", &params).await;
+    assert_eq!(hidden["has_more"], false);
+    door.running.set_fault(Fault::SilentHasMore, 0.0);
+    door.running.set_fault(Fault::Unordered, 1.0);
+    let mut shuffled = stamps(&door.call("channels.history", &params).await);
+    assert_ne!(shuffled, clean);
+    shuffled.sort_by(|one, other| other.cmp(one));
+    assert_eq!(shuffled, clean);
+    door.running.set_fault(Fault::Unordered, 0.0);
+    door.running.set_fault(Fault::PageDrift, 1.0);
+    door.call("channels.history", &params).await;
+    let moved = stamps(&door.call("channels.history", &params).await);
+    assert!(!moved.contains(&clean[19]) && !clean.contains(&moved[0]));
+}
+
+#[tokio::test]
+async fn switches_change_the_shapes() {
+    let options = Options {
+        settings: Settings {
+            strict_bool: true,
+            bot_id: true,
+            wrapped_pins: true,
+            broken_login_json: true,
+            ..Settings::default()
+        },
+        ..Options::default()
+    };
+    let door = Door::open(seed(1), options).await;
+    assert!(door.call("auth.test", &[]).await["bot_id"].is_string());
+    let (channel, ts) = door.running.workspace().labelled("m0").unwrap();
+    let item = [("channel", channel.as_str()), ("timestamp", ts.as_str())];
+    assert_eq!(door.call("pins.add", &item).await["ok"], true);
+    let pins = door.call("pins.list", &item).await;
+    assert_eq!(pins["items"][0]["message"]["ts"], ts);
+    let login = [
+        ("username", ANN),
+        ("password", door.running.password.as_str()),
+    ];
+    let text = door.send("iwauthentication.login.plain", &login).await;
+    let text = text.text().await.unwrap();
+    assert!(serde_json::from_str::<Value>(&text).is_err(), "{text}");
 }

@@ -8,6 +8,8 @@ mod build;
 mod change;
 mod files;
 pub(super) mod state;
+#[cfg(test)]
+mod tests;
 mod truth;
 pub(super) mod view;
 
