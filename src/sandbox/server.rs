@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::faults::{Fault, Faults};
-use super::params::Params;
+use super::params::{MAX_BODY_BYTES, Params};
 use super::workspace::{Refusal, Workspace};
 use super::{atom, control, download, methods, rtm};
 
@@ -82,7 +82,9 @@ pub(super) fn router(sandbox: Arc<Sandbox>, with_control: bool) -> Router {
     if with_control {
         router = router.merge(control::routes());
     }
-    router.with_state(sandbox)
+    router
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(sandbox)
 }
 
 /// The method that a path names: any of the three base paths.

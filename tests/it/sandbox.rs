@@ -443,6 +443,24 @@ async fn uploads_are_shared_by_a_message_whose_time_is_the_id() {
 }
 
 #[tokio::test]
+async fn big_uploads_pass() {
+    let door = Door::with(0).await;
+    let channel = door.channel("quay").await;
+    let bytes = vec![7; 5_000_000];
+    let part = reqwest::multipart::Part::bytes(bytes.clone()).file_name("big.bin");
+    let form = reqwest::multipart::Form::new()
+        .text("channels", channel)
+        .part("file", part);
+    let url = format!("{}files.upload", door.running.url);
+    let request = door.client.post(url).bearer_auth(&door.running.token);
+    let answer = request.multipart(form).send().await.unwrap();
+    let body: Value = answer.json().await.unwrap();
+    let url = text_of(&body["file"], "url_private");
+    let got = door.client.get(url).send().await.unwrap().bytes().await;
+    assert!(got.unwrap() == bytes);
+}
+
+#[tokio::test]
 async fn comments_pins_and_reactions() {
     let door = Door::with(1).await;
     let (dock, quay) = (door.channel("dock").await, door.channel("quay").await);
