@@ -716,6 +716,26 @@ async fn lost_channels_tell_so_by_is_member() {
 }
 
 #[tokio::test]
+async fn channels_are_made_archived_and_removed() {
+    let door = Door::with(1).await;
+    let workspace = door.running.workspace();
+    let id = workspace.create_channel(BOB, "pier").unwrap();
+    assert_eq!(door.channel("pier").await, id);
+    workspace.archive_channel(&id).unwrap();
+    let refused = door
+        .call("chat.postMessage", &[("channel", &id), ("text", "hi")])
+        .await;
+    assert_eq!(error_of(&refused), "is_archived");
+    let quay = door.channel("quay").await;
+    workspace.remove_channel(&quay).unwrap();
+    let gone = door.call("channels.info", &[("channel", &quay)]).await;
+    assert_eq!(error_of(&gone), "channel_not_found");
+    let truth = workspace.truth();
+    let of_quay = truth.iter().find(|item| item.channel == quay).unwrap();
+    assert_eq!(of_quay.state, "deleted");
+}
+
+#[tokio::test]
 async fn whispers_are_for_two() {
     let mut seed = seed(0);
     seed.users.push(SeedUser {

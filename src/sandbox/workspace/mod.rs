@@ -332,6 +332,33 @@ impl Workspace {
         })
     }
 
+    /// Makes a channel with `user` in it; returns its id.
+    pub fn create_channel(&self, user: &str, name: &str) -> Outcome<String> {
+        self.change(|state| {
+            let user = Self::user(state, user)?;
+            let channel = state.create_channel(user, name);
+            Ok(state.channels[channel].id.clone())
+        })
+    }
+
+    /// Archives a channel: it can be read and no longer written.
+    pub fn archive_channel(&self, channel: &str) -> Outcome<()> {
+        self.change(|state| {
+            let channel = Self::channel(state, channel)?;
+            state.archive_channel(channel);
+            Ok(())
+        })
+    }
+
+    /// Removes a channel with all its messages.
+    pub fn remove_channel(&self, channel: &str) -> Outcome<()> {
+        self.change(|state| {
+            let channel = Self::channel(state, channel)?;
+            state.remove_channel(channel);
+            Ok(())
+        })
+    }
+
     /// Gives a person another display name.
     pub fn rename_user(&self, user: &str, name: &str) -> Outcome<()> {
         self.change(|state| {
