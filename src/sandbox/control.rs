@@ -137,6 +137,8 @@ fn perform(sandbox: &Sandbox, action: &str, body: &Value) -> anyhow::Result<Valu
         "unpin" => workspace.unpin(need("channel")?, need("ts")?, need("user")?)?,
         "leave" => workspace.leave(need("channel")?, need("user")?)?,
         "join" => workspace.join(need("channel")?, need("user")?)?,
+        "archive" => workspace.archive_channel(need("channel")?)?,
+        "remove" => workspace.remove_channel(need("channel")?)?,
         "rename" => match find("channel") {
             Some(channel) => workspace.rename_channel(channel, need("name")?)?,
             None => workspace.rename_user(need("user")?, need("name")?)?,

@@ -93,6 +93,13 @@ pub struct Parts {
     stop: CancellationToken,
 }
 
+impl Parts {
+    /// Ends sockets and answers that wait.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+}
+
 /// Builds a workspace and its routes. `origin` is what absolute addresses begin with, for
 /// example `https://localhost:8443`.
 pub fn router(seed: Seed, options: &Options, origin: &str) -> anyhow::Result<Parts> {
@@ -150,7 +157,8 @@ pub async fn start(mut seed: Seed, options: Options) -> anyhow::Result<Running> 
         .origin
         .clone()
         .unwrap_or_else(|| format!("http://{address}"));
-    let later = std::mem::take(&mut seed.later);
+    // The builder still looks at it: a file that is posted later isn't shared yet.
+    let later = seed.later.clone();
     let chatter = std::mem::take(&mut seed.chatter);
     let url = format!("{}/teamchatapi/", origin.trim_end_matches('/'));
     let parts = tokio::task::spawn_blocking(move || router(seed, &options, &origin))

@@ -11,7 +11,7 @@ use url::form_urlencoded;
 use super::workspace::Refusal;
 
 /// An upload larger than this is refused.
-const MAX_BODY_BYTES: usize = 256 << 20;
+pub(super) const MAX_BODY_BYTES: usize = 256 << 20;
 
 /// The arguments of one call.
 #[derive(Debug, Default)]

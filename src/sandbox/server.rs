@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::faults::{Fault, Faults};
-use super::params::Params;
+use super::params::{MAX_BODY_BYTES, Params};
 use super::workspace::{Refusal, Workspace};
 use super::{atom, control, download, methods, rtm};
 
@@ -82,7 +82,9 @@ pub(super) fn router(sandbox: Arc<Sandbox>, with_control: bool) -> Router {
     if with_control {
         router = router.merge(control::routes());
     }
-    router.with_state(sandbox)
+    router
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .with_state(sandbox)
 }
 
 /// The method that a path names: any of the three base paths.
@@ -133,7 +135,10 @@ async fn json_answer(sandbox: &Arc<Sandbox>, method: String, params: Params) -> 
         let mut text = body.to_string();
         if method == "iwauthentication.login.plain" && settings.broken_login_json {
             // As printed in the reference: the comma after `authorized` is missing.
-            text = text.replacen("\"authorized\":\"true\",", "\"authorized\":\"true\"\n", 1);
+            for value in ["\"true\"", "true"] {
+                let start = format!("\"authorized\":{value}");
+                text = text.replacen(&format!("{start},"), &format!("{start}\n"), 1);
+            }
         }
         shared.workspace.faults().spoil(text)
     };

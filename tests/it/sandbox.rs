@@ -73,6 +73,8 @@ struct Door {
 
 impl Door {
     async fn open(seed: Seed, options: Options) -> Self {
+        // The client insists on it even for plain HTTP; another test may have been first.
+        let _already = rustls::crypto::ring::default_provider().install_default();
         Self {
             client: Client::new(),
             running: start(seed, options).await.unwrap(),
@@ -441,6 +443,24 @@ async fn uploads_are_shared_by_a_message_whose_time_is_the_id() {
 }
 
 #[tokio::test]
+async fn big_uploads_pass() {
+    let door = Door::with(0).await;
+    let channel = door.channel("quay").await;
+    let bytes = vec![7; 5_000_000];
+    let part = reqwest::multipart::Part::bytes(bytes.clone()).file_name("big.bin");
+    let form = reqwest::multipart::Form::new()
+        .text("channels", channel)
+        .part("file", part);
+    let url = format!("{}files.upload", door.running.url);
+    let request = door.client.post(url).bearer_auth(&door.running.token);
+    let answer = request.multipart(form).send().await.unwrap();
+    let body: Value = answer.json().await.unwrap();
+    let url = text_of(&body["file"], "url_private");
+    let got = door.client.get(url).send().await.unwrap().bytes().await;
+    assert!(got.unwrap() == bytes);
+}
+
+#[tokio::test]
 async fn comments_pins_and_reactions() {
     let door = Door::with(1).await;
     let (dock, quay) = (door.channel("dock").await, door.channel("quay").await);
@@ -696,6 +716,26 @@ async fn lost_channels_tell_so_by_is_member() {
 }
 
 #[tokio::test]
+async fn channels_are_made_archived_and_removed() {
+    let door = Door::with(1).await;
+    let workspace = door.running.workspace();
+    let id = workspace.create_channel(BOB, "pier").unwrap();
+    assert_eq!(door.channel("pier").await, id);
+    workspace.archive_channel(&id).unwrap();
+    let refused = door
+        .call("chat.postMessage", &[("channel", &id), ("text", "hi")])
+        .await;
+    assert_eq!(error_of(&refused), "is_archived");
+    let quay = door.channel("quay").await;
+    workspace.remove_channel(&quay).unwrap();
+    let gone = door.call("channels.info", &[("channel", &quay)]).await;
+    assert_eq!(error_of(&gone), "channel_not_found");
+    let truth = workspace.truth();
+    let of_quay = truth.iter().find(|item| item.channel == quay).unwrap();
+    assert_eq!(of_quay.state, "deleted");
+}
+
+#[tokio::test]
 async fn whispers_are_for_two() {
     let mut seed = seed(0);
     seed.users.push(SeedUser {
@@ -777,4 +817,61 @@ async fn a_real_corpus_comes_back_whole() {
     assert_eq!(people["members"].as_array().unwrap().len(), users);
     let me = door.call("users.identity", &[]).await;
     assert_eq!(me["user"]["id"], "archive@corpus.example");
+}
+
+#[tokio::test]
+async fn page_faults_hide_shuffle_and_drift() {
+    let door = Door::with(60).await;
+    let channel = door.channel("quay").await;
+    let params = [("channel", channel.as_str()), ("count", "20")];
+    let stamps = |page: &Value| -> Vec<String> {
+        let messages = page["messages"].as_array().unwrap();
+        let stamps = messages
+            .iter()
+            .map(|message| text_of(message, "ts").to_owned());
+        stamps.collect()
+    };
+    let clean = stamps(&door.call("channels.history", &params).await);
+    door.running.set_fault(Fault::SilentHasMore, 1.0);
+    let hidden = door.call("channels.history", &params).await;
+    assert_eq!(hidden["has_more"], false);
+    door.running.set_fault(Fault::SilentHasMore, 0.0);
+    door.running.set_fault(Fault::Unordered, 1.0);
+    let mut shuffled = stamps(&door.call("channels.history", &params).await);
+    assert_ne!(shuffled, clean);
+    shuffled.sort_by(|one, other| other.cmp(one));
+    assert_eq!(shuffled, clean);
+    door.running.set_fault(Fault::Unordered, 0.0);
+    door.running.set_fault(Fault::PageDrift, 1.0);
+    door.call("channels.history", &params).await;
+    let moved = stamps(&door.call("channels.history", &params).await);
+    assert!(!moved.contains(&clean[19]) && !clean.contains(&moved[0]));
+}
+
+#[tokio::test]
+async fn switches_change_the_shapes() {
+    let options = Options {
+        settings: Settings {
+            strict_bool: true,
+            bot_id: true,
+            wrapped_pins: true,
+            broken_login_json: true,
+            ..Settings::default()
+        },
+        ..Options::default()
+    };
+    let door = Door::open(seed(1), options).await;
+    assert!(door.call("auth.test", &[]).await["bot_id"].is_string());
+    let (channel, ts) = door.running.workspace().labelled("m0").unwrap();
+    let item = [("channel", channel.as_str()), ("timestamp", ts.as_str())];
+    assert_eq!(door.call("pins.add", &item).await["ok"], true);
+    let pins = door.call("pins.list", &item).await;
+    assert_eq!(pins["items"][0]["message"]["ts"], ts);
+    let login = [
+        ("username", ANN),
+        ("password", door.running.password.as_str()),
+    ];
+    let text = door.send("iwauthentication.login.plain", &login).await;
+    let text = text.text().await.unwrap();
+    assert!(serde_json::from_str::<Value>(&text).is_err(), "{text}");
 }

@@ -1,6 +1,6 @@
 //! From a seed to a living state: resolves names, mints what the seed leaves out, sorts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::Context as _;
 
@@ -10,7 +10,7 @@ use super::state::{
 };
 use crate::sandbox::faults::{Fault, Faults};
 use crate::sandbox::ids::{self, Ts};
-use crate::sandbox::seed::{Content, Seed, SeedChannel, SeedFile, SeedMessage, SeedUser};
+use crate::sandbox::seed::{Action, Content, Seed, SeedChannel, SeedFile, SeedMessage, SeedUser};
 
 /// An item whose time stamp is still to be minted.
 enum Waiting {
@@ -35,8 +35,26 @@ pub(super) fn build(seed: Seed, settings: Settings, faults: &Faults) -> anyhow::
     for channel in seed.channels {
         add_channel(&mut state, channel)?;
     }
+    let posted_later: HashSet<String> = seed
+        .later
+        .into_iter()
+        .filter_map(|action| match action {
+            Action::Post(message) => Some(message.files),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let posted_now: HashSet<&String> = seed
+        .messages
+        .iter()
+        .flat_map(|message| &message.files)
+        .collect();
     let mut seed_files = seed.files;
     for file in &mut seed_files {
+        if posted_later.contains(&file.key) && !posted_now.contains(&file.key) {
+            // Nobody sees it before it is posted.
+            file.channels.clear();
+        }
         add_file(&mut state, file)?;
     }
     add_stream(&mut state, seed.messages, &seed_files, faults)?;
@@ -244,14 +262,16 @@ fn add_stream(
         if !is_shared[file] && !state.is_corpus {
             // Nobody shares it in words: the upload itself is the message.
             for channel in &seed.channels {
+                let created = state.channels[find_channel(state, channel)?].created;
+                let at = created.max(seed.created);
                 let share = SeedMessage {
                     channel: channel.clone(),
                     user: state.users[state.files[file].user].email.clone(),
-                    at: seed.created,
+                    at,
                     files: vec![seed.key.clone()],
                     ..SeedMessage::default()
                 };
-                waiting.push((seed.created, Waiting::Message(Box::new(share))));
+                waiting.push((at, Waiting::Message(Box::new(share))));
             }
         }
         for (index, comment) in seed.comments.iter().enumerate() {
@@ -309,21 +329,7 @@ fn add_stream(
     for channel in &mut state.channels {
         channel.messages.sort_by_key(|message| message.ts);
     }
-    finish_files(state);
     Ok(())
-}
-
-/// Files that no message shares still need an id and a date.
-fn finish_files(state: &mut State) {
-    for index in 0..state.files.len() {
-        if state.files[index].id.is_empty() {
-            let created = state.files[index].created;
-            let ts = mint(state, created);
-            let id = ids::item_id(ts, state.settings.id_clock);
-            state.file_index.insert(id.clone(), index);
-            state.files[index].id = id;
-        }
-    }
 }
 
 fn find_channel(state: &State, key: &str) -> anyhow::Result<usize> {

@@ -553,6 +553,28 @@ impl State {
         self.channel_event("channel_rename", channel, Audience::Channel(channel));
     }
 
+    pub(super) fn archive_channel(&mut self, channel: usize) {
+        self.channels[channel].is_archived = true;
+        let body = json!({ "type": "channel_archive", "channel": self.channels[channel].id });
+        self.push_event(Audience::Channel(channel), body);
+    }
+
+    /// Removes a channel with all that is in it: nobody finds it again.
+    pub(super) fn remove_channel(&mut self, channel: usize) {
+        let mut listeners = self.channels[channel].members.clone();
+        listeners.push(self.account);
+        let body = json!({ "type": "channel_deleted", "channel": self.channels[channel].id });
+        self.push_event(Audience::Users(listeners), body);
+        self.channel_index.retain(|_, index| *index != channel);
+        let entry = &mut self.channels[channel];
+        entry.name.clear();
+        entry.members.clear();
+        entry.has_hidden_member = false;
+        for message in &mut entry.messages {
+            message.is_deleted = true;
+        }
+    }
+
     pub(super) fn rename_user(&mut self, user: usize, name: &str) {
         name.clone_into(&mut self.users[user].real_name);
         self.user_event(user);

@@ -8,6 +8,8 @@ mod build;
 mod change;
 mod files;
 pub(super) mod state;
+#[cfg(test)]
+mod tests;
 mod truth;
 pub(super) mod view;
 
@@ -326,6 +328,33 @@ impl Workspace {
         self.change(|state| {
             let channel = Self::channel(state, channel)?;
             state.rename_channel(channel, name);
+            Ok(())
+        })
+    }
+
+    /// Makes a channel with `user` in it; returns its id.
+    pub fn create_channel(&self, user: &str, name: &str) -> Outcome<String> {
+        self.change(|state| {
+            let user = Self::user(state, user)?;
+            let channel = state.create_channel(user, name);
+            Ok(state.channels[channel].id.clone())
+        })
+    }
+
+    /// Archives a channel: it can be read and no longer written.
+    pub fn archive_channel(&self, channel: &str) -> Outcome<()> {
+        self.change(|state| {
+            let channel = Self::channel(state, channel)?;
+            state.archive_channel(channel);
+            Ok(())
+        })
+    }
+
+    /// Removes a channel with all its messages.
+    pub fn remove_channel(&self, channel: &str) -> Outcome<()> {
+        self.change(|state| {
+            let channel = Self::channel(state, channel)?;
+            state.remove_channel(channel);
             Ok(())
         })
     }

@@ -75,7 +75,8 @@ pub(super) fn items(state: &State, faults: &Faults) -> Vec<TruthItem> {
 
 pub(super) fn files(state: &State) -> anyhow::Result<Vec<TruthFile>> {
     let mut files = Vec::new();
-    for file in &state.files {
+    // One without an id hasn't been shared yet.
+    for file in state.files.iter().filter(|file| !file.id.is_empty()) {
         let mut versions = Vec::new();
         for version in &file.versions {
             let digest = match &version.content {

@@ -172,7 +172,7 @@ impl State {
             "{}/teamchatapi/{}?override_method=files.download&ticket={}&editcounter={}",
             self.origin,
             ids::encode(name),
-            ids::encode(&ticket.seal(&self.secret)),
+            ticket.seal(&self.secret),
             entry.edit_counter()
         )
     }
