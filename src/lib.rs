@@ -1,6 +1,7 @@
 //! teamchat-archive
 pub mod api;
 pub mod config;
+pub mod crawl;
 pub mod history;
 pub mod ledger;
 pub mod model;

@@ -80,6 +80,12 @@ pub fn list<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> 
     }
 }
 
+/// The ids of the files that a message names.
+pub fn files_named(message: &[u8]) -> Vec<String> {
+    let view: Option<super::wire::Message> = serde_json::from_slice(message).ok();
+    view.map(|view| view.all_files().into_iter().map(|file| file.id.clone()).collect()).unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

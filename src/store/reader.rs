@@ -591,6 +591,16 @@ impl Reader {
         })
     }
 
+    /// One file as it was last fetched: mark and number of comments.
+    pub fn file_state(&self, source: SourceId, id: &str) -> Result<Option<(String, u64)>, Error> {
+        self.with(|connection| {
+            Ok(connection
+                .prepare_cached("SELECT mark, comments FROM file_state WHERE source = ?1 AND id = ?2")?
+                .query_row(params![source.0, id], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))
+                .optional()?)
+        })
+    }
+
     /// What is owed.
     pub fn debts(&self) -> Result<Vec<DebtRow>, Error> {
         self.with(|connection| {

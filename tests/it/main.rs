@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod crawl;
 mod reference;
 mod sandbox;
 mod sandbox_replies;
+mod support;
 mod talk;
 mod thirdparty;

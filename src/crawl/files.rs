@@ -1,0 +1,407 @@
+//! Files: their facts, their bytes, their comments.
+//!
+//! A version of a file is (id, time stamp, size, edit counter). Its ticket is fetched right before
+//! the download; an error page never becomes a file (protocol notes 1.1 and 6.12).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use futures_util::StreamExt as _;
+use serde_json::json;
+
+use super::Error;
+use super::pass::{ChannelTask, Pass};
+use super::walk::FileSight;
+use crate::api::wire::{Comment, File};
+use crate::api::{self, DownloadError, Item, Page, Sink};
+use crate::model::{Digest, UtcTime, json, rfc3339};
+use crate::record::{Kind, Origin, change_digest, redact};
+use crate::store::{Batch, Change, Incoming, NewRecord, StateChange, VersionRow};
+
+/// Files a page of `files.list`, and comments a page of `files.info`.
+const PAGE: u32 = 1000;
+/// Pages of comments read of one file; more is owed.
+const MAX_COMMENT_PAGES: u32 = 100;
+/// Tries of one download, each with a fresh ticket.
+const DOWNLOAD_TRIES: u32 = 4;
+
+impl Sink for Incoming {
+    type Error = crate::store::Error;
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
+        Self::write(self, bytes)
+    }
+}
+
+/// The files of a channel by `files.list`, paged by time of creation, so that nothing is skipped
+/// while files come and go; and whether the listing was whole.
+pub(super) async fn listed(pass: &Pass<'_>, task: &ChannelTask) -> Result<(BTreeMap<String, FileSight>, bool), Error> {
+    let mut found = BTreeMap::new();
+    let mut to: Option<i64> = None;
+    loop {
+        let (page, _) = pass.reader.files_list(&task.api_id, to, PAGE, 1).await?;
+        let mut oldest = None;
+        let mut fresh = 0;
+        for item in &page.items {
+            let Some(file) = item.view.as_ref().filter(|file| !file.id.is_empty()) else {
+                pass.find("unreadable_item", task, "a file in files.list has no id that can be read");
+                continue;
+            };
+            fresh += u64::from(found.insert(file.id.clone(), FileSight::of(file)).is_none());
+            oldest = Some(oldest.map_or(file.created, |oldest: i64| oldest.min(file.created)));
+        }
+        if !page.is_whole {
+            return Ok((found, false));
+        }
+        if page.items.is_empty() || fresh == 0 || page.items.len() < PAGE as usize {
+            // A page full of files of one second would hide older ones: step below it.
+            match (page.items.len() >= PAGE as usize, oldest) {
+                (true, Some(oldest)) if to != Some(oldest - 1) => to = Some(oldest - 1),
+                _ => return Ok((found, true)),
+            }
+        } else {
+            to = oldest;
+        }
+    }
+}
+
+/// Looks at every file that was seen and is new or different, and at those that are owed.
+pub(super) async fn files(pass: &Pass<'_>, seen: BTreeMap<String, FileSight>) -> Result<(), Error> {
+    let known = pass.store.file_states(pass.source)?;
+    let mut wanted: BTreeSet<String> = seen.into_iter().filter(|(id, sight)| is_due(known.get(id), sight)).map(|(id, _)| id).collect();
+    wanted.extend(pass.store.debts()?.into_iter().filter(|debt| debt.kind == "file").map(|debt| debt.key));
+    let total = wanted.len();
+    pass.say(&format!("{total} files to look at"));
+    let results = futures_util::stream::iter(wanted)
+        .map(|id| async move {
+            if pass.is_over() {
+                return owe(pass, &id, "the budget ran out").await;
+            }
+            match file(pass, &id).await {
+                Err(Error::Server(error)) if !matches!(error, api::Error::Auth { .. }) => owe(pass, &id, &error.to_string()).await,
+                other => other,
+            }
+        })
+        .buffer_unordered(pass.options.connections.max(1));
+    let results: Vec<Result<(), Error>> = results.collect().await;
+    results.into_iter().collect()
+}
+
+/// Whether what was seen of a file differs from what was fetched. Lists give size 0, so the time
+/// stamp, the edit counter and the number of comments decide (row 14).
+fn is_due(known: Option<&(String, u64)>, sight: &FileSight) -> bool {
+    let Some((mark, comments)) = known else { return true };
+    let parts: Vec<&str> = mark.split('/').collect();
+    let same_version = parts.first().and_then(|text| text.parse().ok()) == Some(sight.timestamp) && parts.get(2).and_then(|text| text.parse().ok()) == Some(sight.edit_counter);
+    !same_version || i64::try_from(*comments).ok() != Some(sight.comments)
+}
+
+async fn owe(pass: &Pass<'_>, id: &str, reason: &str) -> Result<(), Error> {
+    pass.count(|summary| summary.files.failed += 1);
+    pass.find_in("file_not_fetched", "", &format!("file {id}: {reason}"));
+    let debt = StateChange::Owed { kind: "file", key: id.to_owned(), reason: reason.to_owned(), at: pass.options.clock.now() };
+    pass.append(Batch { records: Vec::new(), changes: vec![debt] }).await?;
+    Ok(())
+}
+
+/// A file's facts, bytes and comments.
+async fn file(pass: &Pass<'_>, id: &str) -> Result<(), Error> {
+    let newest = pass.store.versions(Kind::File, pass.source, None, id)?.last().copied();
+    let (item, comments, _) = match pass.reader.files_info(id, PAGE, 1).await {
+        Err(api::Error::Refused { code, .. }) if matches!(code.as_str(), "file_not_found" | "file_deleted") => return gone(pass, id, newest, &code).await,
+        other => other?,
+    };
+    let Some((item, view)) = item.and_then(|item| item.view.clone().map(|view| (item, view))) else {
+        return owe(pass, id, "files.info gave no file").await;
+    };
+    let received_at = comments.received_at;
+    let all_comments = all_comments(pass, id, &view, comments).await?;
+    let mark = format!("{}/{}/{}", view.timestamp, view.size, view.edit_counter());
+    let known_mark = pass.store.file_state(pass.source, id)?.map(|(mark, _)| mark);
+    let (body, tickets) = redact(Kind::File, &item.bytes);
+    let previous = newest.map(|row| pass.store.record(row.seq)).transpose()?;
+    let has_bytes = previous.as_ref().is_some_and(|record| !record.header.attachments.is_empty());
+    let same_version = known_mark.as_deref() == Some(mark.as_str()) && has_bytes;
+
+    let mut changes = Vec::new();
+    let mut attachments: Vec<Digest> = Vec::new();
+    let mut failure = None;
+    if same_version {
+        attachments = previous.as_ref().map(|record| record.header.attachment_digests()).unwrap_or_default();
+    } else if view.is_external {
+        // What lies on another host is not this server's to give; the facts are kept.
+    } else if !pass.options.files {
+        failure = Some("not fetched: the crawl was told to leave file contents out".to_owned());
+    } else {
+        match fetch(pass, id, &view).await? {
+            Ok((digest, size)) => {
+                attachments.push(digest);
+                changes.push(StateChange::Blob { digest, size });
+                pass.count(|summary| {
+                    summary.files.versions += 1;
+                    summary.files.bytes += size;
+                });
+            }
+            Err(reason) => failure = Some(reason),
+        }
+    }
+
+    let mut records = Vec::new();
+    let is_same = previous.as_ref().is_some_and(|record| {
+        change_digest(Kind::File, &record.body) == change_digest(Kind::File, &body) && record.header.attachment_digests() == attachments
+    });
+    let is_back = newest.is_some_and(|row| row.change == Change::Gone);
+    if !is_same || is_back {
+        let change = match (&previous, is_back) {
+            (None, _) => Change::New,
+            (Some(_), true) => Change::BackChanged,
+            (Some(_), false) => Change::Changed,
+        };
+        if change == Change::New {
+            pass.count(|summary| summary.files.new += 1);
+        }
+        records.push(NewRecord {
+            kind: Kind::File,
+            source: pass.source,
+            channel: None,
+            key: id.to_owned(),
+            version: newest.map_or(1, |row| row.version + 1),
+            change,
+            origin: Origin::Observed,
+            via: "files.info",
+            account: pass.account.to_owned(),
+            run: pass.run,
+            observed_at: received_at,
+            tickets,
+            attachments,
+            body: body.into_owned(),
+        });
+    }
+    let whole_comments = comment_records(pass, id, &all_comments, &mut records).await?;
+    match failure {
+        None if whole_comments => {
+            let comments = u64::try_from(view.comments_count).unwrap_or(0);
+            changes.push(StateChange::File { source: pass.source, id: id.to_owned(), mark, comments });
+            changes.push(StateChange::Paid { kind: "file", key: id.to_owned() });
+        }
+        failure => {
+            let reason = failure.unwrap_or_else(|| "its comments could not be read to the end".to_owned());
+            pass.count(|summary| summary.files.failed += 1);
+            pass.find_in("file_not_fetched", "", &format!("file {id}: {reason}"));
+            changes.push(StateChange::Owed { kind: "file", key: id.to_owned(), reason, at: pass.options.clock.now() });
+        }
+    }
+    // The contents are durable under blobs/ before the record that names them.
+    pass.append(Batch { records, changes }).await?;
+    Ok(())
+}
+
+/// Streams a version's bytes into the blob store. `Err` inside is a failure of this file alone.
+async fn fetch(pass: &Pass<'_>, id: &str, first: &File) -> Result<Result<(Digest, u64), String>, Error> {
+    let mut view = first.clone();
+    let mut reason = String::new();
+    for attempt in 0..DOWNLOAD_TRIES {
+        if attempt > 0 {
+            let (item, _, _) = pass.reader.files_info(id, 1, 1).await?;
+            if let Some(fresh) = item.and_then(|item| item.view) {
+                view = fresh;
+            }
+        }
+        let given = if view.url_private_download.is_empty() { &view.url_private } else { &view.url_private_download };
+        if given.is_empty() {
+            return Ok(Err("the server gives no address for it".to_owned()));
+        }
+        let url = match pass.reader.connection().download_url(given) {
+            Ok(url) => url,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let mut incoming = pass.blobs.receive()?;
+        match pass.reader.connection().download(&url, pass.options.max_file_bytes, &mut incoming).await {
+            Ok(done) if view.size > 0 && i64::try_from(done.size).ok() != Some(view.size) => {
+                reason = format!("{} bytes came where files.info says {}", done.size, view.size);
+            }
+            Ok(_) => {
+                let blobs = pass.blobs.clone();
+                let kept = tokio::task::spawn_blocking(move || blobs.keep(incoming)).await;
+                return Ok(Ok(kept.map_err(|_| crate::store::Error::Stopped)??));
+            }
+            Err(DownloadError::Sink(error)) => return Err(error.into()),
+            Err(error @ (DownloadError::Elsewhere(_) | DownloadError::TooLarge(_))) => return Ok(Err(error.to_string())),
+            Err(error) => reason = error.to_string(),
+        }
+        tracing::debug!(file.id = id, attempt, reason, "a download failed");
+    }
+    Ok(Err(reason))
+}
+
+/// All comments of a file, or none when they could not be read to the end.
+async fn all_comments(pass: &Pass<'_>, id: &str, view: &File, first: Page<Comment>) -> Result<Option<Vec<(Item<Comment>, UtcTime)>>, Error> {
+    let mut out: Vec<(Item<Comment>, UtcTime)> = Vec::new();
+    let mut ids = BTreeSet::new();
+    let mut page = first;
+    for number in 2..=MAX_COMMENT_PAGES {
+        if !page.is_whole {
+            return Ok(None);
+        }
+        let mut fresh = 0;
+        let received_at = page.received_at;
+        for item in page.items {
+            let Some(comment) = &item.view else {
+                pass.find_in("unreadable_item", "", &format!("a comment of file {id} can't be read"));
+                continue;
+            };
+            // The text that came with an upload is a comment only when there is one (row 17).
+            if comment.is_intro && comment.comment.is_empty() {
+                continue;
+            }
+            if ids.insert(comment.id.clone()) {
+                fresh += 1;
+                out.push((item, received_at));
+            }
+        }
+        if fresh == 0 || out.len() >= usize::try_from(view.comments_count).unwrap_or(0) {
+            return Ok(Some(out));
+        }
+        page = pass.reader.files_info(id, PAGE, number).await?.1;
+    }
+    Ok(None)
+}
+
+/// Records for comments that are new, different or gone. A comment is gone when two whole listings
+/// in a row lack it.
+async fn comment_records(
+    pass: &Pass<'_>,
+    file: &str,
+    comments: &Option<Vec<(Item<Comment>, UtcTime)>>,
+    records: &mut Vec<NewRecord>,
+) -> Result<bool, Error> {
+    let Some(comments) = comments else { return Ok(false) };
+    let prefix = format!("{file}/");
+    let known: HashMap<String, VersionRow> = pass.store.newest_under(Kind::Comment, &prefix)?.into_iter().collect();
+    let mut listed = BTreeSet::new();
+    for (item, received_at) in comments {
+        let Some(view) = item.view.as_ref().filter(|view| !view.id.is_empty()) else { continue };
+        let key = format!("{prefix}{}", view.id);
+        listed.insert(key.clone());
+        let (version, change) = match known.get(&key) {
+            None => (1, Change::New),
+            Some(row) => {
+                let record = pass.store.record(row.seq)?;
+                let same = change_digest(Kind::Comment, &record.body) == change_digest(Kind::Comment, &item.bytes);
+                match (same, row.change == Change::Gone) {
+                    (true, false) => continue,
+                    (_, true) => (row.version + 1, Change::BackChanged),
+                    (false, false) => (row.version + 1, Change::Changed),
+                }
+            }
+        };
+        pass.count(|summary| match change {
+            Change::New => summary.comments.new += 1,
+            _ => summary.comments.edited += 1,
+        });
+        records.push(NewRecord {
+            kind: Kind::Comment,
+            source: pass.source,
+            channel: None,
+            key,
+            version,
+            change,
+            origin: Origin::Observed,
+            via: "files.info",
+            account: pass.account.to_owned(),
+            run: pass.run,
+            observed_at: *received_at,
+            tickets: 0,
+            attachments: Vec::new(),
+            body: item.bytes.to_vec(),
+        });
+    }
+    let absent: Vec<(&String, &VersionRow)> = known.iter().filter(|(key, row)| row.change != Change::Gone && !listed.contains(*key)).collect();
+    if absent.is_empty() {
+        return Ok(true);
+    }
+    let (item, page, _) = pass.reader.files_info(file, PAGE, 1).await?;
+    let view = item.and_then(|item| item.view).unwrap_or_default();
+    let Some(again) = all_comments(pass, file, &view, page).await? else { return Ok(false) };
+    let now = pass.options.clock.now();
+    for (key, row) in absent {
+        let id = key.strip_prefix(&prefix).unwrap_or(key);
+        if again.iter().any(|(item, _)| item.view.as_ref().is_some_and(|view| view.id == id)) {
+            continue;
+        }
+        pass.count(|summary| summary.comments.deleted += 1);
+        let last_seen = pass.store.record(row.seq)?.header.observed_at;
+        let witness = |said: &str| json!({"method": "files.info", "said": said});
+        records.push(gone_record(pass, Kind::Comment, key, row.version + 1, &last_seen, now, &[
+            witness("absent from the whole list of comments"),
+            witness("absent from it when read again"),
+        ]));
+    }
+    Ok(true)
+}
+
+fn gone_record(pass: &Pass<'_>, kind: Kind, key: &str, version: u32, last_seen: &str, now: UtcTime, witnesses: &[serde_json::Value]) -> NewRecord {
+    let body = json!({"gone": {"last_seen": last_seen, "first_missing": rfc3339(now), "cause": "unknown", "witnesses": witnesses}});
+    NewRecord {
+        kind,
+        source: pass.source,
+        channel: None,
+        key: key.to_owned(),
+        version,
+        change: Change::Gone,
+        origin: Origin::Noted,
+        via: "files.info",
+        account: pass.account.to_owned(),
+        run: pass.run,
+        observed_at: now,
+        tickets: 0,
+        attachments: Vec::new(),
+        body: body.to_string().into_bytes(),
+    }
+}
+
+/// A file that the server says is not there. It was archived before, and is recorded as gone when
+/// its absence has a second witness: a listing without it, or the message that shared it gone.
+async fn gone(pass: &Pass<'_>, id: &str, newest: Option<VersionRow>, code: &str) -> Result<(), Error> {
+    let Some(row) = newest.filter(|row| row.change != Change::Gone) else {
+        let paid = StateChange::Paid { kind: "file", key: id.to_owned() };
+        pass.append(Batch { records: Vec::new(), changes: vec![paid] }).await?;
+        return Ok(());
+    };
+    let known = pass.store.record(row.seq)?;
+    let view: File = json::parse(&known.body).and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
+    let mut witnesses = vec![json!({"method": "files.info", "said": code})];
+    for channel in view.channels.iter().filter(|channel| !channel.is_empty()) {
+        let Some(task) = pass.channel(channel) else { continue };
+        let (list, is_whole) = listed(pass, &task).await?;
+        if list.contains_key(id) || !is_whole {
+            pass.find("unclear_absence", &task, &format!("file {id} is listed but files.info says {code}"));
+            return Ok(());
+        }
+        witnesses.push(json!({"method": "files.list", "channel": task.id.as_str(), "said": "absent from the whole list"}));
+    }
+    if witnesses.len() < 2 {
+        pass.find_in("unclear_absence", "", &format!("file {id}: files.info says {code}, and no list of files can confirm it"));
+        return Ok(());
+    }
+    let now = pass.options.clock.now();
+    let record = gone_record(pass, Kind::File, id, row.version + 1, &known.header.observed_at, now, &witnesses);
+    let paid = StateChange::Paid { kind: "file", key: id.to_owned() };
+    pass.append(Batch { records: vec![record], changes: vec![paid] }).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_due_when_its_version_or_its_comments_changed() {
+        let sight = |timestamp, edit_counter, comments| FileSight { timestamp, edit_counter, comments };
+        let known = ("100/2048/0".to_owned(), 2);
+        assert!(is_due(None, &sight(100, 0, 2)));
+        assert!(!is_due(Some(&known), &sight(100, 0, 2)));
+        assert!(is_due(Some(&known), &sight(101, 0, 2)));
+        assert!(is_due(Some(&known), &sight(100, 1, 2)));
+        assert!(is_due(Some(&known), &sight(100, 0, 3)));
+    }
+}

@@ -1,0 +1,41 @@
+//! The crawl: from a server's replies to records, completely, and without inventing anything.
+//!
+//! A pass reads who and what there is, walks each channel's history between a floor and a pin
+//! fixed before the walk, then looks at files, comments, pins and reactions (protocol notes (b)).
+//! What it writes goes through [`store::Appender`](crate::store::Appender) together with the state
+//! that says how far it came, so that a pass cut off at any moment is taken up by the next one.
+//!
+//! It holds an [`api::Reader`](crate::api::Reader) and nothing else of the client, so it cannot
+//! change anything on the server. A failure of the server is a finding, a debt or a gap, never a
+//! deletion; a failure of the store ends the pass.
+
+mod files;
+mod pass;
+mod people;
+mod pins;
+mod summary;
+mod walk;
+
+pub use pass::{Account, Options, Plan, Progress, plan, run};
+pub use summary::{Finding, Summary};
+
+/// Why a pass ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The archive could not be read or written.
+    #[error(transparent)]
+    Store(#[from] crate::store::Error),
+    /// The server could not be used at all.
+    #[error(transparent)]
+    Server(#[from] crate::api::Error),
+    /// The token belongs to somebody else than the account it was stored for.
+    #[error("the token of account {account} now belongs to {found}, not to {expected}")]
+    OtherIdentity {
+        /// The account's name here.
+        account: String,
+        /// Whose it was.
+        expected: String,
+        /// Whose it is.
+        found: String,
+    },
+}

@@ -1,0 +1,118 @@
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+/// Something the server did that does not fit, or that could not be had.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Finding {
+    /// A word for it: `unreadable_item`, `seam`, `no_progress` …
+    pub kind: &'static str,
+    /// The channel, where it has one.
+    pub channel: String,
+    /// What was seen, for people.
+    pub detail: String,
+}
+
+/// New, edited, deleted, restored.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct MessageCounts {
+    /// Seen for the first time.
+    pub new: u64,
+    /// Reading otherwise than before.
+    pub edited: u64,
+    /// Gone, by two witnesses.
+    pub deleted: u64,
+    /// Gone before and back.
+    pub restored: u64,
+}
+
+/// New, edited, deleted.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct CommentCounts {
+    /// Seen for the first time.
+    pub new: u64,
+    /// Reading otherwise than before.
+    pub edited: u64,
+    /// Gone, by two witnesses.
+    pub deleted: u64,
+}
+
+/// Files seen for the first time, versions fetched, bytes, failures.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct FileCounts {
+    /// Seen for the first time.
+    pub new: u64,
+    /// Versions whose bytes were fetched.
+    pub versions: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Not to be had; they are owed or a gap.
+    pub failed: u64,
+}
+
+/// Channels seen, walked to their end, failed.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ChannelCounts {
+    /// Seen.
+    pub seen: u64,
+    /// Walked to the end.
+    pub walked: u64,
+    /// Not to be had; they are owed or a gap.
+    pub failed: u64,
+}
+
+/// Records added: how many, and the numbers of the first and last.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct RecordCounts {
+    /// How many.
+    pub added: u64,
+    /// Number of the first.
+    pub first: Option<u64>,
+    /// Number of the last.
+    pub last: Option<u64>,
+}
+
+/// A count of changes.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ChangeCount {
+    /// Sets that differ.
+    pub changed: u64,
+}
+
+/// What a pass did (contract, "`crawl`").
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Summary {
+    /// Number of the run.
+    pub run: u64,
+    /// `complete`, or `partial` when something is owed or was not reached.
+    pub result: &'static str,
+    /// Channels and conversations.
+    pub channels: ChannelCounts,
+    /// Records appended.
+    pub records: RecordCounts,
+    /// Messages.
+    pub messages: MessageCounts,
+    /// Files.
+    pub files: FileCounts,
+    /// Comments on files.
+    pub comments: CommentCounts,
+    /// Reactions.
+    pub reactions: ChangeCount,
+    /// Pins.
+    pub pins: ChangeCount,
+    /// Requests sent.
+    pub requests: u64,
+    /// Those that were second tries.
+    pub retries: u64,
+    /// Bytes of replies and files.
+    pub bytes_received: u64,
+    /// What did not fit.
+    pub findings: Vec<Finding>,
+    /// How long it took.
+    pub duration_ms: u64,
+    /// Accounts that the server no longer accepts, with its reason. Empty ones are left out.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused_accounts: BTreeMap<String, String>,
+    /// Debts that are open at the end.
+    pub debts: u64,
+}

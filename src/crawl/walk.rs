@@ -1,0 +1,426 @@
+//! One channel's walk: newest to oldest between a floor and a pin, page by page, each page and the
+//! place it reached committed together (protocol notes (b), steps 2 and 6.1–6.6).
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::Error;
+use super::pass::{ChannelTask, Pass};
+use super::pins::reaction_change;
+use crate::api::wire::Message;
+use crate::api::{self, HistoryWindow, Item, Page};
+use crate::history::{Known, known_between};
+use crate::model::{Digest, MessageTs, UtcTime, rfc3339};
+use crate::record::{Kind, Origin, change_digest, redact};
+use crate::store::{Batch, Change, NewRecord, StateChange, WalkRow};
+
+/// How far below the pin the next walk begins: message stamps of servers that count local time
+/// can fall back by an hour (protocol notes 1.2).
+const MARGIN_SECONDS: u64 = 65 * 60;
+/// Messages a page.
+const PAGE: u32 = 1000;
+/// More than this many messages gone at once, and more than one in twenty, is no deletion but a
+/// change of what can be seen (protocol notes 6.6).
+const BREAKER: usize = 50;
+
+/// What is remembered of a channel between passes.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Standing {
+    /// A walk that was cut off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_flight: Option<InFlight>,
+    /// When files and pins of the channel were last read whole (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sides_at: Option<String>,
+}
+
+/// A walk under way. Its cursor means something only with the floor and the pin it was minted
+/// under, so the three are kept together (protocol notes 6.2).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct InFlight {
+    floor: i64,
+    pin: Option<i64>,
+    cursor: i64,
+}
+
+/// What a walk gave.
+#[derive(Debug, Default)]
+pub(super) struct Walked {
+    /// Files that its messages name, with what was seen of each.
+    pub(super) files: BTreeMap<String, FileSight>,
+    /// Whether anything in the window was new or different.
+    pub(super) changed: bool,
+    /// The budget ran out before the end.
+    pub(super) cut_off: bool,
+}
+
+/// What a message or a list shows of a file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct FileSight {
+    pub(super) timestamp: i64,
+    pub(super) edit_counter: u64,
+    pub(super) comments: i64,
+}
+
+impl FileSight {
+    pub(super) fn of(file: &api::wire::File) -> Self {
+        Self { timestamp: file.timestamp, edit_counter: file.edit_counter(), comments: file.comments_count }
+    }
+}
+
+/// Walks a channel from the newest message down to the floor.
+pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, Error> {
+    let mut standing = task.standing.clone();
+    let resumed = standing.in_flight.take().filter(|_| !pass.options.full);
+    let floor = match (&resumed, task.pin) {
+        (Some(walk), _) => MessageTs::from_micros(walk.floor),
+        (None, Some(pin)) if !pass.options.full => pin.minus_seconds(MARGIN_SECONDS),
+        _ => MessageTs::MIN,
+    };
+    let mut pin = resumed.as_ref().and_then(|walk| walk.pin).map(MessageTs::from_micros);
+    let mut cursor = resumed.as_ref().map_or(MessageTs::MAX, |walk| MessageTs::from_micros(walk.cursor));
+    // Only a walk that one process saw from its pin to its floor can say what was absent.
+    let mut seen: Option<HashSet<MessageTs>> = (resumed.is_none() && task.pin.is_some()).then(HashSet::new);
+    let mut previous: Option<MessageTs> = resumed.as_ref().map(|_| cursor);
+    let mut out = Walked::default();
+    let mut order_proved = true;
+    let mut first_unit = true;
+    loop {
+        if !first_unit && pass.is_over() {
+            out.cut_off = true;
+            return Ok(out);
+        }
+        first_unit = false;
+        let page = read_page(pass, task, floor, cursor, previous).await?;
+        if page.seam {
+            // The message the last page ended with is gone or moved; what is below it still comes.
+            tracing::debug!(channel.id = %task.id, "the walk's seam does not match");
+        }
+        if page.disordered {
+            order_proved = false;
+            pass.find("disorder", task, "messages came outside the order or the bounds that were asked for; all were kept, and the whole channel is owed another look");
+        }
+        let stamps: Vec<MessageTs> = page.stamps.clone();
+        if pin.is_none() {
+            pin = stamps.iter().max().copied();
+        }
+        if let Some(seen) = &mut seen {
+            seen.extend(&stamps);
+        }
+        let last = stamps.iter().min().copied();
+        let is_full = page.items.len() >= PAGE as usize;
+        let mut ended = !page.has_more && !is_full || page.items.is_empty();
+        let next = match last {
+            Some(last) if last < cursor => last,
+            // The whole page bears one time stamp, or the server repeats itself: step below it
+            // rather than ask for the same page for ever.
+            Some(_) if !ended && page.items.len() > 1 => {
+                order_proved = false;
+                pass.find("tie_overflow", task, "more messages bear one time stamp than a page holds");
+                cursor.min(last.unwrap_or(cursor)).before()
+            }
+            _ => {
+                ended = true;
+                cursor
+            }
+        };
+        if stamps.len() == 1 && previous == last {
+            ended = true;
+        }
+        let mut batch = to_batch(pass, task, &page, &mut out)?;
+        standing.in_flight = Some(InFlight { floor: floor.micros(), pin: pin.map(MessageTs::micros), cursor: next.micros() });
+        if ended {
+            break finish(pass, task, standing, batch, floor, pin, seen, order_proved, &mut out).await?;
+        }
+        batch.changes.push(StateChange::Walk(row(pass, task, task.pin, &standing, None, "under way")));
+        // The commit point of a page: its records and the cursor below it, or neither.
+        pass.append(batch).await?;
+        previous = Some(next);
+        cursor = next;
+    }
+    Ok(out)
+}
+
+/// Commits the last page and the pin; then looks for what should have been there and was not.
+#[expect(clippy::too_many_arguments, reason = "the end of a walk needs all that the walk knows; it is called once")]
+async fn finish(
+    pass: &Pass<'_>,
+    task: &ChannelTask,
+    mut standing: Standing,
+    mut batch: Batch,
+    floor: MessageTs,
+    pin: Option<MessageTs>,
+    seen: Option<HashSet<MessageTs>>,
+    order_proved: bool,
+    out: &mut Walked,
+) -> Result<(), Error> {
+    standing.in_flight = None;
+    let pin = pin.max(task.pin);
+    let now = pass.options.clock.now();
+    let result = if order_proved { "complete" } else { "order not proved" };
+    batch.changes.push(StateChange::Walk(row(pass, task, pin, &standing, Some(now), result)));
+    batch.changes.push(StateChange::Paid { kind: "channel", key: task.id.to_string() });
+    // The commit point of a walk: only here does the pin move, over a window walked to its end.
+    pass.append(batch).await?;
+    if let (Some(seen), Some(pin)) = (seen, pin) {
+        absent(pass, task, floor, pin, &seen, out).await?;
+    }
+    Ok(())
+}
+
+fn row(pass: &Pass<'_>, task: &ChannelTask, pin: Option<MessageTs>, standing: &Standing, walked_until: Option<UtcTime>, result: &str) -> WalkRow {
+    WalkRow {
+        account: pass.account.to_owned(),
+        source: pass.source,
+        channel: task.id.clone(),
+        pin,
+        walk: serde_json::to_string(standing).ok(),
+        walked_until: walked_until.or(task.walked_until),
+        result: result.to_owned(),
+        run: pass.run,
+    }
+}
+
+/// Remembers that files and pins of a channel were read whole.
+pub(super) fn sides_done(pass: &Pass<'_>, task: &ChannelTask, pin: Option<MessageTs>) -> StateChange {
+    let now = pass.options.clock.now();
+    let standing = Standing { in_flight: None, sides_at: Some(rfc3339(now)) };
+    StateChange::Walk(row(pass, task, pin, &standing, Some(now), "complete"))
+}
+
+struct ReadPage {
+    items: Vec<(Item<Message>, Option<MessageTs>)>,
+    stamps: Vec<MessageTs>,
+    has_more: bool,
+    seam: bool,
+    disordered: bool,
+    received_at: UtcTime,
+}
+
+/// Reads a page, and once more when it is not what it should be: an item that cannot be read, a
+/// seam, disorder. What still does not fit is kept and said.
+async fn read_page(pass: &Pass<'_>, task: &ChannelTask, floor: MessageTs, cursor: MessageTs, previous: Option<MessageTs>) -> Result<ReadPage, Error> {
+    let window = HistoryWindow { oldest: floor, latest: cursor, count: PAGE };
+    let mut read = judge(pass.reader.channels_history(&task.api_id, window).await?, floor, cursor, previous);
+    let unreadable = |read: &ReadPage| read.items.iter().any(|(_, ts)| ts.is_none());
+    if read.1 && (unreadable(&read.0) || read.0.seam || read.0.disordered) || !read.1 {
+        let again = judge(pass.reader.channels_history(&task.api_id, window).await?, floor, cursor, previous);
+        if again.1 {
+            read = again;
+        }
+    }
+    if !read.1 {
+        return Err(api::Error::Broken { method: "channels.history".to_owned(), detail: "its list of messages has no end".to_owned() }.into());
+    }
+    Ok(read.0)
+}
+
+/// A page with its faults named, and whether its list was whole.
+fn judge(page: Page<Message>, floor: MessageTs, cursor: MessageTs, previous: Option<MessageTs>) -> (ReadPage, bool) {
+    let items: Vec<(Item<Message>, Option<MessageTs>)> = page
+        .items
+        .into_iter()
+        .map(|item| {
+            let ts = match &item.view {
+                Some(view) => view.parsed_ts(),
+                // Not JSON, but the stamp may still stand in it.
+                None => crate::model::json::member_text(&item.bytes, "ts").and_then(|text| MessageTs::parse(&text)),
+            };
+            (item, ts)
+        })
+        .collect();
+    let stamps: Vec<MessageTs> = items.iter().filter_map(|(_, ts)| *ts).collect();
+    let in_order = stamps.windows(2).all(|pair| pair[0] >= pair[1]);
+    let in_bounds = stamps.iter().all(|ts| (floor..=cursor).contains(ts));
+    let read = ReadPage {
+        // A server that does not say is asked until nothing new comes.
+        has_more: page.has_more.unwrap_or(!items.is_empty()),
+        seam: previous.is_some() && stamps.first() != previous.as_ref(),
+        disordered: !in_order || !in_bounds,
+        received_at: page.received_at,
+        items,
+        stamps,
+    };
+    (read, page.is_whole)
+}
+
+/// Records for what is new or different on a page.
+fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walked) -> Result<Batch, Error> {
+    let mut batch = Batch::default();
+    let (mut known, reactions) = match (page.stamps.iter().min(), page.stamps.iter().max()) {
+        (Some(from), Some(to)) => (
+            known_between(pass.store, pass.source, &task.id, *from, *to)?,
+            pass.store.versions_between(Kind::Reactions, pass.source, &task.id, *from, *to)?,
+        ),
+        _ => Default::default(),
+    };
+    for (item, ts) in &page.items {
+        let Some(ts) = ts else {
+            batch.records.extend(unknown(pass, task, &item.bytes, page.received_at)?);
+            pass.find("unreadable_item", task, "an item of the history has no time stamp that can be read; it is kept as it came");
+            continue;
+        };
+        if item.view.is_none() {
+            pass.find("unreadable_item", task, &format!("message {ts} is not JSON; it is kept as it came"));
+        }
+        if let Some(view) = &item.view {
+            for file in view.all_files() {
+                out.files.insert(file.id.clone(), FileSight::of(file));
+            }
+        }
+        let (body, tickets) = redact(Kind::Message, &item.bytes);
+        let (version, change) = match known.get(ts) {
+            None => (1, Change::New),
+            Some(known) => {
+                let same = known.body == body.as_ref() || change_digest(Kind::Message, &known.body) == change_digest(Kind::Message, &body);
+                let newest_reactions = reactions.get(ts).and_then(|rows| rows.last()).copied();
+                if let Some(record) = reaction_change(pass, task, *ts, known, newest_reactions, item, page.received_at)? {
+                    out.changed = true;
+                    batch.records.push(record);
+                }
+                match (same, known.is_gone) {
+                    (true, false) => continue,
+                    (true, true) => (known.version + 1, Change::Back),
+                    (false, true) => (known.version + 1, Change::BackChanged),
+                    (false, false) if is_tie(known, &item.bytes) => {
+                        batch.records.extend(unknown(pass, task, &item.bytes, page.received_at)?);
+                        pass.find("tie", task, &format!("two messages bear the time stamp {ts}; the second is kept as an item of its own"));
+                        continue;
+                    }
+                    (false, false) => (known.version + 1, Change::Changed),
+                }
+            }
+        };
+        pass.count(|summary| match change {
+            Change::New => summary.messages.new += 1,
+            Change::Changed => summary.messages.edited += 1,
+            Change::Back | Change::BackChanged => summary.messages.restored += 1,
+            Change::Gone => {}
+        });
+        out.changed = true;
+        let body = body.into_owned();
+        // A second item of the same page may bear the same stamp.
+        known.insert(*ts, Known { version, is_gone: false, body: body.clone(), account: pass.account.to_owned(), observed_at: rfc3339(page.received_at) });
+        batch.records.push(NewRecord {
+            kind: Kind::Message,
+            source: pass.source,
+            channel: Some(task.id.clone()),
+            key: ts.to_string(),
+            version,
+            change,
+            origin: Origin::Observed,
+            via: "channels.history",
+            account: pass.account.to_owned(),
+            run: pass.run,
+            observed_at: page.received_at,
+            tickets,
+            attachments: Vec::new(),
+            body,
+        });
+    }
+    Ok(batch)
+}
+
+/// Whether two bodies under one stamp are two messages: other authors, and neither is an edit of
+/// the other (protocol notes 1.2 (c)).
+fn is_tie(known: &Known, bytes: &[u8]) -> bool {
+    use crate::model::json::{member, member_text};
+    let authors = (member_text(&known.body, "user"), member_text(bytes, "user"));
+    let edited = member(&known.body, "edited").is_some() || member(bytes, "edited").is_some();
+    authors.0.is_some() && authors.1.is_some() && authors.0 != authors.1 && !edited
+}
+
+/// An item that cannot be recognised, kept once under the digest of its bytes.
+fn unknown(pass: &Pass<'_>, task: &ChannelTask, bytes: &[u8], received_at: UtcTime) -> Result<Option<NewRecord>, Error> {
+    let (body, tickets) = redact(Kind::Unknown, bytes);
+    let key = Digest::of(&body).to_string();
+    if !pass.first_sight(Kind::Unknown, Some(&task.id), &key)? {
+        return Ok(None);
+    }
+    Ok(Some(NewRecord {
+        kind: Kind::Unknown,
+        source: pass.source,
+        channel: Some(task.id.clone()),
+        key,
+        version: 1,
+        change: Change::New,
+        origin: Origin::Observed,
+        via: "channels.history",
+        account: pass.account.to_owned(),
+        run: pass.run,
+        observed_at: received_at,
+        tickets,
+        attachments: Vec::new(),
+        body: body.into_owned(),
+    }))
+}
+
+/// Messages that this account was shown before, that lie in the window it has just been shown
+/// whole, and that were not in it. Each is asked for by itself; only when the server says that it
+/// does not exist is it recorded as gone: the two witnesses of protocol notes 6.6.
+async fn absent(pass: &Pass<'_>, task: &ChannelTask, floor: MessageTs, pin: MessageTs, seen: &HashSet<MessageTs>, out: &mut Walked) -> Result<(), Error> {
+    let known = known_between(pass.store, pass.source, &task.id, floor, pin)?;
+    let live = known.values().filter(|known| !known.is_gone).count();
+    let missing: Vec<(&MessageTs, &Known)> =
+        known.iter().filter(|(ts, known)| !known.is_gone && known.account == pass.account && !seen.contains(ts)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if missing.len() > BREAKER && missing.len() * 20 > live {
+        let detail = format!("{} of {live} messages can no longer be seen at once; none is recorded as deleted", missing.len());
+        pass.find("mass_disappearance", task, &detail);
+        let at = pass.options.clock.now();
+        let debt = StateChange::Owed { kind: "disappearance", key: task.id.to_string(), reason: detail, at };
+        pass.append(Batch { records: Vec::new(), changes: vec![debt] }).await?;
+        return Ok(());
+    }
+    let first_missing = pass.options.clock.now();
+    for (ts, known) in missing {
+        match pass.reader.items_info(&task.api_id, &ts.to_string()).await {
+            Err(api::Error::Refused { code, .. }) if code == "message_not_found" => {
+                out.changed = true;
+                pass.count(|summary| summary.messages.deleted += 1);
+                let body = json!({
+                    "gone": {
+                        "last_seen": known.observed_at,
+                        "first_missing": rfc3339(first_missing),
+                        "cause": "unknown",
+                        "witnesses": [
+                            {"method": "channels.history", "from": floor.to_string(), "to": pin.to_string(), "said": "absent from the whole window"},
+                            {"method": "items.info", "said": code},
+                        ],
+                    }
+                });
+                let record = NewRecord {
+                    kind: Kind::Message,
+                    source: pass.source,
+                    channel: Some(task.id.clone()),
+                    key: ts.to_string(),
+                    version: known.version + 1,
+                    change: Change::Gone,
+                    origin: Origin::Noted,
+                    via: "items.info",
+                    account: pass.account.to_owned(),
+                    run: pass.run,
+                    observed_at: pass.options.clock.now(),
+                    tickets: 0,
+                    attachments: Vec::new(),
+                    body: body.to_string().into_bytes(),
+                };
+                pass.append(Batch { records: vec![record], changes: Vec::new() }).await?;
+                for file in api::tolerant::files_named(&known.body) {
+                    out.files.entry(file).or_default();
+                }
+            }
+            Ok(_) => tracing::debug!(channel.id = %task.id, %ts, "a message is not in the history but answers by itself"),
+            Err(api::Error::Refused { code, .. }) => {
+                pass.find("unclear_absence", task, &format!("message {ts} is not in the history and its own look-up was refused: {code}"));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
