@@ -16,7 +16,7 @@ mod pins;
 mod summary;
 mod walk;
 
-pub use pass::{Account, Options, Plan, Progress, plan, run};
+pub use pass::{Account, Exclusion, Options, Plan, Progress, plan, run};
 pub use summary::{Finding, Summary};
 
 /// Why a pass ended before its end.

@@ -12,7 +12,6 @@ use super::summary::{Finding, Summary};
 use super::walk::{FileSight, Standing};
 use super::{Error, files, people, pins, walk};
 use crate::api;
-use crate::config::Exclude;
 use crate::model::{ChannelId, Clock, Digest, MessageTs, SourceId, UtcTime, rfc3339};
 use crate::record::{Kind, Origin};
 use crate::store::{AccountRow, Appended, Appender, Batch, Blobs, Change, FIRST_SOURCE, NewRecord, Reader, StateChange};
@@ -36,7 +35,7 @@ pub struct Options {
     /// Larger files are owed.
     pub max_file_bytes: u64,
     /// What is never fetched.
-    pub exclude: Vec<Exclude>,
+    pub exclude: Vec<Exclusion>,
     /// Our clock.
     pub clock: Clock,
 }
@@ -54,6 +53,16 @@ impl Default for Options {
             clock: Clock::System,
         }
     }
+}
+
+/// Channels and conversations that are never fetched. In each text `*` stands for any text, and an
+/// empty one names nothing.
+#[derive(Debug, Clone, Default)]
+pub struct Exclusion {
+    /// A channel's id or name.
+    pub channel: String,
+    /// The other person of a direct conversation.
+    pub user: String,
 }
 
 /// An account to crawl with.

@@ -331,6 +331,42 @@ fn push_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// A boolean as `true`, `"true"`, `1` or `"1"`.
+pub fn as_bool(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(value) => Some(*value),
+        Value::Number(number) => number.as_i64().map(|number| number != 0),
+        Value::String(text) => match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" => Some(true),
+            "false" | "0" | "no" | "" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// An integer, also as text or as a number with a fraction.
+pub fn as_int(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64().or_else(|| {
+            #[expect(clippy::cast_possible_truncation, reason = "a fraction is cut off on purpose; the cast saturates")]
+            number.as_f64().map(|float| float as i64)
+        }),
+        Value::String(text) => text.trim().split('.').next().and_then(|digits| digits.parse().ok()),
+        _ => None,
+    }
+}
+
+/// A text, also from a number or a boolean.
+pub fn as_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(value) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

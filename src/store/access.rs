@@ -9,7 +9,7 @@ use base64::Engine as _;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::db::{Which, open_writing};
+use super::db::{Which, open_reading, open_writing};
 use super::error::Error;
 use super::layout::Layout;
 use crate::model::{ChannelId, Clock, Digest, Role, Scope, UtcTime, rfc3339};
@@ -173,6 +173,19 @@ impl Access {
     pub fn open(layout: &Layout, clock: Clock) -> Result<Self, Error> {
         let connection = open_writing(&layout.access(), Which::Access)?;
         Ok(Self { connection: Arc::new(Mutex::new(connection)), clock })
+    }
+
+    /// Opens it without being able to change it.
+    pub fn open_reading(layout: &Layout, clock: Clock) -> Result<Self, Error> {
+        let connection = open_reading(&layout.access(), Which::Access)?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), clock })
+    }
+
+    /// SQLite's own judgement of the file.
+    pub fn integrity_check(&self) -> Result<(), Error> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+        if found == "ok" { Ok(()) } else { Err(Error::Damaged { path: "access.db".into(), detail: found }) }
     }
 
     fn with<T>(&self, run: impl FnOnce(&Connection) -> Result<T, AccessError>) -> Result<T, AccessError> {

@@ -26,7 +26,7 @@ pub use error::Error;
 pub use layout::{Layout, WriteLock, write_whole};
 pub use reader::{ArchiveRow, Block, DebtRow, Reader, RunRow, VersionRow, expected_definitions};
 pub use tree::SPAN;
-pub use writer::{Appended, Writer, create};
+pub use writer::{Appended, Writer, create, message_ranges};
 
 /// The source that `init` makes: the one server of this archive.
 pub const FIRST_SOURCE: crate::model::SourceId = crate::model::SourceId(1);

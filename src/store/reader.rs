@@ -335,6 +335,27 @@ impl Reader {
         })
     }
 
+    /// Where every block begins and how many records its row says it holds.
+    pub fn block_rows(&self) -> Result<Vec<(u64, u64)>, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare("SELECT first, count FROM block ORDER BY first")?;
+            let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned())))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The block that begins at `first`, read from the disk now.
+    pub fn read_block(&self, first: u64) -> Result<Block, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached("SELECT first, dictionary, digest, bytes FROM block WHERE first = ?1")?;
+            let mut rows = statement.query([first.cast_signed()])?;
+            match rows.next()? {
+                Some(row) => decode_row(connection, row),
+                None => Err(Error::Corrupt { seq: RecordSeq(first), detail: "its block is missing".to_owned() }),
+            }
+        })
+    }
+
     /// The number under which a channel is known in the tables; `None` when nothing of it is here.
     fn channel_number(&self, source: SourceId, channel: &ChannelId) -> Result<Option<i64>, Error> {
         self.with(|connection| {

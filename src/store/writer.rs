@@ -343,7 +343,7 @@ fn write_blocks(transaction: &Transaction<'_>, limits: &BlockLimits, start: u64,
 }
 
 /// For each channel in a block, by number, the range of its first versions of messages.
-pub(super) fn message_ranges(channels: &[i64], records: &[Record]) -> Vec<(i64, (MessageTs, MessageTs))> {
+pub fn message_ranges(channels: &[i64], records: &[Record]) -> Vec<(i64, (MessageTs, MessageTs))> {
     let mut ranges: Vec<(i64, (MessageTs, MessageTs))> = Vec::new();
     for (channel, record) in channels.iter().zip(records) {
         if record.header.kind != Kind::Message || record.header.version != 1 {

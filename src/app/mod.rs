@@ -1,0 +1,221 @@
+//! Opens the parts of an archive together: directory, settings, keys, store, index, server.
+//!
+//! The command line and the tests go through here, so that there is one way in which an archive
+//! is made, opened for reading, opened for writing, crawled and indexed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use crate::api::{self, Connection, Credentials, Patience, Politeness, ServerOptions, Trust};
+use crate::config::{Config, ConfigError, Environment, parse_pin};
+use crate::crawl;
+use crate::index::{self, Indexer};
+use crate::ledger::{ArchiveId, SigningKey};
+use crate::model::Clock;
+use crate::store::keys::{AccountFile, KeyError, Keys, account_name};
+use crate::store::{self, Appender, Layout, Reader, Writer, WriterThread};
+
+/// What can go wrong when parts work together.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The archive on disk.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Keys and tokens.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The server.
+    #[error(transparent)]
+    Server(#[from] api::Error),
+    /// The crawl.
+    #[error(transparent)]
+    Crawl(#[from] crawl::Error),
+    /// The index.
+    #[error(transparent)]
+    Index(#[from] index::Error),
+    /// No account to crawl with.
+    #[error("no account is enrolled in the archive at {0}")]
+    NoAccount(PathBuf),
+    /// An account that is named and not there.
+    #[error("no account named {0} is enrolled")]
+    UnknownAccount(String),
+}
+
+/// An archive, opened for reading, with what belongs to it.
+#[derive(Debug, Clone)]
+pub struct Archive {
+    /// Its files.
+    pub layout: Layout,
+    /// Its settings.
+    pub config: Config,
+    /// Its keys, which lie elsewhere.
+    pub keys: Keys,
+    /// What it holds.
+    pub reader: Reader,
+    /// Our clock.
+    pub clock: Clock,
+}
+
+/// How an archive is made.
+#[derive(Debug, Clone)]
+pub struct NewArchive<'a> {
+    /// The directory, new or empty.
+    pub root: &'a Path,
+    /// Base URL of the server.
+    pub server: &'a str,
+    /// Public key to pin, `sha256:…`.
+    pub pin: Option<String>,
+    /// PEM file of certificates to trust.
+    pub ca: Option<PathBuf>,
+    /// Where keys go, if not where they go by default.
+    pub keys_dir: Option<PathBuf>,
+}
+
+/// A random value of `N` bytes.
+fn random<const N: usize>() -> Result<[u8; N], store::Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| store::Error::Io(std::io::Error::other(error.to_string())))?;
+    Ok(bytes)
+}
+
+/// Makes an archive, after the server has answered as TeamChat does. Nothing is left behind when
+/// it does not.
+pub async fn create(new: &NewArchive<'_>, environment: &Environment, clock: &Clock) -> Result<Archive, Error> {
+    let layout = Layout::new(new.root);
+    let mut config = Config { keys_dir: new.keys_dir.clone(), ..Config::default() };
+    config.server.url = new.server.to_owned();
+    config.server.pin = new.pin.clone();
+    config.server.ca = new.ca.as_deref().map(std::path::absolute).transpose().map_err(store::Error::from)?;
+    // The environment's settings count for this first look already.
+    let effective = Config::parse(&config.to_text()?, "the settings", environment)?;
+    if new.root.exists() && new.root.read_dir().map_err(store::Error::from)?.next().is_some() {
+        return Err(store::Error::Exists(new.root.to_owned()).into());
+    }
+    let connection = connect(&effective, Patience::brief(), None, clock)?;
+    connection.probe().await?;
+    config.server.url = connection.base().to_string();
+
+    fs_err::create_dir_all(new.root).map_err(store::Error::from)?;
+    let id = ArchiveId(random()?);
+    let keys = Keys::new(environment.keys_folder(&effective, &id.to_string()), environment.credentials.clone());
+    let origin = format!("teamchat-archive/{id}");
+    let key = SigningKey::new(&origin, random()?).map_err(|error| store::Error::Io(std::io::Error::other(error.to_string())))?;
+    keys.store_ledger_key(&key)?;
+    store::create(&layout, id, &key.verifier().to_text(), &origin, &config.server.url, clock)?;
+    store::write_whole(&layout.config(), config.to_text()?.as_bytes())?;
+    Archive::open(new.root, environment, clock)
+}
+
+/// A connection to the server that the settings name. `rate` overrides the pace: 0 is without
+/// limit.
+pub fn connect(config: &Config, patience: Patience, rate: Option<f64>, clock: &Clock) -> Result<Arc<Connection>, api::Error> {
+    let trust = match (&config.server.pin, &config.server.ca) {
+        (Some(pin), _) => Trust::Pin(parse_pin(pin).ok_or_else(|| api::Error::Settings(format!("`{pin}` is no pin")))?),
+        (None, Some(ca)) => Trust::Authority(ca.clone()),
+        (None, None) => Trust::System,
+    };
+    let requests_per_second = rate.unwrap_or(config.limits.requests_per_second);
+    let options = ServerOptions {
+        trust,
+        proxy: config.server.proxy.clone(),
+        politeness: Politeness { requests_per_second, connections: config.limits.connections },
+        patience,
+        clock: clock.clone(),
+    };
+    Connection::new(&config.server.url, &options).map(Arc::new)
+}
+
+impl Archive {
+    /// Opens the archive at `root` for reading.
+    pub fn open(root: &Path, environment: &Environment, clock: &Clock) -> Result<Self, Error> {
+        let layout = Layout::new(root);
+        if !layout.config().exists() && !layout.database().exists() {
+            return Err(store::Error::Absent(root.to_owned()).into());
+        }
+        let reader = Reader::open(&layout)?;
+        let config = if layout.config().exists() { Config::load(&layout.config(), environment)? } else { Config::default() };
+        let keys = Keys::new(environment.keys_folder(&config, &reader.archive().id.to_string()), environment.credentials.clone());
+        Ok(Self { layout, config, keys, reader, clock: clock.clone() })
+    }
+
+    /// Takes the writer's lock and starts its thread.
+    pub fn write(&self) -> Result<(Appender, WriterThread), Error> {
+        let lock = self.layout.lock()?;
+        let key = self.keys.ledger_key()?;
+        let writer = Writer::open(&self.layout, lock, Some(key), self.clock.clone())?;
+        Ok(Appender::start(writer))
+    }
+
+    /// A connection to its server.
+    pub fn connect(&self, patience: Patience, rate: Option<f64>) -> Result<Arc<Connection>, Error> {
+        Ok(connect(&self.config, patience, rate, &self.clock)?)
+    }
+
+    /// Opens an account on the server and keeps its token.
+    pub async fn login(&self, connection: &Connection, username: Option<&str>, credentials: &Credentials, mut file: AccountFile) -> Result<(String, AccountFile), Error> {
+        let opened = connection.sign_in(credentials).await?;
+        let username = username.map_or_else(|| opened.user_id.clone(), str::to_owned);
+        let name = account_name(&username);
+        file.username = username;
+        file.user_id = opened.user_id;
+        file.token = secrecy::ExposeSecret::expose_secret(&opened.token).to_owned();
+        self.keys.store_account(&name, &file)?;
+        Ok((name, file))
+    }
+
+    /// The accounts to crawl with: those that are named, or all that are not disabled.
+    pub fn accounts(&self, named: &[String], connection: &Arc<Connection>) -> Result<Vec<crawl::Account>, Error> {
+        let names = if named.is_empty() { self.keys.account_names()? } else { named.iter().map(|name| account_name(name)).collect() };
+        let mut out = Vec::new();
+        for name in names {
+            let file = match self.keys.account(&name) {
+                Err(KeyError::Absent { .. }) => return Err(Error::UnknownAccount(name)),
+                other => other?,
+            };
+            if file.disabled && named.is_empty() {
+                continue;
+            }
+            let token = SecretString::from(file.token);
+            out.push(crawl::Account { name, user_id: file.user_id, reader: api::Reader::new(Arc::clone(connection), token) });
+        }
+        if out.is_empty() {
+            return Err(Error::NoAccount(self.layout.root().to_owned()));
+        }
+        Ok(out)
+    }
+
+    /// The options of a pass as the settings have them.
+    pub fn crawl_options(&self) -> crawl::Options {
+        crawl::Options {
+            connections: self.config.limits.connections,
+            max_file_bytes: self.config.limits.max_file_bytes,
+            exclude: self.config.exclude.iter().map(|entry| crawl::Exclusion { channel: entry.channel.clone(), user: entry.user.clone() }).collect(),
+            clock: self.clock.clone(),
+            ..crawl::Options::default()
+        }
+    }
+
+    /// One pass, and the index brought to its end. The lock is held for as long as it takes.
+    pub async fn crawl(&self, accounts: &[crawl::Account], options: &crawl::Options, progress: &dyn crawl::Progress) -> Result<crawl::Summary, Error> {
+        let (appender, thread) = self.write()?;
+        let outcome = crawl::run(accounts, &self.reader, &appender, options, progress).await;
+        progress.step("index", 0);
+        let indexed = self.index(&mut |_| {});
+        drop(appender);
+        // The lock goes with the writer, when all that was sent to it is done.
+        drop(tokio::task::spawn_blocking(move || thread.join()).await.map_err(|_| store::Error::Stopped)??);
+        let summary = outcome?;
+        indexed?;
+        Ok(summary)
+    }
+
+    /// Brings the index to the archive's head. The caller holds the writer's lock.
+    pub fn index(&self, progress: &mut dyn FnMut(u64)) -> Result<u64, Error> {
+        Ok(Indexer::open(&self.layout)?.catch_up(&self.reader, progress)?)
+    }
+}

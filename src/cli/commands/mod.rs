@@ -1,0 +1,20 @@
+//! One file a command: its flags, its help, what it prints.
+
+pub(super) mod account;
+pub(super) mod completions;
+pub(super) mod config;
+pub(super) mod crawl;
+pub(super) mod demo;
+pub(super) mod doctor;
+pub(super) mod index;
+pub(super) mod init;
+pub(super) mod login;
+pub(super) mod man;
+pub(super) mod sandbox;
+pub(super) mod search;
+pub(super) mod serve;
+pub(super) mod show;
+pub(super) mod status;
+pub(super) mod token;
+pub(super) mod user;
+pub(super) mod verify;

@@ -1,0 +1,80 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::app::Archive;
+use crate::cli::{CliError, Context, Exit};
+use crate::store::access::Access;
+use crate::web::{Web, router};
+
+/// The audit UI and the read-only TeamChat API
+///
+/// Works beside a running crawl. Sign-in needs an account made with `user add`; programs need a
+/// token made with `token create`. Until TLS can be configured it listens on this machine only:
+/// put a TLS proxy before it for others.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  teamchat-archive serve\n  teamchat-archive serve --listen 127.0.0.1:0 --json")]
+pub struct Args {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+}
+
+/// A server that listens.
+pub(super) struct Serving {
+    pub(super) url: String,
+    listener: TcpListener,
+    app: axum::Router,
+}
+
+/// Opens the web side of an archive on an address.
+pub(super) async fn open(archive: &Archive, listen: SocketAddr) -> Result<Serving, CliError> {
+    if !listen.ip().is_loopback() {
+        return Err(CliError::usage(format!("{listen} can be reached from other machines, and what is served is not encrypted"))
+            .hint("listen on 127.0.0.1 and put a proxy that speaks TLS before it"));
+    }
+    let access = Access::open(&archive.layout, archive.clock.clone())?;
+    let web = Web::new(archive.reader.clone(), access, archive.config.zone(), archive.clock.clone())?;
+    let listener = TcpListener::bind(listen).await.map_err(|error| CliError::other(format!("can't listen on {listen}: {error}")).hint("another program may use the port; `--listen 127.0.0.1:0` takes a free one"))?;
+    let url = format!("http://{}/", listener.local_addr()?);
+    Ok(Serving { url, listener, app: router(Arc::new(web)) })
+}
+
+impl Serving {
+    /// Serves until the process is asked to end.
+    pub(super) async fn until_stopped(self) -> Result<(), CliError> {
+        axum::serve(self.listener, self.app).with_graceful_shutdown(stopped()).await?;
+        Ok(())
+    }
+}
+
+/// Ctrl-C or SIGTERM.
+pub(super) async fn stopped() {
+    let interrupt = tokio::signal::ctrl_c();
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => drop(interrupt.await),
+    }
+}
+
+pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
+    let archive = context.archive()?;
+    context.block_on(async {
+        let serving = open(&archive, args.listen).await?;
+        if context.output.json {
+            context.output.json_line(&json!({"url": serving.url, "setup_url": null}))?;
+        } else {
+            context.output.data(&format!("serving on {}", serving.url))?;
+            context.output.say("Ctrl-C ends it");
+        }
+        serving.until_stopped().await
+    })??;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,177 @@
+//! What is stored, held against the ledger, the checkpoints and itself. Problems are data: a
+//! check never stops at the first.
+
+mod access;
+mod blobs;
+mod checkpoints;
+mod records;
+mod search;
+mod tables;
+
+use serde::Serialize;
+
+use crate::ledger::VerifierKey;
+use crate::model::RecordSeq;
+use crate::store::{Error, Reader};
+
+/// Something that is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Where: `block`, `node`, `checkpoint`, `blob`, `subject`, `span_index`, `counter`,
+    /// `definition`, `database`, `index`, `access`.
+    pub kind: &'static str,
+    /// The record it concerns, or the first of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub record: Option<u64>,
+    /// The file it concerns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// What should be there.
+    pub expected: String,
+    /// What is there.
+    pub found: String,
+    /// In words.
+    pub detail: String,
+}
+
+impl Finding {
+    fn new(kind: &'static str, detail: impl Into<String>) -> Self {
+        Self { kind, record: None, path: None, expected: String::new(), found: String::new(), detail: detail.into() }
+    }
+
+    fn at(mut self, seq: u64) -> Self {
+        self.record = Some(seq);
+        self
+    }
+
+    fn in_file(mut self, path: &std::path::Path) -> Self {
+        self.path = Some(path.display().to_string());
+        self
+    }
+
+    fn instead(mut self, expected: impl ToString, found: impl ToString) -> Self {
+        self.expected = expected.to_string();
+        self.found = found.to_string();
+        self
+    }
+}
+
+/// How much was looked at.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Checked {
+    /// Records whose leaves were computed again.
+    pub records: u64,
+    /// Blocks decoded.
+    pub blocks: u64,
+    /// Tree nodes compared.
+    pub nodes: u64,
+    /// Checkpoints whose signature and root were checked.
+    pub checkpoints: u64,
+    /// File contents hashed.
+    pub blobs: u64,
+    /// Bytes of file contents hashed.
+    pub blob_bytes: u64,
+    /// Documents of the search index compared.
+    pub documents: u64,
+    /// Records whose inclusion was proved.
+    pub proofs: u64,
+}
+
+/// What a check gave.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    /// No finding.
+    pub ok: bool,
+    /// How much was looked at.
+    pub checked: Checked,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+    /// What is worth knowing and no fault: an index that is behind, a key that is only the
+    /// archive's own word.
+    pub notes: Vec<String>,
+    /// The key that checkpoints were checked with, or `unpinned` when the archive itself named it.
+    pub key: String,
+}
+
+/// How deep a check goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Signatures, and the tree's root at each checkpoint from its stored nodes.
+    Quick,
+    /// That, and the inclusion of so many records spread over the archive.
+    Sample(u64),
+    /// Every record, node, table row, file content and document.
+    Full,
+}
+
+/// What a check works on.
+struct Check<'a> {
+    reader: &'a Reader,
+    report: Report,
+}
+
+impl Check<'_> {
+    fn find(&mut self, finding: Finding) {
+        self.report.findings.push(finding);
+    }
+
+    /// An error of the store that is a finding, and passes on any other.
+    fn absorb<T>(&mut self, outcome: Result<T, Error>) -> Result<Option<T>, Error> {
+        match outcome {
+            Ok(value) => Ok(Some(value)),
+            Err(Error::Corrupt { seq: RecordSeq(seq), detail }) => {
+                self.find(Finding::new("block", detail).at(seq));
+                Ok(None)
+            }
+            Err(Error::Rollback { size, detail }) => {
+                self.find(Finding::new("checkpoint", detail).at(size));
+                Ok(None)
+            }
+            Err(Error::Damaged { path, detail }) => {
+                self.find(Finding::new("database", detail).in_file(&path));
+                Ok(None)
+            }
+            Err(Error::Sqlite(error)) => {
+                self.find(Finding::new("database", error.to_string()));
+                Ok(None)
+            }
+            Err(other) => Err(other),
+        }
+    }
+}
+
+/// Checks an archive. `key` is one that is trusted; without it the archive's own is used, which
+/// proves only that the archive agrees with itself. `progress` is told records done and all.
+pub fn check(reader: &Reader, depth: Depth, key: Option<&VerifierKey>, progress: &mut dyn FnMut(u64, u64)) -> Result<Report, Error> {
+    let report = Report { ok: false, checked: Checked::default(), findings: Vec::new(), notes: Vec::new(), key: "unpinned".to_owned() };
+    let mut check = Check { reader, report };
+    let own = reader.own_key();
+    let trusted = match (key, own) {
+        (Some(key), own) => {
+            check.report.key = format!("{}+{}", key.name(), key.id());
+            if own.as_ref() != Some(key) {
+                check.find(Finding::new("checkpoint", "the archive names another verification key than the one that is trusted").instead(key.to_text(), &reader.archive().vkey));
+            }
+            Some(key.clone())
+        }
+        (None, own) => {
+            check.report.notes.push("no key was given and none is kept here: the checkpoints were checked with the key that the archive itself names".to_owned());
+            own
+        }
+    };
+    checkpoints::check(&mut check, trusted.as_ref())?;
+    match depth {
+        Depth::Quick => {}
+        Depth::Sample(count) => records::sample(&mut check, count)?,
+        Depth::Full => {
+            tables::database(&mut check)?;
+            let seen = records::full(&mut check, progress)?;
+            tables::rows(&mut check, &seen)?;
+            blobs::check(&mut check, &seen)?;
+            search::check(&mut check, &seen)?;
+            access::check(&mut check);
+        }
+    }
+    check.report.ok = check.report.findings.is_empty();
+    Ok(check.report)
+}

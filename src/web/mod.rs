@@ -1,0 +1,107 @@
+//! The audit UI and the read-only TeamChat API, over one router that is tested without a socket.
+//!
+//! It changes no record and never calls TeamChat. Every handler of content is given a
+//! [`Scope`](crate::model::Scope) and passes it on; what is out of scope answers as what does not
+//! exist. Pages work without script; there is none.
+
+mod assets;
+mod error;
+mod markup;
+mod pages;
+mod security;
+mod signin;
+pub mod teamchat;
+mod text;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{any, get, post};
+
+use crate::history::{self, Directory};
+use crate::index::Searcher;
+use crate::model::{Clock, UtcTime, Zone};
+use crate::store::access::Access;
+use crate::store::{Blobs, Error, Reader};
+
+/// What the handlers share.
+pub struct Web {
+    reader: Reader,
+    searcher: Searcher,
+    access: Access,
+    blobs: Blobs,
+    zone: Zone,
+    clock: Clock,
+    tickets: teamchat::Tickets,
+    directory: Mutex<Option<(u64, Arc<Directory>)>>,
+    failures: Mutex<HashMap<String, (u32, UtcTime)>>,
+    hashing: tokio::sync::Semaphore,
+}
+
+impl Web {
+    /// For an archive opened for reading and its database of accounts.
+    pub fn new(reader: Reader, access: Access, zone: Zone, clock: Clock) -> Result<Self, Error> {
+        let layout = reader.layout().clone();
+        Ok(Self {
+            searcher: Searcher::new(&layout),
+            blobs: Blobs::new(layout.blobs()),
+            tickets: teamchat::Tickets::new()?,
+            directory: Mutex::default(),
+            failures: Mutex::default(),
+            // Two cores: more hashes at once would only wait for each other.
+            hashing: tokio::sync::Semaphore::new(2),
+            reader,
+            access,
+            zone,
+            clock,
+        })
+    }
+
+    /// Names as of now; read again when records were added.
+    fn directory(&self) -> Result<Arc<Directory>, Error> {
+        let head = self.reader.head()?;
+        if let Some((known, directory)) = &*self.directory.lock().unwrap_or_else(PoisonError::into_inner)
+            && *known == head
+        {
+            return Ok(Arc::clone(directory));
+        }
+        let fresh = Arc::new(history::directory(&self.reader)?);
+        *self.directory.lock().unwrap_or_else(PoisonError::into_inner) = Some((head, Arc::clone(&fresh)));
+        Ok(fresh)
+    }
+}
+
+/// All routes.
+pub fn router(web: Arc<Web>) -> Router {
+    let signed_in = Router::new()
+        .route("/", get(pages::overview::page))
+        .route("/search", get(pages::search::page))
+        .route("/c", get(pages::channels::page))
+        .route("/c/{id}", get(pages::timeline::page))
+        .route("/r/{record}", get(pages::record::page))
+        .route("/r/{record}/raw.json", get(pages::record::raw))
+        .route("/r/{record}/proof.tlog-proof", get(pages::record::proof))
+        .route("/f", get(pages::files::list))
+        .route("/f/{id}", get(pages::files::page))
+        .route("/f/{id}/blob", get(pages::files::blob))
+        .route("/logout", post(signin::sign_out))
+        .route_layer(from_fn_with_state(Arc::clone(&web), signin::require));
+    let open = Router::new()
+        .route("/login", get(signin::page).post(signin::sign_in))
+        .route("/healthz", get(pages::health::healthz))
+        .route("/readyz", get(pages::health::readyz))
+        .route("/static/{hash}/{name}", get(assets::serve))
+        .route("/favicon.ico", get(assets::favicon))
+        .route("/teamchatapi/{method}", any(teamchat::handle))
+        .route("/robots.txt", get(pages::health::robots));
+    // Outermost last: headers go on every answer, the refusals of the layers within included.
+    signed_in
+        .merge(open)
+        .fallback(pages::health::not_found)
+        .layer(from_fn(security::refuse_cross_site))
+        .layer(from_fn(security::refuse_prefetch))
+        .layer(from_fn(security::headers))
+        .with_state(web)
+}

@@ -1,0 +1,142 @@
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use askama::Template;
+use axum::Form;
+use axum::extract::{Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+
+use super::error::{WebError, blocking, render};
+use super::{Web, assets, text};
+use crate::store::access::User;
+
+/// `__Host-`: only over TLS (or loopback), only for this host, on every path.
+const COOKIE: &str = "__Host-sid";
+/// Failures of one name after which each further try waits.
+const FREE_TRIES: u32 = 5;
+/// How long failures are remembered.
+const REMEMBERED: chrono::TimeDelta = chrono::TimeDelta::minutes(15);
+
+#[derive(Template)]
+#[template(path = "login.html")]
+struct LoginPage {
+    css: String,
+    refused: Option<&'static str>,
+    name: String,
+    next: String,
+}
+
+/// Where to go after signing in.
+#[derive(Debug, Deserialize)]
+pub(super) struct Next_ {
+    #[serde(default)]
+    next: String,
+}
+
+/// The fields of the form.
+#[derive(Deserialize)]
+pub(super) struct SignIn {
+    #[serde(default)]
+    username: String,
+    password: SecretString,
+    #[serde(default)]
+    next: String,
+}
+
+fn login_page(status: StatusCode, name: String, next: String, refused: Option<&'static str>) -> Response {
+    render(status, &LoginPage { css: assets::css_url(), refused, name, next })
+}
+
+pub(super) async fn page(Query(query): Query<Next_>) -> Response {
+    login_page(StatusCode::OK, String::new(), query.next, None)
+}
+
+/// A path on this site, so that a link cannot send anyone elsewhere after signing in.
+fn local_path(next: &str) -> &str {
+    if next.starts_with('/') && !next.starts_with("//") && !next.starts_with("/\\") && !next.contains(char::is_control) { next } else { "/" }
+}
+
+pub(super) async fn sign_in(State(web): State<Arc<Web>>, Form(form): Form<SignIn>) -> Result<Response, WebError> {
+    let wait = {
+        let failures = web.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.get(&form.username).filter(|(_, since)| web.clock.now() - *since < REMEMBERED).map_or(0, |(count, _)| count.saturating_sub(FREE_TRIES - 1))
+    };
+    if wait > 0 {
+        tokio::time::sleep(Duration::from_secs(2_u64.saturating_pow(wait.min(5)))).await;
+    }
+    let _permit = web.hashing.acquire().await.map_err(|error| WebError::Internal(error.to_string()))?;
+    let (shared, name, password) = (Arc::clone(&web), form.username.clone(), form.password);
+    let user = blocking(move || Ok(shared.access.check_password(&name, &password)?)).await?;
+    let Some(user) = user else {
+        let mut failures = web.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = web.clock.now();
+        failures.retain(|_, (_, since)| now - *since < REMEMBERED);
+        let entry = failures.entry(form.username.clone()).or_insert((0, now));
+        *entry = (entry.0 + 1, now);
+        drop(failures);
+        return Ok(login_page(StatusCode::UNAUTHORIZED, form.username, form.next, Some(text::SIGN_IN_REFUSED)));
+    };
+    web.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(&form.username);
+    let cookie = web.access.start_session(&user.name)?;
+    let cookie = format!("{COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax", cookie.expose_secret());
+    Ok(redirect(local_path(&form.next), &cookie))
+}
+
+fn redirect(to: &str, cookie: &str) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    if let (Ok(to), Ok(cookie)) = (HeaderValue::from_str(to), HeaderValue::from_str(cookie)) {
+        response.headers_mut().insert(header::LOCATION, to);
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+pub(super) async fn sign_out(State(web): State<Arc<Web>>, headers: HeaderMap) -> Result<Response, WebError> {
+    if let Some(cookie) = session_cookie(&headers) {
+        web.access.end_session(&cookie)?;
+    }
+    Ok(redirect("/login", &format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0")))
+}
+
+fn session_cookie(headers: &HeaderMap) -> Option<String> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find(|(name, _)| *name == COOKIE)
+        .map(|(_, value)| value.to_owned())
+}
+
+/// Lets signed-in people through, with who they are; sends others to sign in and back.
+pub(super) async fn require(State(web): State<Arc<Web>>, mut request: Request, next: Next) -> Result<Response, WebError> {
+    let user: Option<User> = match session_cookie(request.headers()) {
+        Some(cookie) => web.access.session_user(&cookie)?,
+        None => None,
+    };
+    let Some(user) = user else {
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let to = format!("/login?next={}", super::markup::encode(path));
+        return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response());
+    };
+    request.extensions_mut().insert(user);
+    Ok(next.run(request).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::local_path;
+
+    #[test]
+    fn signing_in_leads_nowhere_else() {
+        assert_eq!(local_path("/search?q=a"), "/search?q=a");
+        for bad in ["//evil.example", "https://evil.example", "/\\evil.example", "", "/a\nb"] {
+            assert_eq!(local_path(bad), "/", "{bad:?}");
+        }
+    }
+}

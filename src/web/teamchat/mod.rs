@@ -1,0 +1,265 @@
+//! The TeamChat API over the archive: the same methods, parameters and shapes, and nothing that
+//! writes. Whatever can read TeamChat can read the archive, our own crawler included.
+
+mod atom;
+mod channels;
+mod files;
+mod messages;
+mod people;
+mod search;
+mod tickets;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{FromRequest as _, Multipart, Path, Request, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+
+pub(super) use files::{all_files, send_blob};
+pub use search::{SearchRequest, parse_states, search_reply};
+pub(super) use tickets::Tickets;
+
+use super::Web;
+use crate::history::Directory;
+use crate::model::{ChannelId, Scope, json as bytes_json};
+use crate::store::access::Token;
+use crate::{index, store};
+
+/// A body of parameters is never larger.
+const MAX_BODY: usize = 1 << 20;
+
+/// Documented methods that would change something, or need a live server.
+const READ_ONLY: [&str; 34] = [
+    "auth.revoke",
+    "channels.create",
+    "channels.join",
+    "channels.kick",
+    "channels.leave",
+    "channels.rename",
+    "channels.setpurpose",
+    "channels.settopic",
+    "chat.delete",
+    "chat.postMessage",
+    "chat.update",
+    "files.avatar",
+    "files.comments.add",
+    "files.comments.delete",
+    "files.comments.edit",
+    "files.delete",
+    "files.edit",
+    "files.empty",
+    "files.seteditingpermission",
+    "files.seteditingproperties",
+    "files.stopedit",
+    "files.upload",
+    "im.close",
+    "im.open",
+    "iwauthentication.login.digest",
+    "iwauthentication.logout",
+    "iwauthentication.login.plain",
+    "pins.add",
+    "pins.remove",
+    "reactions.add",
+    "reactions.remove",
+    "rtm.start",
+    "users.setActive",
+    "users.setPresence",
+];
+
+/// Why a call is refused: the `error` of the reply.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// A code that TeamChat's clients know.
+    Code(&'static str),
+    /// A query that cannot be read, with what is wrong.
+    Query(String),
+    /// The archive could not be read.
+    Internal(String),
+}
+
+impl From<store::Error> for Refusal {
+    fn from(error: store::Error) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+impl From<index::Error> for Refusal {
+    fn from(error: index::Error) -> Self {
+        match error {
+            index::Error::TooBroad(detail) => Self::Query(detail),
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}
+
+/// What a call asks with: its parameters, from wherever they came, and what its token may see.
+pub(super) struct Call {
+    parameters: HashMap<String, String>,
+    scope: Scope,
+    directory: Arc<Directory>,
+    base: String,
+    bearer: String,
+}
+
+impl Call {
+    fn text(&self, name: &str) -> Option<&str> {
+        self.parameters.get(name).map(String::as_str).filter(|text| !text.is_empty())
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        matches!(self.text(name), Some("1" | "true" | "True"))
+    }
+
+    fn number(&self, name: &str, default: usize, most: usize) -> usize {
+        self.text(name).and_then(|text| text.parse().ok()).unwrap_or(default).clamp(1, most)
+    }
+
+    /// The channel that is asked for, when the token may see it.
+    fn channel(&self) -> Result<ChannelId, Refusal> {
+        let id = self.text("channel").or_else(|| self.text("id")).and_then(ChannelId::parse);
+        id.filter(|id| self.scope.allows(id) && self.directory.channels.contains_key(id)).ok_or(Refusal::Code("channel_not_found"))
+    }
+}
+
+/// Any call, by either verb, with parameters in the query, a form, multipart or JSON, and the
+/// token in any of them or as a bearer.
+pub(super) async fn handle(State(web): State<Arc<Web>>, Path(method): Path<String>, request: Request) -> Response {
+    if !matches!(*request.method(), Method::GET | Method::POST | Method::HEAD) {
+        return reply(Err(Refusal::Code("invalid_post_type")));
+    }
+    let headers = request.headers().clone();
+    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or("localhost").to_owned();
+    let mut parameters: HashMap<String, String> = HashMap::new();
+    if let Some(query) = request.uri().query() {
+        parameters.extend(form(query.as_bytes()));
+    }
+    match body_parameters(request).await {
+        Ok(found) => parameters.extend(found),
+        Err(code) => return reply(Err(Refusal::Code(code))),
+    }
+    let method = parameters.get("override_method").cloned().unwrap_or(method);
+    if method == "files.download" {
+        return files::download(&web, &parameters, &headers).await;
+    }
+    if method == "api.test" {
+        parameters.remove("token");
+        let failure = parameters.get("error").cloned();
+        let mut body = json!({"ok": failure.is_none(), "args": parameters});
+        if let Some(code) = failure {
+            body["error"] = json!(code);
+        }
+        return json_response(&body);
+    }
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
+    let secret = bearer.map(str::to_owned).or_else(|| parameters.remove("token")).unwrap_or_default();
+    parameters.remove("token");
+    if secret.is_empty() {
+        return reply(Err(Refusal::Code("not_authed")));
+    }
+    let token: Token = match web.access.check_token(&secret) {
+        Ok(Some(token)) => token,
+        Ok(None) => return reply(Err(Refusal::Code("invalid_auth"))),
+        Err(error) => return reply(Err(Refusal::Internal(error.to_string()))),
+    };
+    let shared = Arc::clone(&web);
+    let work = move || -> Result<Response, Refusal> {
+        let call = Call { parameters, scope: token.scope, directory: shared.directory()?, base: format!("http://{host}/teamchatapi/"), bearer: secret };
+        if method == "channels.atom.history" {
+            return atom::history(&shared, &call);
+        }
+        answer(&shared, &method, &call).map(|body| json_response(&body))
+    };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(refusal)) => reply(Err(refusal)),
+        Err(_) => reply(Err(Refusal::Internal("a reader panicked".to_owned()))),
+    }
+}
+
+fn answer(web: &Web, method: &str, call: &Call) -> Result<Value, Refusal> {
+    match method {
+        "auth.test" => people::auth_test(web),
+        "channels.list" => channels::list(web, call),
+        "channels.info" | "channel.info" => channels::info(web, call),
+        "channels.history" | "im.history" => messages::history(web, call),
+        "im.list" => channels::im_list(web, call),
+        "items.info" => messages::item_info(web, call),
+        "pins.list" => messages::pins(web, call),
+        "reactions.get" => messages::reactions_get(web, call),
+        "reactions.list" => messages::reactions_list(web, call),
+        "files.list" => files::list(web, call),
+        "files.info" => files::info(web, call),
+        "search.all" | "search.files" | "search.messages" => search::over_http(web, call, method),
+        "users.identity" => people::identity(web),
+        "users.info" => people::info(web, call),
+        "users.list" => people::list(web, call),
+        other if READ_ONLY.contains(&other) || other == "users.getPresence" => Err(Refusal::Code("read_only_archive")),
+        _ => Err(Refusal::Code("unknown_method")),
+    }
+}
+
+fn json_response(body: &Value) -> Response {
+    ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], body.to_string()).into_response()
+}
+
+fn reply(outcome: Result<Value, Refusal>) -> Response {
+    json_response(&match outcome {
+        Ok(body) => body,
+        Err(Refusal::Code(code)) => json!({"ok": false, "error": code}),
+        Err(Refusal::Query(detail)) => json!({"ok": false, "error": "invalid_query", "detail": detail}),
+        Err(Refusal::Internal(detail)) => {
+            tracing::error!(detail, "a call of the API failed");
+            json!({"ok": false, "error": "fatal_error"})
+        }
+    })
+}
+
+fn form(bytes: &[u8]) -> HashMap<String, String> {
+    url::form_urlencoded::parse(bytes).into_owned().collect()
+}
+
+/// Parameters of a body, by its type. JSON with nothing in it is an empty object.
+async fn body_parameters(request: Request) -> Result<HashMap<String, String>, &'static str> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
+    if kind.starts_with("multipart/form-data") {
+        let mut out = HashMap::new();
+        let mut multipart = Multipart::from_request(request, &()).await.map_err(|_| "invalid_form_data")?;
+        while let Some(field) = multipart.next_field().await.map_err(|_| "invalid_form_data")? {
+            let name = field.name().unwrap_or_default().to_owned();
+            out.insert(name, field.text().await.map_err(|_| "invalid_form_data")?);
+        }
+        return Ok(out);
+    }
+    let bytes = axum::body::to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| "request_timeout")?;
+    if kind.starts_with("application/json") {
+        if bytes.trim_ascii().is_empty() {
+            return Ok(HashMap::new());
+        }
+        let value: Value = serde_json::from_slice(&bytes).map_err(|_| "invalid_json")?;
+        let object = value.as_object().ok_or("json_not_object")?;
+        return Ok(object.iter().filter_map(|(name, value)| Some((name.clone(), bytes_json::as_text(value)?))).collect());
+    }
+    Ok(form(&bytes))
+}
+
+/// A page of a list by number. A page past the end is empty, never another one.
+pub(super) fn page_of<T: Clone>(all: &[T], count: usize, page: usize) -> (Vec<T>, Value) {
+    let items: Vec<T> = all.iter().skip((page - 1) * count).take(count).cloned().collect();
+    let pages = all.len().div_ceil(count);
+    let paging = json!({"count": items.len(), "total": all.len(), "page": page, "pages": pages});
+    (items, paging)
+}
+
+/// An error as a download gives one: JSON under the name of a page (protocol notes 1.1).
+fn download_error(code: &str) -> Response {
+    let body = json!({"ok": false, "error": code}).to_string();
+    (StatusCode::OK, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], Body::from(body)).into_response()
+}
+
+/// Whether a request carries this header.
+fn header_text<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
