@@ -60,7 +60,8 @@ CREATE TABLE span_index (
 ) STRICT, WITHOUT ROWID;
 
 -- Versions of everything but the first version of a message. Keys of messages are padded to ten
--- digits so that text order is time order. change: 0 new, 1 changed, 2 gone, 3 back as it was.
+-- digits so that text order is time order. change: 0 new, 1 changed, 2 gone, 3 back as it
+-- was, 4 back and changed, 5 a file seen in another channel.
 CREATE TABLE subject (
   kind    INTEGER NOT NULL,
   source  INTEGER NOT NULL,
@@ -159,6 +160,7 @@ CREATE TABLE file_state (
   id       TEXT NOT NULL,
   mark     TEXT NOT NULL,
   comments INTEGER NOT NULL,
+  channels TEXT NOT NULL,
   PRIMARY KEY (source, id)
 ) STRICT, WITHOUT ROWID;
 

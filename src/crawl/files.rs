@@ -13,9 +13,9 @@ use super::pass::{ChannelTask, Pass};
 use super::walk::FileSight;
 use crate::api::wire::{Comment, File};
 use crate::api::{self, DownloadError, Item, Page, Sink};
-use crate::model::{Digest, UtcTime, json, rfc3339};
+use crate::model::{ChannelId, Digest, UtcTime, rfc3339};
 use crate::record::{Kind, Origin, change_digest, redact};
-use crate::store::{Batch, Change, Incoming, NewRecord, StateChange, VersionRow};
+use crate::store::{Batch, Change, FileRow, Incoming, NewRecord, StateChange, VersionRow};
 
 /// Files a page of `files.list`, and comments a page of `files.info`.
 const PAGE: u32 = 1000;
@@ -46,7 +46,7 @@ pub(super) async fn listed(pass: &Pass<'_>, task: &ChannelTask) -> Result<(BTree
                 pass.find("unreadable_item", task, "a file in files.list has no id that can be read");
                 continue;
             };
-            fresh += u64::from(found.insert(file.id.clone(), FileSight::of(file)).is_none());
+            fresh += u64::from(found.insert(file.id.clone(), FileSight::of(file, &task.id)).is_none());
             oldest = Some(oldest.map_or(file.created, |oldest: i64| oldest.min(file.created)));
         }
         if !page.is_whole {
@@ -66,17 +66,19 @@ pub(super) async fn listed(pass: &Pass<'_>, task: &ChannelTask) -> Result<(BTree
 
 /// Looks at every file that was seen and is new or different, and at those that are owed.
 pub(super) async fn files(pass: &Pass<'_>, seen: BTreeMap<String, FileSight>) -> Result<(), Error> {
-    let known = pass.store.file_states(pass.source)?;
-    let mut wanted: BTreeSet<String> = seen.into_iter().filter(|(id, sight)| is_due(known.get(id), sight)).map(|(id, _)| id).collect();
-    wanted.extend(pass.store.debts()?.into_iter().filter(|debt| debt.kind == "file").map(|debt| debt.key));
+    let known = &pass.store.file_states(pass.source)?;
+    let mut wanted: BTreeMap<String, FileSight> = seen.into_iter().filter(|(id, sight)| is_due(known.get(id), sight)).collect();
+    for debt in pass.store.debts()?.into_iter().filter(|debt| debt.kind == "file") {
+        wanted.entry(debt.key).or_default();
+    }
     let total = wanted.len();
     pass.say(&format!("{total} files to look at"));
     let results = futures_util::stream::iter(wanted)
-        .map(|id| async move {
+        .map(|(id, sight)| async move {
             if pass.is_over() {
                 return owe(pass, &id, "the budget ran out").await;
             }
-            match file(pass, &id).await {
+            match file(pass, &id, known.get(&id), sight).await {
                 Err(Error::Server(error)) if !matches!(error, api::Error::Auth { .. }) => owe(pass, &id, &error.to_string()).await,
                 other => other,
             }
@@ -88,11 +90,11 @@ pub(super) async fn files(pass: &Pass<'_>, seen: BTreeMap<String, FileSight>) ->
 
 /// Whether what was seen of a file differs from what was fetched. Lists give size 0, so the time
 /// stamp, the edit counter and the number of comments decide (row 14).
-fn is_due(known: Option<&(String, u64)>, sight: &FileSight) -> bool {
-    let Some((mark, comments)) = known else { return true };
+fn is_due(known: Option<&FileRow>, sight: &FileSight) -> bool {
+    let Some(FileRow { mark, comments, channels }) = known else { return true };
     let parts: Vec<&str> = mark.split('/').collect();
     let same_version = parts.first().and_then(|text| text.parse().ok()) == Some(sight.timestamp) && parts.get(2).and_then(|text| text.parse().ok()) == Some(sight.edit_counter);
-    !same_version || i64::try_from(*comments).ok() != Some(sight.comments)
+    !same_version || i64::try_from(*comments).ok() != Some(sight.comments) || sight.channels.iter().any(|channel| !channels.contains(channel))
 }
 
 async fn owe(pass: &Pass<'_>, id: &str, reason: &str) -> Result<(), Error> {
@@ -104,7 +106,7 @@ async fn owe(pass: &Pass<'_>, id: &str, reason: &str) -> Result<(), Error> {
 }
 
 /// A file's facts, bytes and comments.
-async fn file(pass: &Pass<'_>, id: &str) -> Result<(), Error> {
+async fn file(pass: &Pass<'_>, id: &str, known: Option<&FileRow>, sight: FileSight) -> Result<(), Error> {
     let newest = pass.store.versions(Kind::File, pass.source, None, id)?.last().copied();
     let (item, comments, _) = match pass.reader.files_info(id, PAGE, 1).await {
         Err(api::Error::Refused { code, .. }) if matches!(code.as_str(), "file_not_found" | "file_deleted") => return gone(pass, id, newest, &code).await,
@@ -116,11 +118,18 @@ async fn file(pass: &Pass<'_>, id: &str) -> Result<(), Error> {
     let received_at = comments.received_at;
     let all_comments = all_comments(pass, id, &view, comments).await?;
     let mark = format!("{}/{}/{}", view.timestamp, view.size, view.edit_counter());
-    let known_mark = pass.store.file_state(pass.source, id)?.map(|(mark, _)| mark);
     let (body, tickets) = redact(Kind::File, &item.bytes);
     let previous = newest.map(|row| pass.store.record(row.seq)).transpose()?;
     let has_bytes = previous.as_ref().is_some_and(|record| !record.header.attachments.is_empty());
-    let same_version = known_mark.as_deref() == Some(mark.as_str()) && has_bytes;
+    let same_version = known.is_some_and(|row| row.mark == mark) && has_bytes;
+    let before: Vec<ChannelId> = previous.iter().flat_map(|record| &record.header.shared_in).filter_map(|id| ChannelId::parse(id)).collect();
+    let mut shared_in = before.clone();
+    let named = view.channels.iter().filter_map(|id| ChannelId::parse(id));
+    for channel in named.chain(sight.channels) {
+        if !shared_in.contains(&channel) {
+            shared_in.push(channel);
+        }
+    }
 
     let mut changes = Vec::new();
     let mut attachments: Vec<Digest> = Vec::new();
@@ -150,9 +159,11 @@ async fn file(pass: &Pass<'_>, id: &str) -> Result<(), Error> {
         change_digest(Kind::File, &record.body) == change_digest(Kind::File, &body) && record.header.attachment_digests() == attachments
     });
     let is_back = newest.is_some_and(|row| row.change == Change::Gone);
-    if !is_same || is_back {
+    if !is_same || is_back || shared_in != before {
         let change = match (&previous, is_back) {
             (None, _) => Change::New,
+            (Some(_), false) if is_same => Change::Shared,
+            (Some(_), true) if is_same => Change::Back,
             (Some(_), true) => Change::BackChanged,
             (Some(_), false) => Change::Changed,
         };
@@ -173,6 +184,7 @@ async fn file(pass: &Pass<'_>, id: &str) -> Result<(), Error> {
             observed_at: received_at,
             tickets,
             attachments,
+            shared_in: shared_in.clone(),
             body: body.into_owned(),
         });
     }
@@ -180,7 +192,7 @@ async fn file(pass: &Pass<'_>, id: &str) -> Result<(), Error> {
     match failure {
         None if whole_comments => {
             let comments = u64::try_from(view.comments_count).unwrap_or(0);
-            changes.push(StateChange::File { source: pass.source, id: id.to_owned(), mark, comments });
+            changes.push(StateChange::File { source: pass.source, id: id.to_owned(), mark, comments, channels: shared_in });
             changes.push(StateChange::Paid { kind: "file", key: id.to_owned() });
         }
         failure => {
@@ -289,7 +301,8 @@ async fn comment_records(
                 let same = change_digest(Kind::Comment, &record.body) == change_digest(Kind::Comment, &item.bytes);
                 match (same, row.change == Change::Gone) {
                     (true, false) => continue,
-                    (_, true) => (row.version + 1, Change::BackChanged),
+                    (true, true) => (row.version + 1, Change::Back),
+                    (false, true) => (row.version + 1, Change::BackChanged),
                     (false, false) => (row.version + 1, Change::Changed),
                 }
             }
@@ -312,6 +325,7 @@ async fn comment_records(
             observed_at: *received_at,
             tickets: 0,
             attachments: Vec::new(),
+            shared_in: Vec::new(),
             body: item.bytes.to_vec(),
         });
     }
@@ -355,6 +369,7 @@ fn gone_record(pass: &Pass<'_>, kind: Kind, key: &str, version: u32, last_seen: 
         observed_at: now,
         tickets: 0,
         attachments: Vec::new(),
+        shared_in: Vec::new(),
         body: body.to_string().into_bytes(),
     }
 }
@@ -368,9 +383,8 @@ async fn gone(pass: &Pass<'_>, id: &str, newest: Option<VersionRow>, code: &str)
         return Ok(());
     };
     let known = pass.store.record(row.seq)?;
-    let view: File = json::parse(&known.body).and_then(|value| serde_json::from_value(value).ok()).unwrap_or_default();
     let mut witnesses = vec![json!({"method": "files.info", "said": code})];
-    for channel in view.channels.iter().filter(|channel| !channel.is_empty()) {
+    for channel in &known.header.shared_in {
         let Some(task) = pass.channel(channel) else { continue };
         let (list, is_whole) = listed(pass, &task).await?;
         if list.contains_key(id) || !is_whole {
@@ -396,12 +410,16 @@ mod tests {
 
     #[test]
     fn a_file_is_due_when_its_version_or_its_comments_changed() {
-        let sight = |timestamp, edit_counter, comments| FileSight { timestamp, edit_counter, comments };
-        let known = ("100/2048/0".to_owned(), 2);
+        let sight = |timestamp, edit_counter, comments| FileSight { timestamp, edit_counter, comments, channels: BTreeSet::new() };
+        let channel = ChannelId::parse("C1").unwrap();
+        let known = FileRow { mark: "100/2048/0".to_owned(), comments: 2, channels: vec![channel.clone()] };
         assert!(is_due(None, &sight(100, 0, 2)));
         assert!(!is_due(Some(&known), &sight(100, 0, 2)));
         assert!(is_due(Some(&known), &sight(101, 0, 2)));
         assert!(is_due(Some(&known), &sight(100, 1, 2)));
         assert!(is_due(Some(&known), &sight(100, 0, 3)));
+        let placed = |channel: &str| FileSight { channels: [ChannelId::parse(channel).unwrap()].into(), ..sight(100, 0, 2) };
+        assert!(!is_due(Some(&known), &placed("C1")));
+        assert!(is_due(Some(&known), &placed("C2")), "seen in another channel");
     }
 }

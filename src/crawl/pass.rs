@@ -277,6 +277,7 @@ async fn close(store: &Reader, appender: &Appender, options: &Options, summary: 
         observed_at: options.clock.now(),
         tickets: 0,
         attachments: Vec::new(),
+        shared_in: Vec::new(),
         body: body.into_bytes(),
     };
     let mut records = Vec::new();
@@ -373,7 +374,7 @@ async fn channel_pass(pass: &Pass<'_>, task: &ChannelTask, seen: &Mutex<BTreeMap
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
         for (id, sight) in found {
             // What a list says of a file is newer than what a message says.
-            seen.insert(id, sight);
+            seen.entry(id).or_default().update(sight);
         }
     };
     keep(walked.files);
@@ -407,8 +408,7 @@ fn absent_files(pass: &Pass<'_>, task: &ChannelTask, listed: &BTreeMap<String, F
             continue;
         }
         let record = pass.store.record(row.seq)?;
-        let view: Option<api::wire::File> = serde_json::from_slice(&record.body).ok();
-        let is_here = view.is_some_and(|view| view.channels.iter().filter_map(|text| ChannelId::parse(text)).any(|channel| channel == task.id));
+        let is_here = record.header.shared_in.iter().any(|channel| channel == task.id.as_str());
         if is_here && record.header.account == pass.account {
             out.insert(id, FileSight::default());
         }

@@ -45,7 +45,8 @@ fn versioned(
             let same = record.body == body || change_digest(kind, &record.body) == change_digest(kind, body);
             match (same, row.change == Change::Gone) {
                 (true, false) => return Ok(None),
-                (_, true) => (row.version + 1, Change::BackChanged),
+                (true, true) => (row.version + 1, Change::Back),
+                (false, true) => (row.version + 1, Change::BackChanged),
                 (false, false) => (row.version + 1, Change::Changed),
             }
         }
@@ -64,6 +65,7 @@ fn versioned(
         observed_at,
         tickets: 0,
         attachments: Vec::new(),
+        shared_in: Vec::new(),
         body: body.to_vec(),
     }))
 }
@@ -207,6 +209,7 @@ fn visibility(pass: &Pass<'_>, id: &ChannelId, newest: Option<VersionRow>, chang
         observed_at: at,
         tickets: 0,
         attachments: Vec::new(),
+        shared_in: Vec::new(),
         body: body.to_string().into_bytes(),
     }
 }

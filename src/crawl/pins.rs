@@ -42,6 +42,7 @@ pub(super) async fn pins(pass: &Pass<'_>, task: &ChannelTask) -> Result<(), Erro
         observed_at: page.received_at,
         tickets,
         attachments: Vec::new(),
+        shared_in: Vec::new(),
         body: body.into_owned(),
     };
     pass.append(Batch { records: vec![record], changes: Vec::new() }).await?;
@@ -102,6 +103,7 @@ pub(super) fn reaction_change(
         observed_at: received_at,
         tickets: 0,
         attachments: Vec::new(),
+        shared_in: Vec::new(),
         body: now.unwrap_or(b"[]").to_vec(),
     }))
 }

@@ -1,7 +1,7 @@
 //! One channel's walk: newest to oldest between a floor and a pin, page by page, each page and the
 //! place it reached committed together (protocol notes (b), steps 2 and 6.1–6.6).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -12,7 +12,7 @@ use super::pins::reaction_change;
 use crate::api::wire::Message;
 use crate::api::{self, HistoryWindow, Item, Page};
 use crate::history::{Known, known_between};
-use crate::model::{Digest, MessageTs, UtcTime, rfc3339};
+use crate::model::{ChannelId, Digest, MessageTs, UtcTime, rfc3339};
 use crate::record::{Kind, Origin, change_digest, redact};
 use crate::store::{Batch, Change, NewRecord, StateChange, WalkRow};
 
@@ -63,11 +63,18 @@ pub(super) struct FileSight {
     pub(super) timestamp: i64,
     pub(super) edit_counter: u64,
     pub(super) comments: i64,
+    pub(super) channels: BTreeSet<ChannelId>,
 }
 
 impl FileSight {
-    pub(super) fn of(file: &api::wire::File) -> Self {
-        Self { timestamp: file.timestamp, edit_counter: file.edit_counter(), comments: file.comments_count }
+    pub(super) fn of(file: &api::wire::File, channel: &ChannelId) -> Self {
+        Self { timestamp: file.timestamp, edit_counter: file.edit_counter(), comments: file.comments_count, channels: [channel.clone()].into() }
+    }
+
+    /// Puts a later sight of the same file over this one.
+    pub(super) fn update(&mut self, later: Self) {
+        let channels: BTreeSet<ChannelId> = self.channels.union(&later.channels).cloned().collect();
+        *self = Self { channels, ..later };
     }
 }
 
@@ -268,7 +275,7 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
         }
         if let Some(view) = &item.view {
             for file in view.all_files() {
-                out.files.insert(file.id.clone(), FileSight::of(file));
+                out.files.insert(file.id.clone(), FileSight::of(file, &task.id));
             }
         }
         let (body, tickets) = redact(Kind::Message, &item.bytes);
@@ -298,7 +305,7 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
             Change::New => summary.messages.new += 1,
             Change::Changed => summary.messages.edited += 1,
             Change::Back | Change::BackChanged => summary.messages.restored += 1,
-            Change::Gone => {}
+            Change::Gone | Change::Shared => {}
         });
         out.changed = true;
         let body = body.into_owned();
@@ -318,6 +325,7 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
             observed_at: page.received_at,
             tickets,
             attachments: Vec::new(),
+            shared_in: Vec::new(),
             body,
         });
     }
@@ -354,6 +362,7 @@ fn unknown(pass: &Pass<'_>, task: &ChannelTask, bytes: &[u8], received_at: UtcTi
         observed_at: received_at,
         tickets,
         attachments: Vec::new(),
+        shared_in: Vec::new(),
         body: body.into_owned(),
     }))
 }
@@ -408,6 +417,7 @@ async fn absent(pass: &Pass<'_>, task: &ChannelTask, floor: MessageTs, pin: Mess
                     observed_at: pass.options.clock.now(),
                     tickets: 0,
                     attachments: Vec::new(),
+                    shared_in: Vec::new(),
                     body: body.to_string().into_bytes(),
                 };
                 pass.append(Batch { records: vec![record], changes: Vec::new() }).await?;

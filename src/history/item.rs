@@ -61,7 +61,18 @@ impl Item {
     /// The versions that hold what the source sent, oldest first, without those that only say that
     /// it came back unchanged.
     pub fn readings(&self) -> Vec<&Version> {
-        self.versions.iter().filter(|version| version.record.header.state == State::Present && version.change != Change::Back).collect()
+        self.versions.iter().filter(|version| version.record.header.state == State::Present && !matches!(version.change, Change::Back | Change::Shared)).collect()
+    }
+
+    /// The channels a file was seen in.
+    pub fn shared_in(&self) -> Vec<ChannelId> {
+        let mut out: Vec<ChannelId> = Vec::new();
+        for id in self.versions.iter().flat_map(|version| &version.record.header.shared_in).filter_map(|id| ChannelId::parse(id)) {
+            if !out.contains(&id) {
+                out.push(id);
+            }
+        }
+        out
     }
 
     /// How it last read.

@@ -38,7 +38,7 @@ fn extension(name: &str) -> String {
 }
 
 /// The searched content of a reading; `None` for kinds that are not searched. `file_channels` are
-/// those of the file that a comment belongs to.
+/// those that the file, or the file that a comment belongs to, was seen in.
 pub(super) fn content(record: &Record, file_channels: &[ChannelId]) -> Option<Content> {
     let header = &record.header;
     let value = json::parse(&record.body).unwrap_or_default();
@@ -56,7 +56,7 @@ pub(super) fn content(record: &Record, file_channels: &[ChannelId]) -> Option<Co
         }),
         Kind::File => Some(Content {
             kind: "file",
-            channels: channels_of_file(&value),
+            channels: file_channels.to_vec(),
             author: text(&value, "user"),
             ts: seconds(&value, "created") * 1_000_000,
             title: titles(&value),
@@ -67,10 +67,6 @@ pub(super) fn content(record: &Record, file_channels: &[ChannelId]) -> Option<Co
         }),
         _ => None,
     }
-}
-
-pub(super) fn channels_of_file(file: &Value) -> Vec<ChannelId> {
-    file["channels"].as_array().into_iter().flatten().filter_map(Value::as_str).filter_map(ChannelId::parse).collect()
 }
 
 fn titles(file: &Value) -> String {

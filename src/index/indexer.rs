@@ -9,11 +9,11 @@ use tantivy::schema::IndexRecordOption;
 use tantivy::{Index, IndexWriter, TantivyDocument, Term};
 
 use super::Error;
-use super::document::{channels_of_file, content, document, public_key, stream_comment};
+use super::document::{content, document, public_key, stream_comment};
 use super::fold::FOLD_VERSION;
 use super::schema::{Fields, SCHEMA_VERSION, fields, register};
 use crate::history::{Item, ItemState, item};
-use crate::model::{ChannelId, RecordSeq, SourceId, json};
+use crate::model::{ChannelId, RecordSeq, SourceId};
 use crate::record::{Kind, Record, State};
 use crate::store::{Layout, Reader, write_whole};
 
@@ -267,6 +267,7 @@ impl Indexer {
                 }
                 self.channels_of(reader, file)?
             }
+            (Kind::File, _) => self.channels_of(reader, &header.key)?,
             _ => Vec::new(),
         };
         let Some(content) = content(record, &file_channels) else { return Ok(()) };
@@ -293,12 +294,7 @@ impl Indexer {
             return Ok(known.clone());
         }
         let found = item(reader, Kind::File, crate::store::FIRST_SOURCE, None, file)?;
-        let channels = found
-            .as_ref()
-            .and_then(Item::latest)
-            .and_then(|version| json::parse(&version.record.body))
-            .map(|value| channels_of_file(&value))
-            .unwrap_or_default();
+        let channels = found.as_ref().map(Item::shared_in).unwrap_or_default();
         self.file_channels.insert(file.to_owned(), channels.clone());
         Ok(channels)
     }

@@ -200,6 +200,7 @@ mod tests {
             observed_at: "2026-03-04T09:22:07.000Z".to_owned(),
             tickets: version / 3,
             attachments: Vec::new(),
+            shared_in: Vec::new(),
         };
         Record { header, body: body.to_vec() }
     }

@@ -154,6 +154,10 @@ pub struct Header {
     /// SHA-256 of attached contents.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub attachments: Vec<String>,
+    /// For files: the channels in whose history or list it was seen, in canonical form. The
+    /// server's own detail of a file does not say (protocol notes, row 18).
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub shared_in: Vec<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

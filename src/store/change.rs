@@ -14,6 +14,8 @@ pub enum Change {
     Back,
     /// It was gone and is back, reading otherwise.
     BackChanged,
+    /// A file that reads as before was seen in another channel.
+    Shared,
 }
 
 impl Change {
@@ -25,12 +27,13 @@ impl Change {
             Self::Gone => 2,
             Self::Back => 3,
             Self::BackChanged => 4,
+            Self::Shared => 5,
         }
     }
 
     /// The change of that number.
     pub fn from_number(number: u8) -> Option<Self> {
-        [Self::New, Self::Changed, Self::Gone, Self::Back, Self::BackChanged].into_iter().find(|change| change.number() == number)
+        [Self::New, Self::Changed, Self::Gone, Self::Back, Self::BackChanged, Self::Shared].into_iter().find(|change| change.number() == number)
     }
 }
 
@@ -64,6 +67,8 @@ pub struct NewRecord {
     pub tickets: u32,
     /// Contents that belong to it.
     pub attachments: Vec<Digest>,
+    /// For files: the channels it was seen in.
+    pub shared_in: Vec<ChannelId>,
     /// The bytes.
     pub body: Vec<u8>,
 }
@@ -94,6 +99,8 @@ pub enum StateChange {
         mark: String,
         /// How many comments the server counted.
         comments: u64,
+        /// The channels it was seen in.
+        channels: Vec<ChannelId>,
     },
     /// A content that is now under `blobs/`.
     Blob {

@@ -71,6 +71,17 @@ pub struct DebtRow {
     pub tries: u64,
 }
 
+/// A file as it was last fetched.
+#[derive(Debug, Clone)]
+pub struct FileRow {
+    /// Time stamp, size and edit counter.
+    pub mark: String,
+    /// How many comments the server counted.
+    pub comments: u64,
+    /// The channels it was seen in.
+    pub channels: Vec<ChannelId>,
+}
+
 /// A run.
 #[derive(Debug, Clone)]
 pub struct RunRow {
@@ -603,22 +614,16 @@ impl Reader {
         })
     }
 
-    /// Files as they were last fetched: id, mark, number of comments.
-    pub fn file_states(&self, source: SourceId) -> Result<HashMap<String, (String, u64)>, Error> {
+    /// Files as they were last fetched, by id.
+    pub fn file_states(&self, source: SourceId) -> Result<HashMap<String, FileRow>, Error> {
         self.with(|connection| {
-            let mut statement = connection.prepare_cached("SELECT id, mark, comments FROM file_state WHERE source = ?1")?;
-            let rows = statement.query_map([source.0], |row| Ok((row.get(0)?, (row.get(1)?, row.get::<_, i64>(2)?.cast_unsigned()))))?;
+            let mut statement = connection.prepare_cached("SELECT id, mark, comments, channels FROM file_state WHERE source = ?1")?;
+            let rows = statement.query_map([source.0], |row| {
+                let channels: String = row.get(3)?;
+                let channels = channels.lines().filter_map(ChannelId::parse).collect();
+                Ok((row.get(0)?, FileRow { mark: row.get(1)?, comments: row.get::<_, i64>(2)?.cast_unsigned(), channels }))
+            })?;
             Ok(rows.collect::<Result<_, _>>()?)
-        })
-    }
-
-    /// One file as it was last fetched: mark and number of comments.
-    pub fn file_state(&self, source: SourceId, id: &str) -> Result<Option<(String, u64)>, Error> {
-        self.with(|connection| {
-            Ok(connection
-                .prepare_cached("SELECT mark, comments FROM file_state WHERE source = ?1 AND id = ?2")?
-                .query_row(params![source.0, id], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())))
-                .optional()?)
         })
     }
 

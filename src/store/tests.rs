@@ -44,6 +44,7 @@ fn message(channel: &str, second: u64, version: u32, change: Change, text: &str)
         observed_at: clock().now(),
         tickets: 0,
         attachments: Vec::new(),
+        shared_in: Vec::new(),
         body: format!("{{\"ts\":\"{second}.000001\",\"text\":\"{text}\"}}").into_bytes(),
     }
 }

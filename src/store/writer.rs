@@ -261,6 +261,7 @@ fn header(new: &NewRecord, n: Option<u64>) -> Header {
         observed_at: rfc3339(new.observed_at),
         tickets: new.tickets,
         attachments: new.attachments.iter().map(Digest::to_string).collect(),
+        shared_in: new.shared_in.iter().map(ChannelId::to_string).collect(),
     }
 }
 
@@ -299,12 +300,12 @@ fn note_subject(transaction: &Transaction<'_>, counters: &mut Counters, new: &Ne
             counters.add(name, "versions", 1);
             counters.add(name, "changed", i64::from(earlier == 0));
         }
-        Change::Gone | Change::Back => {}
+        Change::Gone | Change::Back | Change::Shared => {}
     }
     match new.change {
         Change::Gone => counters.add(name, "gone", 1),
         Change::Back | Change::BackChanged => counters.add(name, "gone", -1),
-        Change::New | Change::Changed => {}
+        Change::New | Change::Changed | Change::Shared => {}
     }
     if new.kind.is_listed(new.version) {
         transaction
@@ -409,13 +410,13 @@ fn apply(transaction: &Transaction<'_>, change: &StateChange) -> Result<(), Erro
                 params![run.cast_signed(), rfc3339(*at), result, summary],
             )?;
         }
-        StateChange::File { source, id, mark, comments } => {
+        StateChange::File { source, id, mark, comments, channels } => {
             transaction
                 .prepare_cached(
-                    "INSERT INTO file_state (source, id, mark, comments) VALUES (?1, ?2, ?3, ?4)
-                     ON CONFLICT (source, id) DO UPDATE SET mark = ?3, comments = ?4",
+                    "INSERT INTO file_state (source, id, mark, comments, channels) VALUES (?1, ?2, ?3, ?4, ?5)
+                     ON CONFLICT (source, id) DO UPDATE SET mark = ?3, comments = ?4, channels = ?5",
                 )?
-                .execute(params![source.0, id, mark, comments.cast_signed()])?;
+                .execute(params![source.0, id, mark, comments.cast_signed(), channels.iter().map(ChannelId::as_str).collect::<Vec<_>>().join("\n")])?;
         }
         StateChange::Blob { digest, size } => {
             transaction

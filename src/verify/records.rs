@@ -114,9 +114,9 @@ pub(super) fn full(check: &mut Check<'_>, progress: &mut dyn FnMut(u64, u64)) ->
     } else if check.report.findings.is_empty() {
         check.find(Finding::new("block", "the tree could not be computed to its end"));
     }
-    // A record that says only that something came back is no reading of its own.
+    // A record that says only that something came back, or was seen elsewhere, is no reading.
     if let Some(rows) = check.absorb(check.reader.subject_rows())? {
-        for (_, _, _, _, row) in rows.iter().filter(|(_, _, _, _, row)| row.change == Change::Back) {
+        for (_, _, _, _, row) in rows.iter().filter(|(_, _, _, _, row)| matches!(row.change, Change::Back | Change::Shared)) {
             seen.readings.remove(&row.seq.0);
         }
     }

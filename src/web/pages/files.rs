@@ -60,9 +60,8 @@ fn size_text(bytes: i64) -> String {
     }
 }
 
-fn channel_names(value: &Value, directory: &Directory, viewer: &Viewer) -> String {
-    let ids = value["channels"].as_array().into_iter().flatten().filter_map(|id| ChannelId::parse(id.as_str()?));
-    ids.filter(|id| viewer.scope.allows(id)).map(|id| visible(directory.channel(&id))).collect::<Vec<_>>().join(", ")
+fn channel_names(channels: &[ChannelId], directory: &Directory, viewer: &Viewer) -> String {
+    channels.iter().filter(|id| viewer.scope.allows(id)).map(|id| visible(directory.channel(id))).collect::<Vec<_>>().join(", ")
 }
 
 /// The files in the reader's scope, newest first.
@@ -81,7 +80,7 @@ pub(crate) async fn list(State(web): State<Arc<Web>>, viewer: Viewer, Query(pagi
                 size: size_text(json::as_int(&value["size"]).unwrap_or(0)),
                 user: visible(directory.person(&text(value, "user"))),
                 created: Moment::new(created, web.zone),
-                channels: channel_names(value, &directory, &viewer),
+                channels: channel_names(&file.channels, &directory, &viewer),
                 mark: match (file.is_gone, file.versions > 1) {
                     (true, _) => "gone from the server",
                     (false, true) => "several versions",
@@ -154,7 +153,7 @@ fn build(web: &Web, viewer: &Viewer, id: &str) -> Result<FilePage, WebError> {
         ("id", id.to_owned()),
         ("uploaded by", visible(directory.person(&text(&value, "user")))),
         ("created", Moment::new(chrono::DateTime::from_timestamp(json::as_int(&value["created"]).unwrap_or(0), 0).unwrap_or(chrono::DateTime::UNIX_EPOCH), web.zone).full),
-        ("shared in", channel_names(&value, &directory, viewer)),
+        ("shared in", channel_names(&found.shared_in(), &directory, viewer)),
         ("type, as the server says", text(&value, "pretty_type")),
     ];
     let newest = found.readings().len();

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::view::{MessageView, Moment, VersionView, channel_href, is_present, message, state_word, versions};
 use super::{Shell, Viewer};
-use crate::history::{Reference, resolve};
+use crate::history::{Item, Reference, resolve};
 use crate::ledger::TlogProof;
 use crate::model::{ChannelId, Digest, RecordSeq, json};
 use crate::record::Kind;
@@ -49,8 +49,7 @@ fn channels_of(web: &Web, found: &Reference) -> Result<Vec<ChannelId>, WebError>
         }
         _ => None,
     };
-    let value = file.as_ref().and_then(|file| file.latest()).and_then(|latest| json::parse(&latest.record.body)).unwrap_or_default();
-    Ok(value["channels"].as_array().into_iter().flatten().filter_map(|id| ChannelId::parse(id.as_str()?)).collect())
+    Ok(file.as_ref().map(Item::shared_in).unwrap_or_default())
 }
 
 /// A record that the viewer may see.

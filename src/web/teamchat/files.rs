@@ -23,11 +23,8 @@ pub(in crate::web) struct FileObject {
     pub(in crate::web) value: Value,
     pub(in crate::web) created: i64,
     pub(in crate::web) is_gone: bool,
-    pub(in crate::web) versions: u32,
-}
-
-fn channels(value: &Value) -> Vec<ChannelId> {
-    value["channels"].as_array().into_iter().flatten().filter_map(|id| ChannelId::parse(id.as_str()?)).collect()
+    pub(in crate::web) versions: usize,
+    pub(in crate::web) channels: Vec<ChannelId>,
 }
 
 /// All files in scope, newest first.
@@ -35,14 +32,11 @@ pub(in crate::web) fn all_files(reader: &Reader, scope: &Scope) -> Result<Vec<Fi
     let mut out = Vec::new();
     for (id, row) in reader.newest(Kind::File)? {
         let is_gone = row.change == Change::Gone;
-        let value = if is_gone {
-            let found = item(reader, Kind::File, FIRST_SOURCE, None, &id)?;
-            found.as_ref().and_then(Item::latest).and_then(|latest| json::parse(&latest.record.body))
-        } else {
-            json::parse(&reader.record(row.seq)?.body)
-        };
-        let Some(value) = value.filter(|value| scope.allows_any(&channels(value))) else { continue };
-        out.push(FileObject { created: json::as_int(&value["created"]).unwrap_or(0), id, value, is_gone, versions: row.version });
+        let Some(found) = item(reader, Kind::File, FIRST_SOURCE, None, &id)? else { continue };
+        let channels = found.shared_in();
+        let value = found.latest().and_then(|latest| json::parse(&latest.record.body));
+        let Some(value) = value.filter(|_| scope.allows_any(&channels)) else { continue };
+        out.push(FileObject { created: json::as_int(&value["created"]).unwrap_or(0), id, value, is_gone, versions: found.readings().len(), channels });
     }
     out.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
     Ok(out)
@@ -83,7 +77,7 @@ pub(super) fn list(web: &Web, call: &Call) -> Result<Value, Refusal> {
     let files: Vec<FileObject> = all_files(&web.reader, &call.scope)?
         .into_iter()
         .filter(|file| !file.is_gone)
-        .filter(|file| channel.as_ref().is_none_or(|channel| channels(&file.value).contains(channel)))
+        .filter(|file| channel.as_ref().is_none_or(|channel| file.channels.contains(channel)))
         .filter(|file| from.is_none_or(|from| file.created >= from) && to.is_none_or(|to| file.created <= to))
         .filter(|file| user.is_none_or(|user| file.value["user"].as_str() == Some(user)))
         .collect();
@@ -93,9 +87,16 @@ pub(super) fn list(web: &Web, call: &Call) -> Result<Value, Refusal> {
         let mut value = file.value;
         with_tickets(web, call, &mut value)?;
         value["comments_count"] = json!(standing_comments(web, &file.id)?.len());
+        value["channels"] = json!(visible_channels(call, &file.channels));
         out.push(value);
     }
     Ok(json!({"ok": true, "files": out, "paging": paging}))
+}
+
+/// The channels a file was seen in that the token may see, in the server's spelling.
+fn visible_channels(call: &Call, channels: &[ChannelId]) -> Vec<String> {
+    let seen = channels.iter().filter(|id| call.scope.allows(id));
+    seen.map(|id| call.directory.channels.get(id).map_or_else(|| id.to_string(), |facts| facts.api_id.clone())).collect()
 }
 
 /// The comments of a file that still stand, oldest first.
@@ -116,7 +117,8 @@ pub(super) fn info(web: &Web, call: &Call) -> Result<Value, Refusal> {
     let found = item(&web.reader, Kind::File, FIRST_SOURCE, None, id)?.ok_or(Refusal::Code("file_not_found"))?;
     let latest = found.latest().ok_or(Refusal::Code("file_not_found"))?;
     let mut value = json::parse(&latest.record.body).unwrap_or_default();
-    if !call.scope.allows_any(&channels(&value)) {
+    let channels = found.shared_in();
+    if !call.scope.allows_any(&channels) {
         return Err(Refusal::Code("file_not_found"));
     }
     if found.is_gone() {
@@ -125,6 +127,7 @@ pub(super) fn info(web: &Web, call: &Call) -> Result<Value, Refusal> {
     with_tickets(web, call, &mut value)?;
     let comments = standing_comments(web, id)?;
     value["comments_count"] = json!(comments.len());
+    value["channels"] = json!(visible_channels(call, &channels));
     let (page, paging) = page_of(&comments, call.number("count", 100, 1000), call.number("page", 1, usize::MAX));
     Ok(json!({"ok": true, "file": value, "comments": page, "paging": paging}))
 }

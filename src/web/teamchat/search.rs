@@ -118,8 +118,7 @@ fn one_match(item: &Item, seq: u64, directory: &Directory, scope: &Scope, reques
         matched_in.push("file name");
     }
     let channel = item.channel.clone().or_else(|| {
-        let ids = value["channels"].as_array().into_iter().flatten().filter_map(|id| ChannelId::parse(id.as_str()?));
-        ids.into_iter().find(|id| scope.allows(id))
+        item.shared_in().into_iter().find(|id| scope.allows(id))
     });
     let channel_name = channel.as_ref().map(|id| directory.channel(id).to_owned());
     let archive = json!({
