@@ -29,12 +29,21 @@ impl AtomFeed {
         let feed = atom_syndication::Feed::read_from(bytes)
             .map_err(|error| Error::Broken { method: "channels.atom.history".to_owned(), detail: error.to_string() })?;
         let entries = feed.entries().iter().map(|entry| {
-            let from_extension = entry.extensions().get("tc").and_then(|map| map.get("ts")).and_then(|values| values.first()).and_then(|value| value.value());
+            let from_extension = entry
+                .extensions()
+                .get("tc")
+                .and_then(|map| map.get("ts"))
+                .and_then(|values| values.first())
+                .and_then(|value| value.value());
             let from_id = entry.id().rsplit(':').next();
             AtomEntry {
                 id: entry.id().to_owned(),
                 ts: [from_extension, from_id].into_iter().flatten().find_map(MessageTs::parse),
-                author: entry.authors().first().map(|author| author.email().unwrap_or(author.name()).to_owned()).unwrap_or_default(),
+                author: entry
+                    .authors()
+                    .first()
+                    .map(|author| author.email().unwrap_or(author.name()).to_owned())
+                    .unwrap_or_default(),
                 text: entry.content().and_then(|content| content.value()).unwrap_or_default().to_owned(),
                 updated: *entry.updated(),
             }

@@ -58,7 +58,8 @@ impl Connection {
     pub fn download_url(&self, given: &str) -> Result<Url, Error> {
         let absolute = self.base().join(given).map_err(|_| Error::Settings("its address is no URL".to_owned()))?;
         let base = self.base();
-        let same = absolute.host_str() == base.host_str() && absolute.port_or_known_default() == base.port_or_known_default();
+        let same =
+            absolute.host_str() == base.host_str() && absolute.port_or_known_default() == base.port_or_known_default();
         if same && absolute.scheme() == base.scheme() {
             return Ok(absolute);
         }
@@ -77,7 +78,12 @@ impl Connection {
     /// Streams a file into `sink`, `limit` bytes at most. One try: its caller knows how to get a
     /// fresh ticket. The beginning is held back until it is known not to be an error page, so an
     /// error never reaches the sink.
-    pub async fn download<S: Sink>(&self, url: &Url, limit: u64, sink: &mut S) -> Result<Download, DownloadError<S::Error>> {
+    pub async fn download<S: Sink>(
+        &self,
+        url: &Url,
+        limit: u64,
+        sink: &mut S,
+    ) -> Result<Download, DownloadError<S::Error>> {
         let _permit = self.limiter().enter().await;
         self.meter().requests.fetch_add(1, Ordering::Relaxed);
         let send = tokio::time::timeout(self.patience().request, self.http().get(url.clone()).send()).await;
@@ -99,7 +105,14 @@ impl Connection {
             500..=599 => return Err(DownloadError::Broken(status.to_string())),
             _ => return Err(DownloadError::Refused(status.to_string())),
         }
-        let header = |name| response.headers().get(name).and_then(|value: &reqwest::header::HeaderValue| value.to_str().ok()).unwrap_or_default().to_owned();
+        let header = |name| {
+            response
+                .headers()
+                .get(name)
+                .and_then(|value: &reqwest::header::HeaderValue| value.to_str().ok())
+                .unwrap_or_default()
+                .to_owned()
+        };
         let is_named = response.headers().contains_key(reqwest::header::CONTENT_DISPOSITION);
         let kind = header(reqwest::header::CONTENT_TYPE).to_ascii_lowercase();
         let announced = response.content_length();
@@ -173,12 +186,15 @@ mod tests {
 
     #[test]
     fn files_come_from_the_configured_host_only() {
-        let connection = Connection::new("https://chat.icewarp.example/teamchatapi/", &ServerOptions::default()).unwrap();
+        let connection =
+            Connection::new("https://chat.icewarp.example/teamchatapi/", &ServerOptions::default()).unwrap();
         let own = connection.download_url("https://chat.icewarp.example/teamchatapi/a.txt?ticket=x").unwrap();
         assert_eq!(own.host_str(), Some("chat.icewarp.example"));
         let short = connection.download_url("https://icewarp/teamchatapi/a.txt?ticket=x").unwrap();
         assert_eq!(short.as_str(), "https://chat.icewarp.example/teamchatapi/a.txt?ticket=x");
-        for foreign in ["https://evil.example/teamchatapi/a?ticket=x", "http://evil.example/", "https://evil/teamchatapi/a"] {
+        for foreign in
+            ["https://evil.example/teamchatapi/a?ticket=x", "http://evil.example/", "https://evil/teamchatapi/a"]
+        {
             let error = connection.download_url(foreign).unwrap_err().to_string();
             assert!(error.contains("another host"), "{error}");
         }

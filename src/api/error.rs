@@ -79,10 +79,22 @@ impl Error {
 
 /// Codes that mean the account, not the call, is refused (protocol notes 2.1).
 pub(super) fn is_auth_code(code: &str) -> bool {
-    matches!(code, "not_authed" | "invalid_auth" | "account_inactive" | "token_revoked" | "token_expired" | "stale_nonce")
+    matches!(
+        code,
+        "not_authed" | "invalid_auth" | "account_inactive" | "token_revoked" | "token_expired" | "stale_nonce"
+    )
 }
 
 /// Codes that pass by themselves.
 pub(super) fn is_passing_code(code: &str) -> bool {
-    matches!(code, "ratelimited" | "fatal_error" | "internal_error" | "request_timeout" | "service_unavailable" | "team_added_to_org" | "migration_in_progress")
+    matches!(
+        code,
+        "ratelimited"
+            | "fatal_error"
+            | "internal_error"
+            | "request_timeout"
+            | "service_unavailable"
+            | "team_added_to_org"
+            | "migration_in_progress"
+    )
 }

@@ -47,7 +47,14 @@ fn md5_hex(parts: &[&str]) -> String {
 
 /// The response of a digest sign-in, MD5-Sess with the inner hash as hexadecimal text (RFC 7616
 /// section 3.4.2; protocol notes 1.4).
-pub fn digest_response(username: &str, password: &SecretString, challenge: &SignIn, nonce_count: &str, client_nonce: &str, uri: &str) -> String {
+pub fn digest_response(
+    username: &str,
+    password: &SecretString,
+    challenge: &SignIn,
+    nonce_count: &str,
+    client_nonce: &str,
+    uri: &str,
+) -> String {
     let inner = md5_hex(&[username, &challenge.realm, password.expose_secret()]);
     let first = md5_hex(&[&inner, &challenge.nonce, client_nonce]);
     let second = md5_hex(&[&challenge.method, uri]);
@@ -99,7 +106,11 @@ impl Connection {
 }
 
 fn granted(answer: SignIn) -> Result<SecretString, Error> {
-    if answer.token.is_empty() { Err(Error::Auth { code: "not_authorized".to_owned() }) } else { Ok(answer.token.into()) }
+    if answer.token.is_empty() {
+        Err(Error::Auth { code: "not_authorized".to_owned() })
+    } else {
+        Ok(answer.token.into())
+    }
 }
 
 #[cfg(test)]

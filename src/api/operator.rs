@@ -42,7 +42,10 @@ fn p(name: &'static str, value: impl ToString) -> (&'static str, String) {
 
 /// The object that a reply must have.
 fn must<T>(method: &str, found: Option<T>) -> Result<T, Error> {
-    found.ok_or_else(|| Error::Broken { method: method.to_owned(), detail: "the object it returns is missing".to_owned() })
+    found.ok_or_else(|| Error::Broken {
+        method: method.to_owned(),
+        detail: "the object it returns is missing".to_owned(),
+    })
 }
 
 impl Operator {
@@ -62,7 +65,10 @@ impl Operator {
     /// `auth.revoke`: ends this token.
     pub async fn auth_revoke(&self) -> Result<bool, Error> {
         let reply = self.call("auth.revoke", &[]).await?;
-        Ok(reply.view::<serde_json::Value>("revoked").and_then(|value| super::tolerant::as_bool(&value)).unwrap_or(false))
+        Ok(reply
+            .view::<serde_json::Value>("revoked")
+            .and_then(|value| super::tolerant::as_bool(&value))
+            .unwrap_or(false))
     }
 
     /// `channels.create`.
@@ -87,7 +93,10 @@ impl Operator {
 
     /// `channels.rename`.
     pub async fn channels_rename(&self, channel: &str, name: &str) -> Result<Channel, Error> {
-        must("channels.rename", self.call("channels.rename", &[p("channel", channel), p("name", name)]).await?.view("channel"))
+        must(
+            "channels.rename",
+            self.call("channels.rename", &[p("channel", channel), p("name", name)]).await?.view("channel"),
+        )
     }
 
     /// `channels.setpurpose`; the id travels under both names (row 3).
@@ -119,7 +128,10 @@ impl Operator {
 
     /// `files.comments.add`.
     pub async fn files_comments_add(&self, file: &str, comment: &str) -> Result<Comment, Error> {
-        must("files.comments.add", self.call("files.comments.add", &[p("file", file), p("comment", comment)]).await?.view("comment"))
+        must(
+            "files.comments.add",
+            self.call("files.comments.add", &[p("file", file), p("comment", comment)]).await?.view("comment"),
+        )
     }
 
     /// `files.comments.delete`.
@@ -140,12 +152,19 @@ impl Operator {
 
     /// `files.edit`.
     pub async fn files_edit(&self, id: &str, device: &str, mode: u8) -> Result<EditSession, Error> {
-        Ok(self.call("files.edit", &[p("id", id), p("deviceid", device), p("mode", mode), p("fallback", 0)]).await?.whole())
+        Ok(self
+            .call("files.edit", &[p("id", id), p("deviceid", device), p("mode", mode), p("fallback", 0)])
+            .await?
+            .whole())
     }
 
     /// `files.seteditingpermission`: 0 none, 1 read, 2 write, 3 administer.
     pub async fn files_set_editing_permission(&self, session: &str, user: &str, permission: u8) -> Result<(), Error> {
-        self.done("files.seteditingpermission", &[p("session_key", session), p("user", user), p("permission", permission)]).await
+        self.done(
+            "files.seteditingpermission",
+            &[p("session_key", session), p("user", user), p("permission", permission)],
+        )
+        .await
     }
 
     /// `files.seteditingproperties`.

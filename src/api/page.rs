@@ -83,7 +83,9 @@ fn item<T: DeserializeOwned>(bytes: Bytes) -> Item<T> {
 fn view<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     match serde_json::from_slice(bytes) {
         Ok(view) => Some(view),
-        Err(_) => json::parse(bytes).filter(serde_json::Value::is_object).and_then(|value| serde_json::from_value(value).ok()),
+        Err(_) => {
+            json::parse(bytes).filter(serde_json::Value::is_object).and_then(|value| serde_json::from_value(value).ok())
+        }
     }
 }
 
@@ -102,7 +104,8 @@ mod tests {
             reply(r#"{"ok":true,"messages":[{"ts":"2.000000","text":"\ud800"},{"ts":"3.000000",oops},7,{"ts":"1.000000"}],"has_more":"true"}"#).page("messages");
         assert!(page.is_whole);
         assert_eq!(page.has_more, Some(true));
-        let seen: Vec<Option<&str>> = page.items.iter().map(|item| item.view.as_ref().map(|view| view.ts.as_str())).collect();
+        let seen: Vec<Option<&str>> =
+            page.items.iter().map(|item| item.view.as_ref().map(|view| view.ts.as_str())).collect();
         assert_eq!(seen, [Some("2.000000"), None, None, Some("1.000000")]);
         assert_eq!(&page.items[1].bytes[..], br#"{"ts":"3.000000",oops}"#);
     }

@@ -66,7 +66,9 @@ impl Reader {
     /// `channels.info`, or `channel.info` on a server that knows it by that name (row 2).
     pub async fn channels_info(&self, channel: &str) -> Result<Option<Item<Channel>>, Error> {
         let reply = match self.call("channels.info", &[p("channel", channel)]).await {
-            Err(Error::Refused { code, .. }) if code == "unknown_method" => self.call("channel.info", &[p("channel", channel)]).await?,
+            Err(Error::Refused { code, .. }) if code == "unknown_method" => {
+                self.call("channel.info", &[p("channel", channel)]).await?
+            }
             other => other?,
         };
         Ok(reply.item("channel"))
@@ -74,22 +76,42 @@ impl Reader {
 
     /// `channels.history`, newest first, for channels and direct conversations alike.
     pub async fn channels_history(&self, channel: &str, window: HistoryWindow) -> Result<Page<Message>, Error> {
-        let parameters =
-            [p("channel", channel), p("oldest", window.oldest), p("latest", window.latest), p("inclusive", 1), p("count", window.count)];
+        let parameters = [
+            p("channel", channel),
+            p("oldest", window.oldest),
+            p("latest", window.latest),
+            p("inclusive", 1),
+            p("count", window.count),
+        ];
         Ok(self.call("channels.history", &parameters).await?.page("messages"))
     }
 
     /// `channels.atom.history`: the same as a feed, with the document as it came.
-    pub async fn channels_atom_history(&self, channel: &str, window: HistoryWindow) -> Result<(AtomFeed, bytes::Bytes), Error> {
-        let parameters =
-            [p("channel", channel), p("oldest", window.oldest), p("latest", window.latest), p("inclusive", 1), p("count", window.count)];
+    pub async fn channels_atom_history(
+        &self,
+        channel: &str,
+        window: HistoryWindow,
+    ) -> Result<(AtomFeed, bytes::Bytes), Error> {
+        let parameters = [
+            p("channel", channel),
+            p("oldest", window.oldest),
+            p("latest", window.latest),
+            p("inclusive", 1),
+            p("count", window.count),
+        ];
         let bytes = self.connection.call_for_document("channels.atom.history", &parameters, &self.token).await?;
         Ok((AtomFeed::parse(&bytes)?, bytes))
     }
 
     /// `files.list`, newest first. `created_to` is inclusive, in Unix seconds: the way to page
     /// without skipping rows while files come and go (protocol notes 6.8).
-    pub async fn files_list(&self, channel: &str, created_to: Option<i64>, count: u32, page: u32) -> Result<(Page<File>, Paging), Error> {
+    pub async fn files_list(
+        &self,
+        channel: &str,
+        created_to: Option<i64>,
+        count: u32,
+        page: u32,
+    ) -> Result<(Page<File>, Paging), Error> {
         let mut parameters = vec![p("channel", channel), p("count", count), p("page", page)];
         if let Some(to) = created_to {
             parameters.push(p("ts_to", to));
@@ -100,7 +122,12 @@ impl Reader {
     }
 
     /// `files.info`: a file with a fresh ticket, its true size, and a page of its comments.
-    pub async fn files_info(&self, file: &str, count: u32, page: u32) -> Result<(Option<Item<File>>, Page<Comment>, Paging), Error> {
+    pub async fn files_info(
+        &self,
+        file: &str,
+        count: u32,
+        page: u32,
+    ) -> Result<(Option<Item<File>>, Page<Comment>, Paging), Error> {
         let reply = self.call("files.info", &[p("file", file), p("count", count), p("page", page)]).await?;
         let (item, paging) = (reply.item("file"), reply.view("paging").unwrap_or_default());
         let had_comments = reply.member("comments").is_some();
@@ -140,13 +167,21 @@ impl Reader {
         let reply = self.call("reactions.get", &[p("channel", channel), p("timestamp", ts), p("full", 1)]).await?;
         let nested = reply.member("message").or_else(|| reply.member("file"));
         Ok(match nested {
-            Some(bytes) if reply.member("reactions").is_none() => Reply { bytes, received_at: reply.received_at }.page("reactions"),
+            Some(bytes) if reply.member("reactions").is_none() => {
+                Reply { bytes, received_at: reply.received_at }.page("reactions")
+            }
             _ => reply.page("reactions"),
         })
     }
 
     /// `reactions.list`: what a person reacted to in a channel.
-    pub async fn reactions_list(&self, channel: &str, user: Option<&str>, count: u32, page: u32) -> Result<(Page<Message>, Paging), Error> {
+    pub async fn reactions_list(
+        &self,
+        channel: &str,
+        user: Option<&str>,
+        count: u32,
+        page: u32,
+    ) -> Result<(Page<Message>, Paging), Error> {
         let mut parameters = vec![p("channel", channel), p("count", count), p("page", page)];
         if let Some(user) = user {
             parameters.push(p("user", user));
@@ -160,11 +195,22 @@ impl Reader {
     pub async fn rtm_start(&self) -> Result<SecretString, Error> {
         let reply = self.call("rtm.start", &[]).await?;
         let url: Option<String> = reply.view("url");
-        url.map(SecretString::from).ok_or_else(|| Error::Broken { method: "rtm.start".to_owned(), detail: "it gave no url".to_owned() })
+        url.map(SecretString::from)
+            .ok_or_else(|| Error::Broken { method: "rtm.start".to_owned(), detail: "it gave no url".to_owned() })
     }
 
-    async fn search(&self, method: &str, channel: &str, query: &str, count: u32, page: u32) -> Result<SearchAnswer, Error> {
-        Ok(self.call(method, &[p("channel", channel), p("query", query), p("count", count), p("page", page)]).await?.whole())
+    async fn search(
+        &self,
+        method: &str,
+        channel: &str,
+        query: &str,
+        count: u32,
+        page: u32,
+    ) -> Result<SearchAnswer, Error> {
+        Ok(self
+            .call(method, &[p("channel", channel), p("query", query), p("count", count), p("page", page)])
+            .await?
+            .whole())
     }
 
     /// `search.all` over one channel.
@@ -178,7 +224,13 @@ impl Reader {
     }
 
     /// `search.messages` over one channel.
-    pub async fn search_messages(&self, channel: &str, query: &str, count: u32, page: u32) -> Result<SearchAnswer, Error> {
+    pub async fn search_messages(
+        &self,
+        channel: &str,
+        query: &str,
+        count: u32,
+        page: u32,
+    ) -> Result<SearchAnswer, Error> {
         self.search("search.messages", channel, query, count, page).await
     }
 

@@ -34,7 +34,13 @@ impl Default for Patience {
 impl Patience {
     /// For a first look at a server: quick to say that it cannot be reached.
     pub fn brief() -> Self {
-        Self { tries: 3, deadline: Duration::from_secs(20), request: Duration::from_secs(15), first_wait: Duration::from_millis(300), ..Self::default() }
+        Self {
+            tries: 3,
+            deadline: Duration::from_secs(20),
+            request: Duration::from_secs(15),
+            first_wait: Duration::from_millis(300),
+            ..Self::default()
+        }
     }
 
     /// The wait before try number `tries + 1`: doubled each time, capped, and spread by up to a

@@ -50,8 +50,8 @@ impl ServerCertVerifier for PinVerifier {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let certificate =
-            webpki::EndEntityCert::try_from(end_entity).map_err(|_| rustls::Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        let certificate = webpki::EndEntityCert::try_from(end_entity)
+            .map_err(|_| rustls::Error::InvalidCertificate(CertificateError::BadEncoding))?;
         let key = Digest::of(certificate.subject_public_key_info().as_ref());
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
         if self.pin == Some(key) {

@@ -76,21 +76,24 @@ impl Connection {
             .pool_max_idle_per_host(options.politeness.connections.max(1))
             .no_proxy();
         if let Some(proxy) = &options.proxy {
-            let proxy = reqwest::Proxy::all(proxy).map_err(|_| Error::Settings("the proxy is not a URL such as http://proxy:3128".to_owned()))?;
+            let proxy = reqwest::Proxy::all(proxy)
+                .map_err(|_| Error::Settings("the proxy is not a URL such as http://proxy:3128".to_owned()))?;
             builder = builder.proxy(proxy);
         }
         builder = match &options.trust {
             Trust::System => builder,
             Trust::Authority(path) => {
-                let pem = fs_err::read(path).map_err(|error| Error::Settings(format!("the certificate authority can't be read: {error}")))?;
+                let pem = fs_err::read(path)
+                    .map_err(|error| Error::Settings(format!("the certificate authority can't be read: {error}")))?;
                 let certificates = reqwest::Certificate::from_pem_bundle(&pem).ok().filter(|found| !found.is_empty());
-                let certificates =
-                    certificates.ok_or_else(|| Error::Settings(format!("{} holds no certificate in PEM form", path.display())))?;
+                let certificates = certificates
+                    .ok_or_else(|| Error::Settings(format!("{} holds no certificate in PEM form", path.display())))?;
                 builder.tls_certs_merge(certificates)
             }
             Trust::Pin(pin) => builder.tls_backend_preconfigured(pinned_config(PinVerifier::new(Some(*pin)))?),
         };
-        let http = builder.build().map_err(|error| Error::Settings(format!("the HTTP client can't be set up: {error}")))?;
+        let http =
+            builder.build().map_err(|error| Error::Settings(format!("the HTTP client can't be set up: {error}")))?;
         Ok(Self {
             http,
             base,
@@ -136,11 +139,20 @@ impl Connection {
 
     /// Calls a method until it answers or patience runs out. Parameters travel in the body, so
     /// that no log of URLs between here and there ever holds the token.
-    pub(super) async fn call(&self, method: &str, parameters: &[(&str, String)], token: Option<&SecretString>) -> Result<Reply, Error> {
+    pub(super) async fn call(
+        &self,
+        method: &str,
+        parameters: &[(&str, String)],
+        token: Option<&SecretString>,
+    ) -> Result<Reply, Error> {
         self.patiently(method, || self.once(method, parameters, token)).await
     }
 
-    async fn patiently<T, F: Future<Output = Result<T, Failure>>>(&self, method: &str, attempt: impl Fn() -> F) -> Result<T, Error> {
+    async fn patiently<T, F: Future<Output = Result<T, Failure>>>(
+        &self,
+        method: &str,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, Error> {
         let start = Instant::now();
         let mut tries = 0;
         let mut paused = Duration::ZERO;
@@ -178,7 +190,12 @@ impl Connection {
         Error::Unreachable { host: self.host(), detail: detail.to_owned(), tries, elapsed }
     }
 
-    async fn once(&self, method: &str, parameters: &[(&str, String)], token: Option<&SecretString>) -> Result<Reply, Failure> {
+    async fn once(
+        &self,
+        method: &str,
+        parameters: &[(&str, String)],
+        token: Option<&SecretString>,
+    ) -> Result<Reply, Failure> {
         let bytes = self.fetch(method, parameters, token).await?;
         let received_at = self.clock.now();
         judge(method, &bytes)?;
@@ -186,8 +203,14 @@ impl Connection {
     }
 
     /// One request and its body, whatever that holds.
-    async fn fetch(&self, method: &str, parameters: &[(&str, String)], token: Option<&SecretString>) -> Result<Bytes, Failure> {
-        let url = self.base.join(method).map_err(|_| Failure::Final(Error::Settings(format!("{method} is no method"))))?;
+    async fn fetch(
+        &self,
+        method: &str,
+        parameters: &[(&str, String)],
+        token: Option<&SecretString>,
+    ) -> Result<Bytes, Failure> {
+        let url =
+            self.base.join(method).map_err(|_| Failure::Final(Error::Settings(format!("{method} is no method"))))?;
         let mut form: Vec<(&str, &str)> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
         if let Some(token) = token {
             form.push(("token", token.expose_secret()));
@@ -197,9 +220,16 @@ impl Connection {
     }
 
     /// Uploads are the one kind of call whose body is not a form (the Operator's).
-    pub(super) async fn call_multipart(&self, method: &str, make: impl Fn() -> reqwest::multipart::Form) -> Result<Reply, Error> {
+    pub(super) async fn call_multipart(
+        &self,
+        method: &str,
+        make: impl Fn() -> reqwest::multipart::Form,
+    ) -> Result<Reply, Error> {
         self.patiently(method, || async {
-            let url = self.base.join(method).map_err(|_| Failure::Final(Error::Settings(format!("{method} is no method"))))?;
+            let url = self
+                .base
+                .join(method)
+                .map_err(|_| Failure::Final(Error::Settings(format!("{method} is no method"))))?;
             let bytes = self.exchange(self.http.post(url).multipart(make())).await?;
             judge(method, &bytes)?;
             Ok(Reply { bytes, received_at: self.clock.now() })
@@ -208,7 +238,12 @@ impl Connection {
     }
 
     /// Calls a method whose reply is a document (Atom, an image) and whose errors are JSON.
-    pub(super) async fn call_for_document(&self, method: &str, parameters: &[(&str, String)], token: &SecretString) -> Result<Bytes, Error> {
+    pub(super) async fn call_for_document(
+        &self,
+        method: &str,
+        parameters: &[(&str, String)],
+        token: &SecretString,
+    ) -> Result<Bytes, Error> {
         self.patiently(method, || async {
             let bytes = self.fetch(method, parameters, Some(token)).await?;
             if bytes.trim_ascii_start().first() == Some(&b'{') && json::member(&bytes, "ok").is_some() {
@@ -243,7 +278,10 @@ impl Connection {
             return Err(Failure::Pause(self.patience.pause(header)));
         }
         if status.is_redirection() {
-            return Err(Failure::Final(Error::NotTeamChat { url: self.base.to_string(), detail: format!("it redirects elsewhere ({status})") }));
+            return Err(Failure::Final(Error::NotTeamChat {
+                url: self.base.to_string(),
+                detail: format!("it redirects elsewhere ({status})"),
+            }));
         }
         if status.is_server_error() {
             return Err(Failure::Passing(format!("status {status}")));
@@ -254,7 +292,10 @@ impl Connection {
             let chunk = chunk.map_err(|_| Failure::Passing("the reply broke off".to_owned()))?;
             self.meter.bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed);
             if body.len() + chunk.len() > MAX_REPLY_BYTES {
-                return Err(Failure::Final(Error::NotTeamChat { url: self.base.to_string(), detail: "its reply has no end".to_owned() }));
+                return Err(Failure::Final(Error::NotTeamChat {
+                    url: self.base.to_string(),
+                    detail: "its reply has no end".to_owned(),
+                }));
             }
             body.extend_from_slice(&chunk);
         }
@@ -279,10 +320,14 @@ impl Connection {
     pub async fn probe(&self) -> Result<(), Error> {
         let ask = || async {
             let bytes = self.fetch("api.test", &[], None).await?;
-            let not = |detail: &str| Failure::Final(Error::NotTeamChat { url: self.base.to_string(), detail: detail.to_owned() });
+            let not = |detail: &str| {
+                Failure::Final(Error::NotTeamChat { url: self.base.to_string(), detail: detail.to_owned() })
+            };
             match json::member(&bytes, "ok") {
                 Some(_) => judge("api.test", &bytes),
-                None if bytes.trim_ascii_start().first() == Some(&b'{') => Err(not("its reply to api.test has no `ok`")),
+                None if bytes.trim_ascii_start().first() == Some(&b'{') => {
+                    Err(not("its reply to api.test has no `ok`"))
+                }
                 None => Err(not("its reply to api.test is not JSON")),
             }
         };
@@ -304,7 +349,9 @@ impl Connection {
 fn judge(method: &str, bytes: &Bytes) -> Result<(), Failure> {
     let start = bytes.iter().position(|byte| !byte.is_ascii_whitespace()).unwrap_or(bytes.len());
     let is_whole = json::value_end(bytes, start).is_some_and(|end| bytes[end..].trim_ascii().is_empty());
-    let ok = json::member(bytes, "ok").and_then(|range| json::parse(&bytes[range])).and_then(|value| super::tolerant::as_bool(&value));
+    let ok = json::member(bytes, "ok")
+        .and_then(|range| json::parse(&bytes[range]))
+        .and_then(|value| super::tolerant::as_bool(&value));
     match ok {
         Some(true) if is_whole => Ok(()),
         Some(false) => {
@@ -323,8 +370,9 @@ fn judge(method: &str, bytes: &Bytes) -> Result<(), Failure> {
 
 fn base_url(server: &str) -> Result<Url, Error> {
     let with_scheme = if server.contains("://") { server.to_owned() } else { format!("https://{server}") };
-    let mut url =
-        Url::parse(&with_scheme).map_err(|error| Error::Settings(format!("`{server}` is no URL ({error}); it looks like https://chat.example.com/teamchatapi/")))?;
+    let mut url = Url::parse(&with_scheme).map_err(|error| {
+        Error::Settings(format!("`{server}` is no URL ({error}); it looks like https://chat.example.com/teamchatapi/"))
+    })?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         return Err(Error::Settings(format!("`{server}` is no http or https URL")));
     }
@@ -342,20 +390,27 @@ fn base_url(server: &str) -> Result<Url, Error> {
     Ok(url)
 }
 
-fn chain<'a>(error: &'a (dyn std::error::Error + 'static)) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+fn chain<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
     std::iter::successors(Some(error), |error| error.source())
 }
 
 fn certificate_problem(error: &reqwest::Error) -> Option<String> {
     let text = |error: &rustls::Error| match error {
-        rustls::Error::InvalidCertificate(rustls::CertificateError::ApplicationVerificationFailure) => "it has not the pinned public key".to_owned(),
+        rustls::Error::InvalidCertificate(rustls::CertificateError::ApplicationVerificationFailure) => {
+            "it has not the pinned public key".to_owned()
+        }
         other => other.to_string(),
     };
     for cause in chain(error) {
         if let Some(found) = cause.downcast_ref::<rustls::Error>() {
             return Some(text(found));
         }
-        let inner = cause.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref()).and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        let inner = cause
+            .downcast_ref::<std::io::Error>()
+            .and_then(|io| io.get_ref())
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
         if let Some(found) = inner {
             return Some(text(found));
         }
@@ -393,7 +448,10 @@ mod tests {
         assert!(of(r#"{"a":1,"ok":true}"#).is_ok());
         assert!(of(r#"{"ok":"true"}"#).is_ok());
         assert!(matches!(of(r#"{"ok":false,"error":"token_revoked"}"#), Err(Failure::Final(Error::Auth { .. }))));
-        assert!(matches!(of(r#"{"ok":false,"error":"channel_not_found"}"#), Err(Failure::Final(Error::Refused { .. }))));
+        assert!(matches!(
+            of(r#"{"ok":false,"error":"channel_not_found"}"#),
+            Err(Failure::Final(Error::Refused { .. }))
+        ));
         assert!(matches!(of(r#"{"ok":false,"error":"ratelimited"}"#), Err(Failure::Passing(_))));
         assert!(matches!(of(r#"{"ok":true,"messages":[{"a"#), Err(Failure::Passing(_))));
         assert!(matches!(of("<html>"), Err(Failure::Passing(_))));

@@ -420,8 +420,10 @@ mod tests {
 
     #[test]
     fn wrong_types_cost_a_field_and_not_the_item() {
-        let message: Message =
-            serde_json::from_str(r#"{"ts":"1.000000","text":5,"file":"x","files":[{"id":7},3],"edited":[],"is_starred":"1","new":{"a":1}}"#).unwrap();
+        let message: Message = serde_json::from_str(
+            r#"{"ts":"1.000000","text":5,"file":"x","files":[{"id":7},3],"edited":[],"is_starred":"1","new":{"a":1}}"#,
+        )
+        .unwrap();
         assert_eq!(message.text, "5");
         assert!(message.file.is_none() && message.edited.is_none() && message.is_stared);
         assert_eq!(message.files[0].id, "7");
@@ -430,7 +432,8 @@ mod tests {
 
     #[test]
     fn a_file_named_twice_is_one_file() {
-        let message: Message = serde_json::from_str(r#"{"file":{"id":"F1"},"files":[{"id":"F1"},{"id":"F2"}]}"#).unwrap();
+        let message: Message =
+            serde_json::from_str(r#"{"file":{"id":"F1"},"files":[{"id":"F1"},{"id":"F2"}]}"#).unwrap();
         assert_eq!(message.all_files().len(), 2);
     }
 

@@ -104,7 +104,8 @@ pub async fn create(new: &NewArchive<'_>, environment: &Environment, clock: &Clo
     let id = ArchiveId(random()?);
     let keys = Keys::new(environment.keys_folder(&effective, &id.to_string()), environment.credentials.clone());
     let origin = format!("teamchat-archive/{id}");
-    let key = SigningKey::new(&origin, random()?).map_err(|error| store::Error::Io(std::io::Error::other(error.to_string())))?;
+    let key = SigningKey::new(&origin, random()?)
+        .map_err(|error| store::Error::Io(std::io::Error::other(error.to_string())))?;
     keys.store_ledger_key(&key)?;
     store::create(&layout, id, &key.verifier().to_text(), &origin, &config.server.url, clock)?;
     store::write_whole(&layout.config(), config.to_text()?.as_bytes())?;
@@ -113,7 +114,12 @@ pub async fn create(new: &NewArchive<'_>, environment: &Environment, clock: &Clo
 
 /// A connection to the server that the settings name. `rate` overrides the pace: 0 is without
 /// limit.
-pub fn connect(config: &Config, patience: Patience, rate: Option<f64>, clock: &Clock) -> Result<Arc<Connection>, api::Error> {
+pub fn connect(
+    config: &Config,
+    patience: Patience,
+    rate: Option<f64>,
+    clock: &Clock,
+) -> Result<Arc<Connection>, api::Error> {
     let trust = match (&config.server.pin, &config.server.ca) {
         (Some(pin), _) => Trust::Pin(parse_pin(pin).ok_or_else(|| api::Error::Settings(format!("`{pin}` is no pin")))?),
         (None, Some(ca)) => Trust::Authority(ca.clone()),
@@ -138,8 +144,12 @@ impl Archive {
             return Err(store::Error::Absent(root.to_owned()).into());
         }
         let reader = Reader::open(&layout)?;
-        let config = if layout.config().exists() { Config::load(&layout.config(), environment)? } else { Config::default() };
-        let keys = Keys::new(environment.keys_folder(&config, &reader.archive().id.to_string()), environment.credentials.clone());
+        let config =
+            if layout.config().exists() { Config::load(&layout.config(), environment)? } else { Config::default() };
+        let keys = Keys::new(
+            environment.keys_folder(&config, &reader.archive().id.to_string()),
+            environment.credentials.clone(),
+        );
         Ok(Self { layout, config, keys, reader, clock: clock.clone() })
     }
 
@@ -157,7 +167,13 @@ impl Archive {
     }
 
     /// Opens an account on the server and keeps its token.
-    pub async fn login(&self, connection: &Connection, username: Option<&str>, credentials: &Credentials, mut file: AccountFile) -> Result<(String, AccountFile), Error> {
+    pub async fn login(
+        &self,
+        connection: &Connection,
+        username: Option<&str>,
+        credentials: &Credentials,
+        mut file: AccountFile,
+    ) -> Result<(String, AccountFile), Error> {
         let opened = connection.sign_in(credentials).await?;
         let username = username.map_or_else(|| opened.user_id.clone(), str::to_owned);
         let name = account_name(&username);
@@ -170,7 +186,11 @@ impl Archive {
 
     /// The accounts to crawl with: those that are named, or all that are not disabled.
     pub fn accounts(&self, named: &[String], connection: &Arc<Connection>) -> Result<Vec<crawl::Account>, Error> {
-        let names = if named.is_empty() { self.keys.account_names()? } else { named.iter().map(|name| account_name(name)).collect() };
+        let names = if named.is_empty() {
+            self.keys.account_names()?
+        } else {
+            named.iter().map(|name| account_name(name)).collect()
+        };
         let mut out = Vec::new();
         for name in names {
             let file = match self.keys.account(&name) {
@@ -181,7 +201,11 @@ impl Archive {
                 continue;
             }
             let token = SecretString::from(file.token);
-            out.push(crawl::Account { name, user_id: file.user_id, reader: api::Reader::new(Arc::clone(connection), token) });
+            out.push(crawl::Account {
+                name,
+                user_id: file.user_id,
+                reader: api::Reader::new(Arc::clone(connection), token),
+            });
         }
         if out.is_empty() {
             return Err(Error::NoAccount(self.layout.root().to_owned()));
@@ -194,14 +218,24 @@ impl Archive {
         crawl::Options {
             connections: self.config.limits.connections,
             max_file_bytes: self.config.limits.max_file_bytes,
-            exclude: self.config.exclude.iter().map(|entry| crawl::Exclusion { channel: entry.channel.clone(), user: entry.user.clone() }).collect(),
+            exclude: self
+                .config
+                .exclude
+                .iter()
+                .map(|entry| crawl::Exclusion { channel: entry.channel.clone(), user: entry.user.clone() })
+                .collect(),
             clock: self.clock.clone(),
             ..crawl::Options::default()
         }
     }
 
     /// One pass, and the index brought to its end. The lock is held for as long as it takes.
-    pub async fn crawl(&self, accounts: &[crawl::Account], options: &crawl::Options, progress: &dyn crawl::Progress) -> Result<crawl::Summary, Error> {
+    pub async fn crawl(
+        &self,
+        accounts: &[crawl::Account],
+        options: &crawl::Options,
+        progress: &dyn crawl::Progress,
+    ) -> Result<crawl::Summary, Error> {
         let (appender, thread) = self.write()?;
         let outcome = crawl::run(accounts, &self.reader, &appender, options, progress).await;
         progress.step("index", 0);

@@ -165,9 +165,8 @@ impl From<crawl::Error> for CliError {
         match error {
             crawl::Error::Store(error) => error.into(),
             crawl::Error::Server(error) => error.into(),
-            crawl::Error::OtherIdentity { .. } => {
-                Self::new(Exit::Refused, error.to_string()).hint("enrol the other person as an account of their own: views are never mixed")
-            }
+            crawl::Error::OtherIdentity { .. } => Self::new(Exit::Refused, error.to_string())
+                .hint("enrol the other person as an account of their own: views are never mixed"),
         }
     }
 }
@@ -177,8 +176,11 @@ impl From<index::Error> for CliError {
         match error {
             index::Error::Store(error) => error.into(),
             index::Error::TooBroad(_) => Self::usage(error.to_string()),
-            index::Error::Absent { .. } => Self::other(error.to_string()).hint("`teamchat-archive index rebuild` makes it from the records"),
-            index::Error::Engine(_) => Self::other(error.to_string()).hint("it can be removed and made again: `teamchat-archive index rebuild`"),
+            index::Error::Absent { .. } => {
+                Self::other(error.to_string()).hint("`teamchat-archive index rebuild` makes it from the records")
+            }
+            index::Error::Engine(_) => Self::other(error.to_string())
+                .hint("it can be removed and made again: `teamchat-archive index rebuild`"),
         }
     }
 }
@@ -192,8 +194,11 @@ impl From<app::Error> for CliError {
             app::Error::Server(error) => error.into(),
             app::Error::Crawl(error) => error.into(),
             app::Error::Index(error) => error.into(),
-            app::Error::NoAccount(_) => Self::other(error.to_string()).hint("enrol one with `teamchat-archive login --username NAME --password-file FILE`"),
-            app::Error::UnknownAccount(_) => Self::usage(error.to_string()).hint("`teamchat-archive account list` names them"),
+            app::Error::NoAccount(_) => Self::other(error.to_string())
+                .hint("enrol one with `teamchat-archive login --username NAME --password-file FILE`"),
+            app::Error::UnknownAccount(_) => {
+                Self::usage(error.to_string()).hint("`teamchat-archive account list` names them")
+            }
         }
     }
 }
@@ -202,7 +207,9 @@ impl From<AccessError> for CliError {
     fn from(error: AccessError) -> Self {
         match error {
             AccessError::Store(error) => error.into(),
-            AccessError::NoChannels(_) => Self::usage(error.to_string()).hint("name them with `--channel ID`, or say `--channel all`"),
+            AccessError::NoChannels(_) => {
+                Self::usage(error.to_string()).hint("name them with `--channel ID`, or say `--channel all`")
+            }
             AccessError::ShortPassword => Self::usage(error.to_string()),
             _ => Self::other(error.to_string()),
         }

@@ -23,7 +23,11 @@ impl Output {
             clap::ColorChoice::Never => anstream::ColorChoice::Never.write_global(),
             clap::ColorChoice::Auto => {}
         }
-        Self { json: global.json, quiet: global.quiet, bars: !global.no_progress && !global.quiet && std::io::stderr().is_terminal() }
+        Self {
+            json: global.json,
+            quiet: global.quiet,
+            bars: !global.no_progress && !global.quiet && std::io::stderr().is_terminal(),
+        }
     }
 
     pub(super) fn start_logging(&self, verbose: u8, quiet: bool) {
@@ -35,7 +39,11 @@ impl Output {
             (false, 2) => "teamchat_archive=debug",
             (false, _) => "debug",
         };
-        let started = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(level)).with_writer(std::io::stderr).with_target(false).try_init();
+        let started = tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::new(level))
+            .with_writer(std::io::stderr)
+            .with_target(false)
+            .try_init();
         // Only a second start in one process (tests) finds a logger there.
         drop(started);
     }
@@ -104,7 +112,8 @@ impl Output {
 }
 
 fn style() -> ProgressStyle {
-    ProgressStyle::with_template("{msg:<9} {wide_bar} {human_pos}/{human_len} {eta}").unwrap_or_else(|_| ProgressStyle::default_bar())
+    ProgressStyle::with_template("{msg:<9} {wide_bar} {human_pos}/{human_len} {eta}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 /// Shows how a crawl goes on.
@@ -177,7 +186,10 @@ pub(super) fn read_secret(file: Option<&std::path::Path>, prompt: &str) -> Resul
         }
         Some(path) => fs_err::read_to_string(path).map_err(|error| CliError::other(error.to_string()))?,
         None if std::io::stdin().is_terminal() => rpassword::prompt_password(prompt)?,
-        None => return Err(CliError::usage("there is no terminal to ask for it").hint("give a file with `--password-file FILE`, or `-` for standard input")),
+        None => {
+            return Err(CliError::usage("there is no terminal to ask for it")
+                .hint("give a file with `--password-file FILE`, or `-` for standard input"));
+        }
     };
     Ok(text.trim_end_matches(['\r', '\n']).to_owned().into())
 }

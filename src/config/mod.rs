@@ -153,9 +153,16 @@ impl Environment {
     pub fn read() -> Self {
         let path = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let ours = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?.strip_prefix(PREFIX)?.to_owned(), value.into_string().ok()?)))
+            .filter_map(|(name, value)| {
+                Some((name.into_string().ok()?.strip_prefix(PREFIX)?.to_owned(), value.into_string().ok()?))
+            })
             .collect();
-        Self { ours, home: path("HOME"), config_home: path("XDG_CONFIG_HOME"), credentials: path("CREDENTIALS_DIRECTORY") }
+        Self {
+            ours,
+            home: path("HOME"),
+            config_home: path("XDG_CONFIG_HOME"),
+            credentials: path("CREDENTIALS_DIRECTORY"),
+        }
     }
 
     /// Where the keys of an archive lie, unless its settings say otherwise.
@@ -163,7 +170,11 @@ impl Environment {
         if let Some(folder) = &config.keys_dir {
             return folder.clone();
         }
-        let base = self.config_home.clone().or_else(|| self.home.as_ref().map(|home| home.join(".config"))).unwrap_or_else(|| PathBuf::from("."));
+        let base = self
+            .config_home
+            .clone()
+            .or_else(|| self.home.as_ref().map(|home| home.join(".config")))
+            .unwrap_or_else(|| PathBuf::from("."));
         base.join("teamchat-archive").join(archive_id)
     }
 
@@ -183,7 +194,8 @@ impl Environment {
             match parts.as_slice() {
                 [key] => drop(table.insert(key.clone(), value)),
                 [section, key, ..] => {
-                    let section = table.entry(section.clone()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+                    let section =
+                        table.entry(section.clone()).or_insert_with(|| toml::Value::Table(toml::Table::new()));
                     if let Some(section) = section.as_table_mut() {
                         section.insert(key.clone(), value);
                     }
@@ -204,17 +216,22 @@ impl Config {
 
     /// Settings from a text; `origin` is named in errors.
     pub fn parse(text: &str, origin: &str, environment: &Environment) -> Result<Self, ConfigError> {
-        let malformed = |origin: &str, detail: String| ConfigError::Malformed { origin: origin.to_owned(), detail: detail.trim_end().to_owned() };
+        let malformed = |origin: &str, detail: String| ConfigError::Malformed {
+            origin: origin.to_owned(),
+            detail: detail.trim_end().to_owned(),
+        };
         // The file alone first, so that an error has its line.
         let _checked: Self = toml::from_str(text).map_err(|error| malformed(origin, error.to_string()))?;
-        let mut table: toml::Table = text.parse().map_err(|error: toml::de::Error| malformed(origin, error.to_string()))?;
+        let mut table: toml::Table =
+            text.parse().map_err(|error: toml::de::Error| malformed(origin, error.to_string()))?;
         for (key, value) in environment.table() {
             match (table.get_mut(&key), value) {
                 (Some(toml::Value::Table(known)), toml::Value::Table(over)) => known.extend(over),
                 (_, value) => drop(table.insert(key, value)),
             }
         }
-        let config: Self = table.try_into().map_err(|error: toml::de::Error| malformed("the environment", error.to_string()))?;
+        let config: Self =
+            table.try_into().map_err(|error: toml::de::Error| malformed("the environment", error.to_string()))?;
         config.check().map_err(|detail| malformed(origin, detail))?;
         Ok(config)
     }
@@ -239,7 +256,8 @@ impl Config {
 
     /// The text of the file.
     pub fn to_text(&self) -> Result<String, ConfigError> {
-        toml::to_string_pretty(self).map_err(|error| ConfigError::Malformed { origin: "archive.toml".to_owned(), detail: error.to_string() })
+        toml::to_string_pretty(self)
+            .map_err(|error| ConfigError::Malformed { origin: "archive.toml".to_owned(), detail: error.to_string() })
     }
 }
 
@@ -260,15 +278,20 @@ mod tests {
     #[test]
     fn the_environment_wins_over_the_file() {
         let text = "timezone = \"Europe/Prague\"\n[server]\nurl = \"https://h/\"\n[limits]\nconnections = 2\n";
-        let config =
-            Config::parse(text, "t", &environment(&[("LIMITS__REQUESTS_PER_SECOND", "2.5"), ("TIMEZONE", "UTC"), ("TEST_PYTHON", "x")])).unwrap();
+        let config = Config::parse(
+            text,
+            "t",
+            &environment(&[("LIMITS__REQUESTS_PER_SECOND", "2.5"), ("TIMEZONE", "UTC"), ("TEST_PYTHON", "x")]),
+        )
+        .unwrap();
         assert_eq!((config.limits.requests_per_second, config.limits.connections), (2.5, 2));
         assert_eq!(config.timezone, "UTC");
     }
 
     #[test]
     fn unknown_keys_are_named() {
-        let error = Config::parse("[server]\nurll = \"x\"\n", "archive.toml", &environment(&[])).unwrap_err().to_string();
+        let error =
+            Config::parse("[server]\nurll = \"x\"\n", "archive.toml", &environment(&[])).unwrap_err().to_string();
         assert!(error.contains("urll") && error.contains("archive.toml"), "{error}");
         let error = Config::parse("", "t", &environment(&[("SERVER__PINN", "x")])).unwrap_err().to_string();
         assert!(error.contains("pinn") && error.contains("environment"), "{error}");
@@ -278,12 +301,18 @@ mod tests {
 
     #[test]
     fn the_file_reads_back_as_it_was_written() {
-        let config = Config { server: ServerSection { url: "https://h/".to_owned(), ..ServerSection::default() }, ..Config::default() };
+        let config = Config {
+            server: ServerSection { url: "https://h/".to_owned(), ..ServerSection::default() },
+            ..Config::default()
+        };
         assert_eq!(Config::parse(&config.to_text().unwrap(), "t", &environment(&[])).unwrap(), config);
     }
 
     #[test]
     fn keys_lie_outside_the_archive() {
-        assert_eq!(environment(&[]).keys_folder(&Config::default(), "ab12"), PathBuf::from("/home/a/.config/teamchat-archive/ab12"));
+        assert_eq!(
+            environment(&[]).keys_folder(&Config::default(), "ab12"),
+            PathBuf::from("/home/a/.config/teamchat-archive/ab12")
+        );
     }
 }

@@ -67,7 +67,8 @@ pub(super) async fn listed(pass: &Pass<'_>, task: &ChannelTask) -> Result<(BTree
 /// Looks at every file that was seen and is new or different, and at those that are owed.
 pub(super) async fn files(pass: &Pass<'_>, seen: BTreeMap<String, FileSight>) -> Result<(), Error> {
     let known = &pass.store.file_states(pass.source)?;
-    let mut wanted: BTreeMap<String, FileSight> = seen.into_iter().filter(|(id, sight)| is_due(known.get(id), sight)).collect();
+    let mut wanted: BTreeMap<String, FileSight> =
+        seen.into_iter().filter(|(id, sight)| is_due(known.get(id), sight)).collect();
     for debt in pass.store.debts()?.into_iter().filter(|debt| debt.kind == "file") {
         wanted.entry(debt.key).or_default();
     }
@@ -79,7 +80,9 @@ pub(super) async fn files(pass: &Pass<'_>, seen: BTreeMap<String, FileSight>) ->
                 return owe(pass, &id, "the budget ran out").await;
             }
             match file(pass, &id, known.get(&id), sight).await {
-                Err(Error::Server(error)) if !matches!(error, api::Error::Auth { .. }) => owe(pass, &id, &error.to_string()).await,
+                Err(Error::Server(error)) if !matches!(error, api::Error::Auth { .. }) => {
+                    owe(pass, &id, &error.to_string()).await
+                }
                 other => other,
             }
         })
@@ -93,14 +96,18 @@ pub(super) async fn files(pass: &Pass<'_>, seen: BTreeMap<String, FileSight>) ->
 fn is_due(known: Option<&FileRow>, sight: &FileSight) -> bool {
     let Some(FileRow { mark, comments, channels }) = known else { return true };
     let parts: Vec<&str> = mark.split('/').collect();
-    let same_version = parts.first().and_then(|text| text.parse().ok()) == Some(sight.timestamp) && parts.get(2).and_then(|text| text.parse().ok()) == Some(sight.edit_counter);
-    !same_version || i64::try_from(*comments).ok() != Some(sight.comments) || sight.channels.iter().any(|channel| !channels.contains(channel))
+    let same_version = parts.first().and_then(|text| text.parse().ok()) == Some(sight.timestamp)
+        && parts.get(2).and_then(|text| text.parse().ok()) == Some(sight.edit_counter);
+    !same_version
+        || i64::try_from(*comments).ok() != Some(sight.comments)
+        || sight.channels.iter().any(|channel| !channels.contains(channel))
 }
 
 async fn owe(pass: &Pass<'_>, id: &str, reason: &str) -> Result<(), Error> {
     pass.count(|summary| summary.files.failed += 1);
     pass.find_in("file_not_fetched", "", &format!("file {id}: {reason}"));
-    let debt = StateChange::Owed { kind: "file", key: id.to_owned(), reason: reason.to_owned(), at: pass.options.clock.now() };
+    let debt =
+        StateChange::Owed { kind: "file", key: id.to_owned(), reason: reason.to_owned(), at: pass.options.clock.now() };
     pass.append(Batch { records: Vec::new(), changes: vec![debt] }).await?;
     Ok(())
 }
@@ -109,7 +116,9 @@ async fn owe(pass: &Pass<'_>, id: &str, reason: &str) -> Result<(), Error> {
 async fn file(pass: &Pass<'_>, id: &str, known: Option<&FileRow>, sight: FileSight) -> Result<(), Error> {
     let newest = pass.store.versions(Kind::File, pass.source, None, id)?.last().copied();
     let (item, comments, _) = match pass.reader.files_info(id, PAGE, 1).await {
-        Err(api::Error::Refused { code, .. }) if matches!(code.as_str(), "file_not_found" | "file_deleted") => return gone(pass, id, newest, &code).await,
+        Err(api::Error::Refused { code, .. }) if matches!(code.as_str(), "file_not_found" | "file_deleted") => {
+            return gone(pass, id, newest, &code).await;
+        }
         other => other?,
     };
     let Some((item, view)) = item.and_then(|item| item.view.clone().map(|view| (item, view))) else {
@@ -122,7 +131,8 @@ async fn file(pass: &Pass<'_>, id: &str, known: Option<&FileRow>, sight: FileSig
     let previous = newest.map(|row| pass.store.record(row.seq)).transpose()?;
     let has_bytes = previous.as_ref().is_some_and(|record| !record.header.attachments.is_empty());
     let same_version = known.is_some_and(|row| row.mark == mark) && has_bytes;
-    let before: Vec<ChannelId> = previous.iter().flat_map(|record| &record.header.shared_in).filter_map(|id| ChannelId::parse(id)).collect();
+    let before: Vec<ChannelId> =
+        previous.iter().flat_map(|record| &record.header.shared_in).filter_map(|id| ChannelId::parse(id)).collect();
     let mut shared_in = before.clone();
     let named = view.channels.iter().filter_map(|id| ChannelId::parse(id));
     for channel in named.chain(sight.channels) {
@@ -156,7 +166,8 @@ async fn file(pass: &Pass<'_>, id: &str, known: Option<&FileRow>, sight: FileSig
 
     let mut records = Vec::new();
     let is_same = previous.as_ref().is_some_and(|record| {
-        change_digest(Kind::File, &record.body) == change_digest(Kind::File, &body) && record.header.attachment_digests() == attachments
+        change_digest(Kind::File, &record.body) == change_digest(Kind::File, &body)
+            && record.header.attachment_digests() == attachments
     });
     let is_back = newest.is_some_and(|row| row.change == Change::Gone);
     if !is_same || is_back || shared_in != before {
@@ -192,7 +203,13 @@ async fn file(pass: &Pass<'_>, id: &str, known: Option<&FileRow>, sight: FileSig
     match failure {
         None if whole_comments => {
             let comments = u64::try_from(view.comments_count).unwrap_or(0);
-            changes.push(StateChange::File { source: pass.source, id: id.to_owned(), mark, comments, channels: shared_in });
+            changes.push(StateChange::File {
+                source: pass.source,
+                id: id.to_owned(),
+                mark,
+                comments,
+                channels: shared_in,
+            });
             changes.push(StateChange::Paid { kind: "file", key: id.to_owned() });
         }
         failure => {
@@ -237,7 +254,9 @@ async fn fetch(pass: &Pass<'_>, id: &str, first: &File) -> Result<Result<(Digest
                 return Ok(Ok(kept.map_err(|_| crate::store::Error::Stopped)??));
             }
             Err(DownloadError::Sink(error)) => return Err(error.into()),
-            Err(error @ (DownloadError::Elsewhere(_) | DownloadError::TooLarge(_))) => return Ok(Err(error.to_string())),
+            Err(error @ (DownloadError::Elsewhere(_) | DownloadError::TooLarge(_))) => {
+                return Ok(Err(error.to_string()));
+            }
             Err(error) => reason = error.to_string(),
         }
         tracing::debug!(file.id = id, attempt, reason, "a download failed");
@@ -246,7 +265,12 @@ async fn fetch(pass: &Pass<'_>, id: &str, first: &File) -> Result<Result<(Digest
 }
 
 /// All comments of a file, or none when they could not be read to the end.
-async fn all_comments(pass: &Pass<'_>, id: &str, view: &File, first: Page<Comment>) -> Result<Option<Vec<(Item<Comment>, UtcTime)>>, Error> {
+async fn all_comments(
+    pass: &Pass<'_>,
+    id: &str,
+    view: &File,
+    first: Page<Comment>,
+) -> Result<Option<Vec<(Item<Comment>, UtcTime)>>, Error> {
     let mut out: Vec<(Item<Comment>, UtcTime)> = Vec::new();
     let mut ids = BTreeSet::new();
     let mut page = first;
@@ -329,7 +353,8 @@ async fn comment_records(
             body: item.bytes.to_vec(),
         });
     }
-    let absent: Vec<(&String, &VersionRow)> = known.iter().filter(|(key, row)| row.change != Change::Gone && !listed.contains(*key)).collect();
+    let absent: Vec<(&String, &VersionRow)> =
+        known.iter().filter(|(key, row)| row.change != Change::Gone && !listed.contains(*key)).collect();
     if absent.is_empty() {
         return Ok(true);
     }
@@ -345,15 +370,28 @@ async fn comment_records(
         pass.count(|summary| summary.comments.deleted += 1);
         let last_seen = pass.store.record(row.seq)?.header.observed_at;
         let witness = |said: &str| json!({"method": "files.info", "said": said});
-        records.push(gone_record(pass, Kind::Comment, key, row.version + 1, &last_seen, now, &[
-            witness("absent from the whole list of comments"),
-            witness("absent from it when read again"),
-        ]));
+        records.push(gone_record(
+            pass,
+            Kind::Comment,
+            key,
+            row.version + 1,
+            &last_seen,
+            now,
+            &[witness("absent from the whole list of comments"), witness("absent from it when read again")],
+        ));
     }
     Ok(true)
 }
 
-fn gone_record(pass: &Pass<'_>, kind: Kind, key: &str, version: u32, last_seen: &str, now: UtcTime, witnesses: &[serde_json::Value]) -> NewRecord {
+fn gone_record(
+    pass: &Pass<'_>,
+    kind: Kind,
+    key: &str,
+    version: u32,
+    last_seen: &str,
+    now: UtcTime,
+    witnesses: &[serde_json::Value],
+) -> NewRecord {
     let body = json!({"gone": {"last_seen": last_seen, "first_missing": rfc3339(now), "cause": "unknown", "witnesses": witnesses}});
     NewRecord {
         kind,
@@ -391,10 +429,15 @@ async fn gone(pass: &Pass<'_>, id: &str, newest: Option<VersionRow>, code: &str)
             pass.find("unclear_absence", &task, &format!("file {id} is listed but files.info says {code}"));
             return Ok(());
         }
-        witnesses.push(json!({"method": "files.list", "channel": task.id.as_str(), "said": "absent from the whole list"}));
+        witnesses
+            .push(json!({"method": "files.list", "channel": task.id.as_str(), "said": "absent from the whole list"}));
     }
     if witnesses.len() < 2 {
-        pass.find_in("unclear_absence", "", &format!("file {id}: files.info says {code}, and no list of files can confirm it"));
+        pass.find_in(
+            "unclear_absence",
+            "",
+            &format!("file {id}: files.info says {code}, and no list of files can confirm it"),
+        );
         return Ok(());
     }
     let now = pass.options.clock.now();
@@ -410,7 +453,12 @@ mod tests {
 
     #[test]
     fn a_file_is_due_when_its_version_or_its_comments_changed() {
-        let sight = |timestamp, edit_counter, comments| FileSight { timestamp, edit_counter, comments, channels: BTreeSet::new() };
+        let sight = |timestamp, edit_counter, comments| FileSight {
+            timestamp,
+            edit_counter,
+            comments,
+            channels: BTreeSet::new(),
+        };
         let channel = ChannelId::parse("C1").unwrap();
         let known = FileRow { mark: "100/2048/0".to_owned(), comments: 2, channels: vec![channel.clone()] };
         assert!(is_due(None, &sight(100, 0, 2)));
@@ -418,7 +466,8 @@ mod tests {
         assert!(is_due(Some(&known), &sight(101, 0, 2)));
         assert!(is_due(Some(&known), &sight(100, 1, 2)));
         assert!(is_due(Some(&known), &sight(100, 0, 3)));
-        let placed = |channel: &str| FileSight { channels: [ChannelId::parse(channel).unwrap()].into(), ..sight(100, 0, 2) };
+        let placed =
+            |channel: &str| FileSight { channels: [ChannelId::parse(channel).unwrap()].into(), ..sight(100, 0, 2) };
         assert!(!is_due(Some(&known), &placed("C1")));
         assert!(is_due(Some(&known), &placed("C2")), "seen in another channel");
     }

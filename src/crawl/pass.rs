@@ -14,7 +14,9 @@ use super::{Error, files, people, pins, walk};
 use crate::api;
 use crate::model::{ChannelId, Clock, Digest, MessageTs, SourceId, UtcTime, rfc3339};
 use crate::record::{Kind, Origin};
-use crate::store::{AccountRow, Appended, Appender, Batch, Blobs, Change, FIRST_SOURCE, NewRecord, Reader, StateChange};
+use crate::store::{
+    AccountRow, Appended, Appender, Batch, Blobs, Change, FIRST_SOURCE, NewRecord, Reader, StateChange,
+};
 
 /// Files and pins of a channel in which nothing moved are read again after this long.
 const SIDES_EVERY: chrono::TimeDelta = chrono::TimeDelta::hours(1);
@@ -126,7 +128,8 @@ impl Pass<'_> {
         if count > 0 {
             self.count(|summary| {
                 summary.records.added += count;
-                summary.records.first = Some(summary.records.first.map_or(appended.first.0, |first| first.min(appended.first.0)));
+                summary.records.first =
+                    Some(summary.records.first.map_or(appended.first.0, |first| first.min(appended.first.0)));
                 summary.records.last = summary.records.last.max(Some(appended.head - 1));
             });
             self.progress.messages(messages);
@@ -180,7 +183,13 @@ impl Pass<'_> {
 ///
 /// The pass ends in a signed checkpoint. A failure of the server in one channel is a finding, the
 /// channel's cursor stays, and the pass is `partial`; a failure of the store ends it.
-pub async fn run(accounts: &[Account], store: &Reader, appender: &Appender, options: &Options, progress: &dyn Progress) -> Result<Summary, Error> {
+pub async fn run(
+    accounts: &[Account],
+    store: &Reader,
+    appender: &Appender,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Summary, Error> {
     let started = Instant::now();
     let run = appender.start_run("crawl").await?;
     let summary = Mutex::new(Summary { run, result: "complete", ..Summary::default() });
@@ -219,7 +228,13 @@ pub async fn run(accounts: &[Account], store: &Reader, appender: &Appender, opti
             Err(Error::Store(_)) => return Err(outcome.err().unwrap_or_else(|| unreachable!("it was just matched"))),
             Err(error) => ("ok", Some(error.to_string()), None),
         };
-        let row = AccountRow { name: account.name.clone(), user_id: account.user_id.clone(), state: state.to_owned(), reason: reason.clone(), last_success };
+        let row = AccountRow {
+            name: account.name.clone(),
+            user_id: account.user_id.clone(),
+            state: state.to_owned(),
+            reason: reason.clone(),
+            last_success,
+        };
         pass.append(Batch { records: Vec::new(), changes: vec![StateChange::Account(row)] }).await?;
         match outcome {
             Ok(()) => succeeded += 1,
@@ -258,7 +273,13 @@ pub async fn run(accounts: &[Account], store: &Reader, appender: &Appender, opti
 }
 
 /// Records the findings, each once, and, at the end of an archive's first run, what was covered.
-async fn close(store: &Reader, appender: &Appender, options: &Options, summary: &Mutex<Summary>, accounts: &[Account]) -> Result<(), Error> {
+async fn close(
+    store: &Reader,
+    appender: &Appender,
+    options: &Options,
+    summary: &Mutex<Summary>,
+    accounts: &[Account],
+) -> Result<(), Error> {
     let (run, findings) = {
         let summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
         (summary.run, summary.findings.clone())
@@ -321,7 +342,8 @@ async fn account_pass(pass: &Pass<'_>, account: &Account) -> Result<(), Error> {
     let tasks = people::channels(pass).await?;
     let tasks: Vec<ChannelTask> = tasks.into_iter().filter(|task| is_wanted(pass, task)).collect();
     pass.count(|summary| summary.channels.seen += tasks.len() as u64);
-    *pass.tasks.lock().unwrap_or_else(PoisonError::into_inner) = tasks.iter().map(|task| (task.id.clone(), task.clone())).collect();
+    *pass.tasks.lock().unwrap_or_else(PoisonError::into_inner) =
+        tasks.iter().map(|task| (task.id.clone(), task.clone())).collect();
     pass.progress.step("channels", tasks.len() as u64);
     let seen: Mutex<BTreeMap<String, FileSight>> = Mutex::default();
     let seen_ref = &seen;
@@ -356,7 +378,12 @@ async fn channel_outcome(pass: &Pass<'_>, task: &ChannelTask, outcome: Result<bo
         Err(Error::Server(error)) if !matches!(error, api::Error::Auth { .. }) => {
             pass.count(|summary| summary.channels.failed += 1);
             pass.find("channel_failed", task, &format!("{}: {error}", task.name));
-            let debt = StateChange::Owed { kind: "channel", key: task.id.to_string(), reason: error.to_string(), at: pass.options.clock.now() };
+            let debt = StateChange::Owed {
+                kind: "channel",
+                key: task.id.to_string(),
+                reason: error.to_string(),
+                at: pass.options.clock.now(),
+            };
             pass.append(Batch { records: Vec::new(), changes: vec![debt] }).await?;
             Ok(())
         }
@@ -365,7 +392,11 @@ async fn channel_outcome(pass: &Pass<'_>, task: &ChannelTask, outcome: Result<bo
 }
 
 /// Walks a channel; then, where something moved or it is time again, its files and pins.
-async fn channel_pass(pass: &Pass<'_>, task: &ChannelTask, seen: &Mutex<BTreeMap<String, FileSight>>) -> Result<bool, Error> {
+async fn channel_pass(
+    pass: &Pass<'_>,
+    task: &ChannelTask,
+    seen: &Mutex<BTreeMap<String, FileSight>>,
+) -> Result<bool, Error> {
     if pass.is_over() {
         return Ok(false);
     }
@@ -394,14 +425,23 @@ async fn channel_pass(pass: &Pass<'_>, task: &ChannelTask, seen: &Mutex<BTreeMap
         }
         keep(listed);
         pins::pins(pass, task).await?;
-        let pin = pass.store.walks()?.into_iter().find(|row| row.account == pass.account && row.channel == task.id).and_then(|row| row.pin);
+        let pin = pass
+            .store
+            .walks()?
+            .into_iter()
+            .find(|row| row.account == pass.account && row.channel == task.id)
+            .and_then(|row| row.pin);
         pass.append(Batch { records: Vec::new(), changes: vec![walk::sides_done(pass, task, pin)] }).await?;
     }
     Ok(true)
 }
 
 /// Archived files of a channel that its whole list no longer has: each is looked up by itself.
-fn absent_files(pass: &Pass<'_>, task: &ChannelTask, listed: &BTreeMap<String, FileSight>) -> Result<BTreeMap<String, FileSight>, Error> {
+fn absent_files(
+    pass: &Pass<'_>,
+    task: &ChannelTask,
+    listed: &BTreeMap<String, FileSight>,
+) -> Result<BTreeMap<String, FileSight>, Error> {
     let mut out = BTreeMap::new();
     for (id, row) in pass.store.newest(Kind::File)? {
         if row.change == Change::Gone || listed.contains_key(&id) {
@@ -422,7 +462,8 @@ fn is_wanted(pass: &Pass<'_>, task: &ChannelTask) -> bool {
         return false;
     }
     let excluded = pass.options.exclude.iter().any(|exclude| {
-        let by_channel = !exclude.channel.is_empty() && (matches(&exclude.channel, task.id.as_str()) || matches(&exclude.channel, &task.name));
+        let by_channel = !exclude.channel.is_empty()
+            && (matches(&exclude.channel, task.id.as_str()) || matches(&exclude.channel, &task.name));
         by_channel || (!exclude.user.is_empty() && matches(&exclude.user, &task.name))
     });
     !excluded
@@ -463,7 +504,12 @@ pub struct Plan {
 }
 
 /// Predicts a pass without fetching any history: reads the lists of channels and conversations.
-pub async fn plan(accounts: &[Account], store: &Reader, options: &Options, requests_per_second: f64) -> Result<Plan, Error> {
+pub async fn plan(
+    accounts: &[Account],
+    store: &Reader,
+    options: &Options,
+    requests_per_second: f64,
+) -> Result<Plan, Error> {
     let walks = store.walks()?;
     let mut plan = Plan {
         requests: 0,
@@ -477,23 +523,37 @@ pub async fn plan(accounts: &[Account], store: &Reader, options: &Options, reque
         plan.requests += 4;
         let channels = account.reader.channels_list().await?;
         let ims = account.reader.im_list().await?;
-        let ids = channels.items.iter().filter_map(|item| item.view.as_ref().and_then(|view| ChannelId::parse(&view.id)));
-        let ids = ids.chain(ims.items.iter().filter_map(|item| item.view.as_ref().and_then(|view| ChannelId::parse(&view.id))));
+        let ids =
+            channels.items.iter().filter_map(|item| item.view.as_ref().and_then(|view| ChannelId::parse(&view.id)));
+        let ids = ids
+            .chain(ims.items.iter().filter_map(|item| item.view.as_ref().and_then(|view| ChannelId::parse(&view.id))));
         for id in ids.filter(|id| options.only.as_ref().is_none_or(|only| only.contains(id))) {
             plan.channels += 1;
-            let walk = walks.iter().find(|row| row.account == account.name && row.channel == id && row.walked_until.is_some());
+            let walk =
+                walks.iter().find(|row| row.account == account.name && row.channel == id && row.walked_until.is_some());
             let sides_due = walk.is_none_or(|row| {
-                let standing: Standing = row.walk.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-                let last = standing.sides_at.as_deref().and_then(|text| chrono::DateTime::parse_from_rfc3339(text).ok());
+                let standing: Standing =
+                    row.walk.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+                let last =
+                    standing.sides_at.as_deref().and_then(|text| chrono::DateTime::parse_from_rfc3339(text).ok());
                 last.is_none_or(|last| now - last.to_utc() >= SIDES_EVERY)
             });
             plan.never_walked += u64::from(walk.is_none());
             plan.requests += 1 + if sides_due || options.full { 2 } else { 0 };
         }
     }
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate in whole seconds")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an estimate in whole seconds"
+    )]
     {
-        plan.seconds = if requests_per_second > 0.0 { (plan.requests as f64 / requests_per_second).ceil() as u64 } else { plan.requests / 50 };
+        plan.seconds = if requests_per_second > 0.0 {
+            (plan.requests as f64 / requests_per_second).ceil() as u64
+        } else {
+            plan.requests / 50
+        };
     }
     Ok(plan)
 }

@@ -15,7 +15,8 @@ use crate::store::{Batch, Change, NewRecord, VersionRow};
 /// Records an account's identity, once and when it changes.
 pub(super) async fn identity(pass: &Pass<'_>, reply: &api::Reply) -> Result<(), Error> {
     let known = pass.store.versions(Kind::Account, pass.source, None, pass.account)?.last().copied();
-    let record = versioned(pass, Kind::Account, None, pass.account, known, &reply.bytes, "auth.test", reply.received_at)?;
+    let record =
+        versioned(pass, Kind::Account, None, pass.account, known, &reply.bytes, "auth.test", reply.received_at)?;
     append(pass, record.into_iter().collect()).await
 }
 
@@ -80,7 +81,16 @@ pub(super) async fn people(pass: &Pass<'_>) -> Result<(), Error> {
             pass.find_anywhere("unreadable_item", "a person in users.list has no id that can be read");
             continue;
         };
-        records.extend(versioned(pass, Kind::User, None, &id, known.get(&id).copied(), &item.bytes, "users.list", page.received_at)?);
+        records.extend(versioned(
+            pass,
+            Kind::User,
+            None,
+            &id,
+            known.get(&id).copied(),
+            &item.bytes,
+            "users.list",
+            page.received_at,
+        )?);
     }
     append(pass, records).await
 }
@@ -89,8 +99,13 @@ pub(super) async fn people(pass: &Pass<'_>) -> Result<(), Error> {
 /// says which are to be walked: those that are listed, and conversations that were closed since.
 pub(super) async fn channels(pass: &Pass<'_>) -> Result<Vec<ChannelTask>, Error> {
     let mut tasks: BTreeMap<ChannelId, ChannelTask> = BTreeMap::new();
-    let walks: HashMap<ChannelId, crate::store::WalkRow> =
-        pass.store.walks()?.into_iter().filter(|row| row.account == pass.account).map(|row| (row.channel.clone(), row)).collect();
+    let walks: HashMap<ChannelId, crate::store::WalkRow> = pass
+        .store
+        .walks()?
+        .into_iter()
+        .filter(|row| row.account == pass.account)
+        .map(|row| (row.channel.clone(), row))
+        .collect();
     let known_channels: HashMap<String, VersionRow> = pass.store.newest(Kind::Channel)?.into_iter().collect();
     let known_ims: HashMap<String, VersionRow> = pass.store.newest(Kind::Im)?.into_iter().collect();
     let mut records = Vec::new();
@@ -106,7 +121,10 @@ pub(super) async fn channels(pass: &Pass<'_>) -> Result<Vec<ChannelTask>, Error>
             tracing::debug!(channel.id = %id, "the server cut the list of members");
         }
         records.extend(channel_record(pass, &id, known_channels.get(id.as_str()).copied(), item, list.received_at)?);
-        tasks.insert(id.clone(), task(id, &view.id, &view.name, walks.get(&ChannelId::parse(&view.id).expect("parsed above"))));
+        tasks.insert(
+            id.clone(),
+            task(id, &view.id, &view.name, walks.get(&ChannelId::parse(&view.id).expect("parsed above"))),
+        );
     }
     let ims = pass.reader.im_list().await?;
     for item in &ims.items {
@@ -114,7 +132,16 @@ pub(super) async fn channels(pass: &Pass<'_>) -> Result<Vec<ChannelTask>, Error>
             pass.find_anywhere("unreadable_item", "a conversation in im.list has no id that can be read");
             continue;
         };
-        records.extend(versioned(pass, Kind::Im, Some(&id), id.as_str(), known_ims.get(id.as_str()).copied(), &item.bytes, "im.list", ims.received_at)?);
+        records.extend(versioned(
+            pass,
+            Kind::Im,
+            Some(&id),
+            id.as_str(),
+            known_ims.get(id.as_str()).copied(),
+            &item.bytes,
+            "im.list",
+            ims.received_at,
+        )?);
         let walk = walks.get(&id);
         tasks.insert(id.clone(), task(id, &view.id, &view.user, walk));
     }
@@ -151,7 +178,8 @@ fn channel_record(
 }
 
 fn task(id: ChannelId, api_id: &str, name: &str, walk: Option<&crate::store::WalkRow>) -> ChannelTask {
-    let standing: Standing = walk.and_then(|row| row.walk.as_deref()).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let standing: Standing =
+        walk.and_then(|row| row.walk.as_deref()).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     ChannelTask {
         id,
         api_id: api_id.to_owned(),
@@ -169,7 +197,9 @@ async fn vanished(pass: &Pass<'_>, id: &ChannelId, known: Option<VersionRow>) ->
     let view: Option<api::wire::Channel> = serde_json::from_slice(&pass.store.record(row.seq)?.body).ok();
     let Some(view) = view else { return Ok(()) };
     let said = match pass.reader.channels_info(&view.id).await {
-        Ok(Some(item)) if item.view.as_ref().and_then(|view| view.is_member) == Some(false) => "the account is no longer a member".to_owned(),
+        Ok(Some(item)) if item.view.as_ref().and_then(|view| view.is_member) == Some(false) => {
+            "the account is no longer a member".to_owned()
+        }
         Ok(_) => "it answers, but is not listed".to_owned(),
         Err(api::Error::Refused { code, .. }) => code,
         Err(error) => return Err(error.into()),
@@ -178,7 +208,11 @@ async fn vanished(pass: &Pass<'_>, id: &ChannelId, known: Option<VersionRow>) ->
     if newest.is_some_and(|row| row.change == Change::Gone) {
         return Ok(());
     }
-    pass.find_in("channel_lost", id.as_str(), &format!("{} is no longer listed; asked for it, the server says: {said}", view.name));
+    pass.find_in(
+        "channel_lost",
+        id.as_str(),
+        &format!("{} is no longer listed; asked for it, the server says: {said}", view.name),
+    );
     let now = pass.options.clock.now();
     let body = json!({"lost": {"name": view.name, "noticed": rfc3339(now), "said": said}});
     append(pass, vec![visibility(pass, id, newest, Change::Gone, now, &body)]).await
@@ -194,7 +228,14 @@ async fn visible_again(pass: &Pass<'_>, id: &ChannelId) -> Result<(), Error> {
     append(pass, vec![visibility(pass, id, newest, Change::Back, now, &body)]).await
 }
 
-fn visibility(pass: &Pass<'_>, id: &ChannelId, newest: Option<VersionRow>, change: Change, at: UtcTime, body: &serde_json::Value) -> NewRecord {
+fn visibility(
+    pass: &Pass<'_>,
+    id: &ChannelId,
+    newest: Option<VersionRow>,
+    change: Change,
+    at: UtcTime,
+    body: &serde_json::Value,
+) -> NewRecord {
     NewRecord {
         kind: Kind::Visibility,
         source: pass.source,

@@ -55,9 +55,14 @@ fn reaction_set(array: Option<&[u8]>) -> Vec<(String, i64, Vec<String>)> {
     let mut set: Vec<(String, i64, Vec<String>)> = values
         .iter()
         .map(|value| {
-            let mut users: Vec<String> = value["users"].as_array().into_iter().flatten().filter_map(tolerant::as_text).collect();
+            let mut users: Vec<String> =
+                value["users"].as_array().into_iter().flatten().filter_map(tolerant::as_text).collect();
             users.sort();
-            (tolerant::as_text(&value["name"]).unwrap_or_default(), tolerant::as_int(&value["count"]).unwrap_or(0), users)
+            (
+                tolerant::as_text(&value["name"]).unwrap_or_default(),
+                tolerant::as_int(&value["count"]).unwrap_or(0),
+                users,
+            )
         })
         .filter(|(name, count, users)| !name.is_empty() && (*count > 0 || !users.is_empty()))
         .collect();
@@ -114,8 +119,10 @@ mod tests {
 
     #[test]
     fn a_set_of_reactions_has_no_order() {
-        let a = reaction_set(Some(br#"[{"name":"b","count":1,"users":["x"]},{"name":"a","count":2,"users":["y","x"]}]"#));
-        let b = reaction_set(Some(br#"[{"name":"a","users":["x","y"],"count":"2"},{"count":1,"name":"b","users":["x"]}]"#));
+        let a =
+            reaction_set(Some(br#"[{"name":"b","count":1,"users":["x"]},{"name":"a","count":2,"users":["y","x"]}]"#));
+        let b =
+            reaction_set(Some(br#"[{"name":"a","users":["x","y"],"count":"2"},{"count":1,"name":"b","users":["x"]}]"#));
         assert_eq!(a, b);
         assert_eq!(reaction_set(None), reaction_set(Some(b"[]")));
         assert_ne!(a, reaction_set(None));

@@ -68,7 +68,12 @@ pub(super) struct FileSight {
 
 impl FileSight {
     pub(super) fn of(file: &api::wire::File, channel: &ChannelId) -> Self {
-        Self { timestamp: file.timestamp, edit_counter: file.edit_counter(), comments: file.comments_count, channels: [channel.clone()].into() }
+        Self {
+            timestamp: file.timestamp,
+            edit_counter: file.edit_counter(),
+            comments: file.comments_count,
+            channels: [channel.clone()].into(),
+        }
     }
 
     /// Puts a later sight of the same file over this one.
@@ -138,7 +143,8 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
             ended = true;
         }
         let mut batch = to_batch(pass, task, &page, &mut out)?;
-        standing.in_flight = Some(InFlight { floor: floor.micros(), pin: pin.map(MessageTs::micros), cursor: next.micros() });
+        standing.in_flight =
+            Some(InFlight { floor: floor.micros(), pin: pin.map(MessageTs::micros), cursor: next.micros() });
         if ended {
             break finish(pass, task, standing, batch, floor, pin, seen, order_proved, &mut out).await?;
         }
@@ -178,7 +184,14 @@ async fn finish(
     Ok(())
 }
 
-fn row(pass: &Pass<'_>, task: &ChannelTask, pin: Option<MessageTs>, standing: &Standing, walked_until: Option<UtcTime>, result: &str) -> WalkRow {
+fn row(
+    pass: &Pass<'_>,
+    task: &ChannelTask,
+    pin: Option<MessageTs>,
+    standing: &Standing,
+    walked_until: Option<UtcTime>,
+    result: &str,
+) -> WalkRow {
     WalkRow {
         account: pass.account.to_owned(),
         source: pass.source,
@@ -209,7 +222,13 @@ struct ReadPage {
 
 /// Reads a page, and once more when it is not what it should be: an item that cannot be read, a
 /// seam, disorder. What still does not fit is kept and said.
-async fn read_page(pass: &Pass<'_>, task: &ChannelTask, floor: MessageTs, cursor: MessageTs, previous: Option<MessageTs>) -> Result<ReadPage, Error> {
+async fn read_page(
+    pass: &Pass<'_>,
+    task: &ChannelTask,
+    floor: MessageTs,
+    cursor: MessageTs,
+    previous: Option<MessageTs>,
+) -> Result<ReadPage, Error> {
     let window = HistoryWindow { oldest: floor, latest: cursor, count: PAGE };
     let mut read = judge(pass.reader.channels_history(&task.api_id, window).await?, floor, cursor, previous);
     let unreadable = |read: &ReadPage| read.items.iter().any(|(_, ts)| ts.is_none());
@@ -220,7 +239,11 @@ async fn read_page(pass: &Pass<'_>, task: &ChannelTask, floor: MessageTs, cursor
         }
     }
     if !read.1 {
-        return Err(api::Error::Broken { method: "channels.history".to_owned(), detail: "its list of messages has no end".to_owned() }.into());
+        return Err(api::Error::Broken {
+            method: "channels.history".to_owned(),
+            detail: "its list of messages has no end".to_owned(),
+        }
+        .into());
     }
     Ok(read.0)
 }
@@ -267,7 +290,11 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
     for (item, ts) in &page.items {
         let Some(ts) = ts else {
             batch.records.extend(unknown(pass, task, &item.bytes, page.received_at)?);
-            pass.find("unreadable_item", task, "an item of the history has no time stamp that can be read; it is kept as it came");
+            pass.find(
+                "unreadable_item",
+                task,
+                "an item of the history has no time stamp that can be read; it is kept as it came",
+            );
             continue;
         };
         if item.view.is_none() {
@@ -282,9 +309,11 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
         let (version, change) = match known.get(ts) {
             None => (1, Change::New),
             Some(known) => {
-                let same = known.body == body.as_ref() || change_digest(Kind::Message, &known.body) == change_digest(Kind::Message, &body);
+                let same = known.body == body.as_ref()
+                    || change_digest(Kind::Message, &known.body) == change_digest(Kind::Message, &body);
                 let newest_reactions = reactions.get(ts).and_then(|rows| rows.last()).copied();
-                if let Some(record) = reaction_change(pass, task, *ts, known, newest_reactions, item, page.received_at)? {
+                if let Some(record) = reaction_change(pass, task, *ts, known, newest_reactions, item, page.received_at)?
+                {
                     out.changed = true;
                     batch.records.push(record);
                 }
@@ -294,7 +323,11 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
                     (false, true) => (known.version + 1, Change::BackChanged),
                     (false, false) if is_tie(known, &item.bytes) => {
                         batch.records.extend(unknown(pass, task, &item.bytes, page.received_at)?);
-                        pass.find("tie", task, &format!("two messages bear the time stamp {ts}; the second is kept as an item of its own"));
+                        pass.find(
+                            "tie",
+                            task,
+                            &format!("two messages bear the time stamp {ts}; the second is kept as an item of its own"),
+                        );
                         continue;
                     }
                     (false, false) => (known.version + 1, Change::Changed),
@@ -310,7 +343,16 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
         out.changed = true;
         let body = body.into_owned();
         // A second item of the same page may bear the same stamp.
-        known.insert(*ts, Known { version, is_gone: false, body: body.clone(), account: pass.account.to_owned(), observed_at: rfc3339(page.received_at) });
+        known.insert(
+            *ts,
+            Known {
+                version,
+                is_gone: false,
+                body: body.clone(),
+                account: pass.account.to_owned(),
+                observed_at: rfc3339(page.received_at),
+            },
+        );
         batch.records.push(NewRecord {
             kind: Kind::Message,
             source: pass.source,
@@ -342,7 +384,12 @@ fn is_tie(known: &Known, bytes: &[u8]) -> bool {
 }
 
 /// An item that cannot be recognised, kept once under the digest of its bytes.
-fn unknown(pass: &Pass<'_>, task: &ChannelTask, bytes: &[u8], received_at: UtcTime) -> Result<Option<NewRecord>, Error> {
+fn unknown(
+    pass: &Pass<'_>,
+    task: &ChannelTask,
+    bytes: &[u8],
+    received_at: UtcTime,
+) -> Result<Option<NewRecord>, Error> {
     let (body, tickets) = redact(Kind::Unknown, bytes);
     let key = Digest::of(&body).to_string();
     if !pass.first_sight(Kind::Unknown, Some(&task.id), &key)? {
@@ -370,16 +417,26 @@ fn unknown(pass: &Pass<'_>, task: &ChannelTask, bytes: &[u8], received_at: UtcTi
 /// Messages that this account was shown before, that lie in the window it has just been shown
 /// whole, and that were not in it. Each is asked for by itself; only when the server says that it
 /// does not exist is it recorded as gone: the two witnesses of protocol notes 6.6.
-async fn absent(pass: &Pass<'_>, task: &ChannelTask, floor: MessageTs, pin: MessageTs, seen: &HashSet<MessageTs>, out: &mut Walked) -> Result<(), Error> {
+async fn absent(
+    pass: &Pass<'_>,
+    task: &ChannelTask,
+    floor: MessageTs,
+    pin: MessageTs,
+    seen: &HashSet<MessageTs>,
+    out: &mut Walked,
+) -> Result<(), Error> {
     let known = known_between(pass.store, pass.source, &task.id, floor, pin)?;
     let live = known.values().filter(|known| !known.is_gone).count();
-    let missing: Vec<(&MessageTs, &Known)> =
-        known.iter().filter(|(ts, known)| !known.is_gone && known.account == pass.account && !seen.contains(ts)).collect();
+    let missing: Vec<(&MessageTs, &Known)> = known
+        .iter()
+        .filter(|(ts, known)| !known.is_gone && known.account == pass.account && !seen.contains(ts))
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
     if missing.len() > BREAKER && missing.len() * 20 > live {
-        let detail = format!("{} of {live} messages can no longer be seen at once; none is recorded as deleted", missing.len());
+        let detail =
+            format!("{} of {live} messages can no longer be seen at once; none is recorded as deleted", missing.len());
         pass.find("mass_disappearance", task, &detail);
         let at = pass.options.clock.now();
         let debt = StateChange::Owed { kind: "disappearance", key: task.id.to_string(), reason: detail, at };
@@ -425,9 +482,15 @@ async fn absent(pass: &Pass<'_>, task: &ChannelTask, floor: MessageTs, pin: Mess
                     out.files.entry(file).or_default();
                 }
             }
-            Ok(_) => tracing::debug!(channel.id = %task.id, %ts, "a message is not in the history but answers by itself"),
+            Ok(_) => {
+                tracing::debug!(channel.id = %task.id, %ts, "a message is not in the history but answers by itself")
+            }
             Err(api::Error::Refused { code, .. }) => {
-                pass.find("unclear_absence", task, &format!("message {ts} is not in the history and its own look-up was refused: {code}"));
+                pass.find(
+                    "unclear_absence",
+                    task,
+                    &format!("message {ts} is not in the history and its own look-up was refused: {code}"),
+                );
             }
             Err(error) => return Err(error.into()),
         }

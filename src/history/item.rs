@@ -61,13 +61,24 @@ impl Item {
     /// The versions that hold what the source sent, oldest first, without those that only say that
     /// it came back unchanged.
     pub fn readings(&self) -> Vec<&Version> {
-        self.versions.iter().filter(|version| version.record.header.state == State::Present && !matches!(version.change, Change::Back | Change::Shared)).collect()
+        self.versions
+            .iter()
+            .filter(|version| {
+                version.record.header.state == State::Present
+                    && !matches!(version.change, Change::Back | Change::Shared)
+            })
+            .collect()
     }
 
     /// The channels a file was seen in.
     pub fn shared_in(&self) -> Vec<ChannelId> {
         let mut out: Vec<ChannelId> = Vec::new();
-        for id in self.versions.iter().flat_map(|version| &version.record.header.shared_in).filter_map(|id| ChannelId::parse(id)) {
+        for id in self
+            .versions
+            .iter()
+            .flat_map(|version| &version.record.header.shared_in)
+            .filter_map(|id| ChannelId::parse(id))
+        {
             if !out.contains(&id) {
                 out.push(id);
             }
@@ -96,7 +107,13 @@ impl Item {
 }
 
 /// A subject by its key; `None` when nothing is known of it.
-pub fn item(reader: &Reader, kind: Kind, source: SourceId, channel: Option<&ChannelId>, key: &str) -> Result<Option<Item>, Error> {
+pub fn item(
+    reader: &Reader,
+    kind: Kind,
+    source: SourceId,
+    channel: Option<&ChannelId>,
+    key: &str,
+) -> Result<Option<Item>, Error> {
     let mut versions = Vec::new();
     if kind == Kind::Message {
         let found = match (channel, MessageTs::parse(key)) {
@@ -107,7 +124,12 @@ pub fn item(reader: &Reader, kind: Kind, source: SourceId, channel: Option<&Chan
         versions.push(Version { version: 1, seq, change: Change::New, record });
     }
     for row in reader.versions(kind, source, channel, key)? {
-        versions.push(Version { version: row.version, seq: row.seq, change: row.change, record: reader.record(row.seq)? });
+        versions.push(Version {
+            version: row.version,
+            seq: row.seq,
+            change: row.change,
+            record: reader.record(row.seq)?,
+        });
     }
     if versions.is_empty() {
         return Ok(None);
@@ -116,13 +138,22 @@ pub fn item(reader: &Reader, kind: Kind, source: SourceId, channel: Option<&Chan
 }
 
 /// The first version of a message, through the span index.
-fn first_version(reader: &Reader, source: SourceId, channel: &ChannelId, ts: MessageTs) -> Result<Option<(RecordSeq, Record)>, Error> {
+fn first_version(
+    reader: &Reader,
+    source: SourceId,
+    channel: &ChannelId,
+    ts: MessageTs,
+) -> Result<Option<(RecordSeq, Record)>, Error> {
     let key = ts.to_string();
     for (_, _, first) in reader.message_blocks(source, channel, ts, ts)? {
         let block = reader.block(first)?;
         for (seq, record) in (block.first.0..).zip(&block.records) {
             let header = &record.header;
-            if header.kind == Kind::Message && header.version == 1 && header.key == key && header.channel.as_deref() == Some(channel.as_str()) {
+            if header.kind == Kind::Message
+                && header.version == 1
+                && header.key == key
+                && header.channel.as_deref() == Some(channel.as_str())
+            {
                 return Ok(Some((RecordSeq(seq), record.clone())));
             }
         }

@@ -90,7 +90,8 @@ pub fn directory(reader: &Reader) -> Result<Directory, Error> {
         }
         earlier_names.pop();
         let channel = json::parse(&reader.record(row.seq)?.body).unwrap_or_default();
-        let members: Vec<String> = channel["members"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+        let members: Vec<String> =
+            channel["members"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
         let facts = ChannelFacts {
             api_id: text(&channel, "id"),
             name: Some(text(&channel, "name")).filter(|name| !name.is_empty()).unwrap_or_else(|| key.clone()),

@@ -40,7 +40,11 @@ pub fn resolve(reader: &Reader, text: &str) -> Result<Option<Reference>, Error> 
 }
 
 fn comment(reader: &Reader, id: &str) -> Result<Option<Reference>, Error> {
-    let key = if id.contains('/') { Some(id.to_owned()) } else { reader.keys_ending(Kind::Comment, &format!("/{id}"))?.into_iter().next() };
+    let key = if id.contains('/') {
+        Some(id.to_owned())
+    } else {
+        reader.keys_ending(Kind::Comment, &format!("/{id}"))?.into_iter().next()
+    };
     match key {
         Some(key) => newest(item(reader, Kind::Comment, FIRST_SOURCE, None, &key)?),
         None => Ok(None),
@@ -69,7 +73,12 @@ fn by_number(reader: &Reader, digits: &str) -> Result<Option<Reference>, Error> 
         source: crate::model::SourceId(header.source),
         channel,
         key: header.key.clone(),
-        versions: vec![super::item::Version { version: header.version, seq, change: crate::store::Change::New, record: record.clone() }],
+        versions: vec![super::item::Version {
+            version: header.version,
+            seq,
+            change: crate::store::Change::New,
+            record: record.clone(),
+        }],
     });
     Ok(Some(Reference { seq, record, item }))
 }

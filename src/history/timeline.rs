@@ -8,7 +8,14 @@ use crate::store::{Change, Error, Reader};
 type Firsts = BTreeMap<MessageTs, (RecordSeq, Record)>;
 
 /// Adds the first versions of a channel's messages in one block that lie between the bounds.
-fn collect(reader: &Reader, block: RecordSeq, channel: &ChannelId, from: MessageTs, to: MessageTs, into: &mut Firsts) -> Result<(), Error> {
+fn collect(
+    reader: &Reader,
+    block: RecordSeq,
+    channel: &ChannelId,
+    from: MessageTs,
+    to: MessageTs,
+    into: &mut Firsts,
+) -> Result<(), Error> {
     let block = reader.block(block)?;
     for (seq, record) in (block.first.0..).zip(&block.records) {
         let header = &record.header;
@@ -23,13 +30,20 @@ fn collect(reader: &Reader, block: RecordSeq, channel: &ChannelId, from: Message
 }
 
 fn with_versions(reader: &Reader, source: SourceId, channel: &ChannelId, firsts: Firsts) -> Result<Vec<Item>, Error> {
-    let (Some(from), Some(to)) = (firsts.keys().next().copied(), firsts.keys().last().copied()) else { return Ok(Vec::new()) };
+    let (Some(from), Some(to)) = (firsts.keys().next().copied(), firsts.keys().last().copied()) else {
+        return Ok(Vec::new());
+    };
     let mut later = reader.versions_between(Kind::Message, source, channel, from, to)?;
     let mut out = Vec::with_capacity(firsts.len());
     for (ts, (seq, record)) in firsts {
         let mut versions = vec![Version { version: 1, seq, change: Change::New, record }];
         for row in later.remove(&ts).unwrap_or_default() {
-            versions.push(Version { version: row.version, seq: row.seq, change: row.change, record: reader.record(row.seq)? });
+            versions.push(Version {
+                version: row.version,
+                seq: row.seq,
+                change: row.change,
+                record: reader.record(row.seq)?,
+            });
         }
         out.push(Item { kind: Kind::Message, source, channel: Some(channel.clone()), key: ts.to_string(), versions });
     }
@@ -37,7 +51,13 @@ fn with_versions(reader: &Reader, source: SourceId, channel: &ChannelId, firsts:
 }
 
 /// All messages of a channel between two time stamps, both inclusive, oldest first.
-pub fn messages_between(reader: &Reader, source: SourceId, channel: &ChannelId, from: MessageTs, to: MessageTs) -> Result<Vec<Item>, Error> {
+pub fn messages_between(
+    reader: &Reader,
+    source: SourceId,
+    channel: &ChannelId,
+    from: MessageTs,
+    to: MessageTs,
+) -> Result<Vec<Item>, Error> {
     let mut firsts = Firsts::new();
     for (_, _, block) in reader.message_blocks(source, channel, from, to)? {
         collect(reader, block, channel, from, to, &mut firsts)?;
@@ -46,7 +66,13 @@ pub fn messages_between(reader: &Reader, source: SourceId, channel: &ChannelId, 
 }
 
 /// The `count` messages of a channel up to and including `to`, oldest first.
-pub fn messages_before(reader: &Reader, source: SourceId, channel: &ChannelId, to: MessageTs, count: usize) -> Result<Vec<Item>, Error> {
+pub fn messages_before(
+    reader: &Reader,
+    source: SourceId,
+    channel: &ChannelId,
+    to: MessageTs,
+    count: usize,
+) -> Result<Vec<Item>, Error> {
     let mut firsts = Firsts::new();
     // Blocks come by their latest message, so nothing that is still to come is later than `max`.
     for (_, max, block) in reader.message_blocks(source, channel, MessageTs::MIN, to)? {
@@ -62,7 +88,13 @@ pub fn messages_before(reader: &Reader, source: SourceId, channel: &ChannelId, t
 }
 
 /// The `count` messages of a channel from `from` on, inclusive, oldest first.
-pub fn messages_after(reader: &Reader, source: SourceId, channel: &ChannelId, from: MessageTs, count: usize) -> Result<Vec<Item>, Error> {
+pub fn messages_after(
+    reader: &Reader,
+    source: SourceId,
+    channel: &ChannelId,
+    from: MessageTs,
+    count: usize,
+) -> Result<Vec<Item>, Error> {
     let mut firsts = Firsts::new();
     let mut blocks = reader.message_blocks(source, channel, from, MessageTs::MAX)?;
     blocks.sort_by_key(|(min, _, block)| (*min, *block));
@@ -94,7 +126,13 @@ pub struct Known {
 }
 
 /// What is archived of a channel's messages between two time stamps, both inclusive.
-pub fn known_between(reader: &Reader, source: SourceId, channel: &ChannelId, from: MessageTs, to: MessageTs) -> Result<BTreeMap<MessageTs, Known>, Error> {
+pub fn known_between(
+    reader: &Reader,
+    source: SourceId,
+    channel: &ChannelId,
+    from: MessageTs,
+    to: MessageTs,
+) -> Result<BTreeMap<MessageTs, Known>, Error> {
     let mut out = BTreeMap::new();
     for item in messages_between(reader, source, channel, from, to)? {
         let (Some(newest), Some(latest)) = (item.versions.last(), item.latest()) else { continue };

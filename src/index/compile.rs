@@ -3,7 +3,10 @@
 use std::ops::Bound;
 
 use tantivy::Term;
-use tantivy::query::{AllQuery, BooleanQuery, EmptyQuery, Occur, PhraseQuery, Query as EngineQuery, RangeQuery, RegexPhraseQuery, RegexQuery, TermQuery, TermSetQuery};
+use tantivy::query::{
+    AllQuery, BooleanQuery, EmptyQuery, Occur, PhraseQuery, Query as EngineQuery, RangeQuery, RegexPhraseQuery,
+    RegexQuery, TermQuery, TermSetQuery,
+};
 use tantivy::schema::{Field, IndexRecordOption};
 
 use super::Error;
@@ -44,7 +47,9 @@ impl Compiler<'_> {
                     .collect::<Result<_, Error>>()?;
                 all_of(parts)
             }
-            Query::Or(parts) => Box::new(BooleanQuery::union(parts.iter().map(|part| self.compile(part)).collect::<Result<_, _>>()?)),
+            Query::Or(parts) => {
+                Box::new(BooleanQuery::union(parts.iter().map(|part| self.compile(part)).collect::<Result<_, _>>()?))
+            }
             Query::Not(inner) => all_of(vec![(Occur::MustNot, self.compile(inner)?)]),
             Query::From(who) => self.from(who),
             Query::In(channel) => self.in_channel(channel),
@@ -74,7 +79,8 @@ impl Compiler<'_> {
         let by_key = self.term(self.fields.key, id);
         match id.parse::<u64>() {
             Ok(seq) => {
-                let by_number: Boxed = Box::new(TermQuery::new(Term::from_field_u64(self.fields.seq, seq), IndexRecordOption::Basic));
+                let by_number: Boxed =
+                    Box::new(TermQuery::new(Term::from_field_u64(self.fields.seq, seq), IndexRecordOption::Basic));
                 Box::new(BooleanQuery::union(vec![by_key, by_number]))
             }
             Err(_) => by_key,
@@ -85,15 +91,25 @@ impl Compiler<'_> {
     fn names(typed: &str, id: &str, name: &str) -> bool {
         let typed = typed.to_lowercase();
         let (id, name) = (id.to_lowercase(), name.to_lowercase());
-        id == typed || name == typed || id.split('@').next() == Some(typed.as_str()) || name.split_whitespace().any(|word| word == typed)
+        id == typed
+            || name == typed
+            || id.split('@').next() == Some(typed.as_str())
+            || name.split_whitespace().any(|word| word == typed)
     }
 
     fn from(&mut self, who: &str) -> Boxed {
-        let mut ids: Vec<String> = self.directory.people.iter().filter(|(id, name)| Self::names(who, id, name)).map(|(id, _)| id.to_lowercase()).collect();
+        let mut ids: Vec<String> = self
+            .directory
+            .people
+            .iter()
+            .filter(|(id, name)| Self::names(who, id, name))
+            .map(|(id, _)| id.to_lowercase())
+            .collect();
         if ids.is_empty() {
             // Somebody who wrote may be in no list of people.
             ids.push(who.to_lowercase());
-            self.notes.push(format!("nobody in the archive's lists of people is called `{who}`; it was read as an address"));
+            self.notes
+                .push(format!("nobody in the archive's lists of people is called `{who}`; it was read as an address"));
         }
         ids.sort();
         Box::new(TermSetQuery::new(ids.iter().map(|id| Term::from_field_text(self.fields.author, id))))
@@ -139,12 +155,17 @@ impl Compiler<'_> {
         let pieces = pieces(&found, prefix);
         if let [(_, piece)] = pieces.as_slice() {
             return Ok(match piece {
-                Piece::Exact(text) => Box::new(TermQuery::new(Term::from_field_text(field, text), IndexRecordOption::WithFreqs)),
+                Piece::Exact(text) => {
+                    Box::new(TermQuery::new(Term::from_field_text(field, text), IndexRecordOption::WithFreqs))
+                }
                 Piece::Pattern(pattern) => Box::new(RegexQuery::from_pattern(pattern, field)?),
             });
         }
         if pieces.iter().all(|(_, piece)| matches!(piece, Piece::Exact(_))) {
-            let terms = pieces.into_iter().map(|(offset, piece)| (offset, Term::from_field_text(field, &piece.into_text()))).collect();
+            let terms = pieces
+                .into_iter()
+                .map(|(offset, piece)| (offset, Term::from_field_text(field, &piece.into_text())))
+                .collect();
             return Ok(Box::new(PhraseQuery::new_with_offset(terms)));
         }
         let patterns = pieces

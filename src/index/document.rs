@@ -34,7 +34,10 @@ fn seconds(value: &Value, name: &str) -> i64 {
 
 /// The extension of a file name, lower case.
 fn extension(name: &str) -> String {
-    name.rsplit_once('.').map(|(_, extension)| extension.to_lowercase()).filter(|extension| extension.len() <= 12).unwrap_or_default()
+    name.rsplit_once('.')
+        .map(|(_, extension)| extension.to_lowercase())
+        .filter(|extension| extension.len() <= 12)
+        .unwrap_or_default()
 }
 
 /// The searched content of a reading; `None` for kinds that are not searched. `file_channels` are
@@ -114,7 +117,8 @@ fn message(record: &Record, value: &Value) -> Content {
             body.push_str(&part);
         }
     }
-    let files: Vec<&Value> = value.get("file").into_iter().chain(value["files"].as_array().into_iter().flatten()).collect();
+    let files: Vec<&Value> =
+        value.get("file").into_iter().chain(value["files"].as_array().into_iter().flatten()).collect();
     let mut flags = Vec::new();
     let mut flag = |has: bool, name: &'static str| {
         if has {
@@ -141,7 +145,10 @@ fn message(record: &Record, value: &Value) -> Content {
         body,
         title,
         extension: String::new(),
-        comment: Some(text(&value["comment"], "id")).filter(|id| !id.is_empty()).map(|id| stream_comment(&id)).unwrap_or_default(),
+        comment: Some(text(&value["comment"], "id"))
+            .filter(|id| !id.is_empty())
+            .map(|id| stream_comment(&id))
+            .unwrap_or_default(),
         flags,
     }
 }
@@ -160,11 +167,24 @@ pub fn is_searched_in_stream(record: &Record) -> Option<String> {
 
 /// A number for a channel id: FNV-1a, so that it is the same in every index.
 fn place(channel: Option<&ChannelId>) -> u64 {
-    channel.map_or(0, |channel| channel.as_str().bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)))
+    channel.map_or(0, |channel| {
+        channel
+            .as_str()
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    })
 }
 
 /// The document of one reading.
-pub(super) fn document(fields: &Fields, seq: RecordSeq, key: &str, content: &Content, state: ItemState, is_changed: bool, is_im: bool) -> TantivyDocument {
+pub(super) fn document(
+    fields: &Fields,
+    seq: RecordSeq,
+    key: &str,
+    content: &Content,
+    state: ItemState,
+    is_changed: bool,
+    is_im: bool,
+) -> TantivyDocument {
     let mut document = TantivyDocument::default();
     document.add_u64(fields.seq, seq.0);
     document.add_text(fields.kind, content.kind);

@@ -79,7 +79,10 @@ fn classify(c: char) -> Class {
     }
     let category = categories().get(c);
     match category {
-        GeneralCategory::NonspacingMark | GeneralCategory::SpacingMark | GeneralCategory::EnclosingMark | GeneralCategory::Format => Class::Joiner,
+        GeneralCategory::NonspacingMark
+        | GeneralCategory::SpacingMark
+        | GeneralCategory::EnclosingMark
+        | GeneralCategory::Format => Class::Joiner,
         // Tatweel stretches a word and is no letter of it.
         _ if c == '\u{640}' => Class::Joiner,
         GeneralCategory::UppercaseLetter
@@ -103,7 +106,8 @@ fn classify(c: char) -> Class {
 
 /// Continues the character before it in an unspaced run.
 fn extends_cluster(c: char) -> bool {
-    matches!(c, '\u{e33}' | '\u{eb3}' | '\u{ff9e}' | '\u{ff9f}' | '\u{1160}'..='\u{11ff}' | '\u{1f3fb}'..='\u{1f3ff}') || classify(c) == Class::Joiner
+    matches!(c, '\u{e33}' | '\u{eb3}' | '\u{ff9e}' | '\u{ff9f}' | '\u{1160}'..='\u{11ff}' | '\u{1f3fb}'..='\u{1f3ff}')
+        || classify(c) == Class::Joiner
 }
 
 /// The tokens of a text, in order; each stands at the position of its index.
@@ -172,7 +176,12 @@ fn push_pieces(word: String, start: usize, end: usize, out: &mut Vec<Token>) {
     }
     let mut rest = word.as_str();
     while !rest.is_empty() {
-        let cut = rest.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|&to| to <= LONGEST).last().unwrap_or(rest.len());
+        let cut = rest
+            .char_indices()
+            .map(|(at, c)| at + c.len_utf8())
+            .take_while(|&to| to <= LONGEST)
+            .last()
+            .unwrap_or(rest.len());
         out.push(Token { text: rest[..cut].to_owned(), start, end, is_run_end: false });
         rest = &rest[cut..];
     }
@@ -241,7 +250,12 @@ fn emit_unspaced(text: &str, start: usize, end: usize, out: &mut Vec<Token>) {
     for (n, (cluster, from, to)) in clusters.iter().enumerate() {
         match clusters.get(n + 1) {
             Some((next, _, next_to)) => {
-                out.push(Token { text: format!("{cluster}{PAIR}{next}"), start: *from, end: *next_to, is_run_end: false });
+                out.push(Token {
+                    text: format!("{cluster}{PAIR}{next}"),
+                    start: *from,
+                    end: *next_to,
+                    is_run_end: false,
+                });
             }
             None => out.push(Token { text: cluster.clone(), start: *from, end: *to, is_run_end: true }),
         }
@@ -251,7 +265,11 @@ fn emit_unspaced(text: &str, start: usize, end: usize, out: &mut Vec<Token>) {
 fn push_cluster(text: &str, from: usize, to: usize, clusters: &mut Vec<(String, usize, usize)>) {
     let nfkc = ComposingNormalizerBorrowed::new_nfkc();
     let folded = CaseMapper::new().fold_string(&nfkc.normalize(&text[from..to])).into_owned();
-    let clean: String = nfkc.normalize(&folded).chars().filter(|c| categories().get(*c) != GeneralCategory::Format && !matches!(c, '\u{fe00}'..='\u{fe0f}')).collect();
+    let clean: String = nfkc
+        .normalize(&folded)
+        .chars()
+        .filter(|c| categories().get(*c) != GeneralCategory::Format && !matches!(c, '\u{fe00}'..='\u{fe0f}'))
+        .collect();
     // A compatibility form may stand for several characters: ㌔ is two.
     let mut piece = String::new();
     for c in clean.chars() {
@@ -286,7 +304,13 @@ impl Tokenizer for Fold {
 impl TokenStream for FoldStream {
     fn advance(&mut self) -> bool {
         let Some(token) = self.tokens.next() else { return false };
-        self.current = EngineToken { offset_from: token.start, offset_to: token.end, position: self.position, text: token.text, position_length: 1 };
+        self.current = EngineToken {
+            offset_from: token.start,
+            offset_to: token.end,
+            position: self.position,
+            text: token.text,
+            position_length: 1,
+        };
         self.position += 1;
         true
     }
@@ -312,7 +336,9 @@ mod tests {
             query.iter().enumerate().all(|(n, token)| match text.get(at + n) {
                 None => token.is_run_end && n > 0 && n == last,
                 Some(found) if token.is_run_end && n == last => {
-                    n > 0 && !query[n - 1].is_run_end && query[n - 1].text.contains(PAIR) || found.text == token.text || found.text.starts_with(&format!("{}{PAIR}", token.text))
+                    n > 0 && !query[n - 1].is_run_end && query[n - 1].text.contains(PAIR)
+                        || found.text == token.text
+                        || found.text.starts_with(&format!("{}{PAIR}", token.text))
                 }
                 Some(found) => found.text == token.text,
             })
@@ -359,7 +385,8 @@ mod tests {
 
     #[test]
     fn other_words_are_not() {
-        for (text, query) in [("हिन्दी", "हन"), ("กิน", "ก"), ("東京", "京東"), ("report", "repor")] {
+        for (text, query) in [("हिन्दी", "हन"), ("กิน", "ก"), ("東京", "京東"), ("report", "repor")]
+        {
             assert!(!finds(text, query), "`{query}` in `{text}`");
         }
     }

@@ -21,7 +21,8 @@ fn is_match(found: &Token, sought: &Token, is_last: bool, prefix: bool, follows_
         return true;
     }
     if sought.is_run_end && is_last {
-        return found.text == sought.text || found.text.strip_prefix(sought.text.as_str()).is_some_and(|rest| rest.starts_with('\u{1f}'));
+        return found.text == sought.text
+            || found.text.strip_prefix(sought.text.as_str()).is_some_and(|rest| rest.starts_with('\u{1f}'));
     }
     if is_last && prefix { found.text.starts_with(&sought.text) } else { found.text == sought.text }
 }
@@ -86,7 +87,8 @@ mod tests {
 
     fn marked(text: &str, query: &str) -> Option<String> {
         let context = Context { zone: Zone::UTC, now: chrono::DateTime::UNIX_EPOCH };
-        mark(text, &parse(query, &context).unwrap().query).map(|text| text.replace(HIT_START, "[").replace(HIT_END, "]"))
+        mark(text, &parse(query, &context).unwrap().query)
+            .map(|text| text.replace(HIT_START, "[").replace(HIT_END, "]"))
     }
 
     #[test]

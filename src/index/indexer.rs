@@ -245,7 +245,11 @@ impl Indexer {
         }
         // A later version changes what the earlier ones are: all readings are written anew.
         let channel = header.channel_id();
-        let Some(found): Option<Item> = item(reader, header.kind, SourceId(header.source), channel.as_ref(), &header.key)? else { return Ok(()) };
+        let Some(found): Option<Item> =
+            item(reader, header.kind, SourceId(header.source), channel.as_ref(), &header.key)?
+        else {
+            return Ok(());
+        };
         let readings = found.readings();
         let is_changed = readings.len() > 1;
         for reading in &readings {
@@ -257,7 +261,16 @@ impl Indexer {
     }
 
     #[expect(clippy::too_many_arguments, reason = "what a document is made of, named once")]
-    fn add_reading(&mut self, reader: &Reader, seq: RecordSeq, record: &Record, key: &str, state: ItemState, is_changed: bool, is_im: bool) -> Result<(), Error> {
+    fn add_reading(
+        &mut self,
+        reader: &Reader,
+        seq: RecordSeq,
+        record: &Record,
+        key: &str,
+        state: ItemState,
+        is_changed: bool,
+        is_im: bool,
+    ) -> Result<(), Error> {
         let header = &record.header;
         let file_channels = match (header.kind, header.key.split_once('/')) {
             (Kind::Comment, Some((file, id))) => {
@@ -271,7 +284,9 @@ impl Indexer {
             _ => Vec::new(),
         };
         let Some(content) = content(record, &file_channels) else { return Ok(()) };
-        if header.kind == Kind::Message && let Some(id) = content.comment.strip_prefix("m:") {
+        if header.kind == Kind::Message
+            && let Some(id) = content.comment.strip_prefix("m:")
+        {
             self.writer.delete_term(Term::from_field_text(self.fields.comment, &format!("c:{id}")));
             self.stream_comments.insert(id.to_owned());
         }

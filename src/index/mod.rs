@@ -17,7 +17,7 @@ mod searcher;
 pub use document::is_searched_in_stream;
 pub use fold::{Token, tokens};
 pub use highlight::{HIT_END, HIT_START, mark};
-pub use indexer::{Indexer, IndexStatus, status};
+pub use indexer::{IndexStatus, Indexer, status};
 pub use schema::SCHEMA_VERSION;
 pub use searcher::{Answer, Hit, Order, Paging, Request, Searcher};
 

@@ -43,7 +43,8 @@ pub(super) struct Fields {
 
 pub(super) fn fields() -> Fields {
     let mut builder = Schema::builder();
-    let folded = TextFieldIndexing::default().set_tokenizer(FOLD).set_index_option(IndexRecordOption::WithFreqsAndPositions);
+    let folded =
+        TextFieldIndexing::default().set_tokenizer(FOLD).set_index_option(IndexRecordOption::WithFreqsAndPositions);
     let text = TextOptions::default().set_indexing_options(folded);
     let raw_fast = STRING | FAST;
     let seq = builder.add_u64_field("seq", INDEXED | FAST);
@@ -59,7 +60,22 @@ pub(super) fn fields() -> Fields {
     let comment = builder.add_text_field("comment", STRING);
     let body = builder.add_text_field("body", text.clone());
     let title = builder.add_text_field("title", text);
-    Fields { schema: builder.build(), seq, kind, channel, author, ts, place, state, flag, extension, key, comment, body, title }
+    Fields {
+        schema: builder.build(),
+        seq,
+        kind,
+        channel,
+        author,
+        ts,
+        place,
+        state,
+        flag,
+        extension,
+        key,
+        comment,
+        body,
+        title,
+    }
 }
 
 /// Makes the tokenizer known to an index that was opened.

@@ -178,31 +178,47 @@ impl Searcher {
     /// Finds what a request asks for.
     pub fn search(&self, request: &Request<'_>) -> Result<Answer, Error> {
         let (searcher, payload) = self.view()?;
-        let mut compiler = Compiler { fields: &self.fields, directory: request.directory, scope: request.scope, notes: Vec::new() };
+        let mut compiler =
+            Compiler { fields: &self.fields, directory: request.directory, scope: request.scope, notes: Vec::new() };
         let mut parts = vec![(Occur::Must, compiler.compile(request.query)?)];
         let notes = compiler.notes;
-        let filter = |query: Box<dyn EngineQuery>| (Occur::Must, Box::new(ConstScoreQuery::new(query, 0.0)) as Box<dyn EngineQuery>);
+        let filter = |query: Box<dyn EngineQuery>| {
+            (Occur::Must, Box::new(ConstScoreQuery::new(query, 0.0)) as Box<dyn EngineQuery>)
+        };
         if let Scope::Channels(channels) = request.scope {
-            parts.push(filter(Box::new(TermSetQuery::new(channels.iter().map(|id| Term::from_field_text(self.fields.channel, id.as_str()))))));
+            parts.push(filter(Box::new(TermSetQuery::new(
+                channels.iter().map(|id| Term::from_field_text(self.fields.channel, id.as_str())),
+            ))));
         }
         if !request.kinds.is_empty() {
-            parts.push(filter(Box::new(TermSetQuery::new(request.kinds.iter().map(|kind| Term::from_field_text(self.fields.kind, kind.as_str()))))));
+            parts.push(filter(Box::new(TermSetQuery::new(
+                request.kinds.iter().map(|kind| Term::from_field_text(self.fields.kind, kind.as_str())),
+            ))));
         }
         if !request.states.is_empty() {
-            parts.push(filter(Box::new(TermSetQuery::new(request.states.iter().map(|state| Term::from_field_text(self.fields.state, state.as_str()))))));
+            parts.push(filter(Box::new(TermSetQuery::new(
+                request.states.iter().map(|state| Term::from_field_text(self.fields.state, state.as_str())),
+            ))));
         }
         let (offset, limit, bound) = match &request.paging {
             Paging::Page { offset, limit } => (*offset, *limit, payload.records_through),
             Paging::Cursor { cursor, limit } => {
-                let mark = Mark::parse(cursor, request.order).ok_or_else(|| Error::TooBroad("the cursor is not one that this search gave".to_owned()))?;
-                parts.push(filter(Box::new(RangeQuery::new(Bound::Unbounded, Bound::Excluded(Term::from_field_u64(self.fields.seq, mark.bound))))));
+                let mark = Mark::parse(cursor, request.order)
+                    .ok_or_else(|| Error::TooBroad("the cursor is not one that this search gave".to_owned()))?;
+                parts.push(filter(Box::new(RangeQuery::new(
+                    Bound::Unbounded,
+                    Bound::Excluded(Term::from_field_u64(self.fields.seq, mark.bound)),
+                ))));
                 (mark.offset, *limit, mark.bound)
             }
         };
         if offset > DEEPEST && matches!(request.paging, Paging::Page { .. }) {
-            return Err(Error::TooBroad(format!("pages are counted up to {DEEPEST} hits; narrow the search or follow the cursor")));
+            return Err(Error::TooBroad(format!(
+                "pages are counted up to {DEEPEST} hits; narrow the search or follow the cursor"
+            )));
         }
-        let query: Box<dyn EngineQuery> = if parts.len() == 1 { all_of(parts) } else { Box::new(BooleanQuery::new(parts)) };
+        let query: Box<dyn EngineQuery> =
+            if parts.len() == 1 { all_of(parts) } else { Box::new(BooleanQuery::new(parts)) };
         let (total, hits) = if limit == 0 {
             (searcher.search(&query, &Count)?, Vec::new())
         } else {
@@ -236,7 +252,8 @@ impl Searcher {
         };
         let hits: Vec<Hit> = hits.into_iter().map(|seq| Hit { seq: RecordSeq(seq) }).collect();
         let reached = offset + hits.len();
-        let next_cursor = (limit > 0 && reached < total).then(|| Mark { offset: reached, bound }.to_text(request.order));
+        let next_cursor =
+            (limit > 0 && reached < total).then(|| Mark { offset: reached, bound }.to_text(request.order));
         Ok(Answer { total: total as u64, hits, next_cursor, searched_through: payload.records_through, notes })
     }
 

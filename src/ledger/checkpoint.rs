@@ -92,14 +92,21 @@ mod tests {
         (0_u8..).zip(&mut seed).for_each(|(n, byte)| *byte = n);
         let key = SigningKey::new("archive.example/t1", seed).unwrap();
         let note = Note::parse(NOTE.as_bytes()).unwrap();
-        assert_eq!(key.verifier(), VerifierKey::parse("archive.example/t1+572f68f3+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4").unwrap());
+        assert_eq!(
+            key.verifier(),
+            VerifierKey::parse("archive.example/t1+572f68f3+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4").unwrap()
+        );
         note.verify(&key.verifier()).unwrap();
         let checkpoint = Checkpoint::parse(note.text()).unwrap();
         assert_eq!(checkpoint.sign(&key).to_string(), NOTE);
-        let path: Vec<Digest> = ["vBoGQ7EuTS18d5GPROD095qDi2z57FtcKD4fTYhZnms=", "yoVOoSjtBQtBs1/8G4e46yveRh6eO1WW7Oa51ZdaCuA=", "037kGJdt2VdTwcc4Yrk5j6Kiz5tP8P3+izDNlSCWFLc="]
-            .iter()
-            .map(|line| Digest::from_slice(&BASE64.decode(line).unwrap()).unwrap())
-            .collect();
+        let path: Vec<Digest> = [
+            "vBoGQ7EuTS18d5GPROD095qDi2z57FtcKD4fTYhZnms=",
+            "yoVOoSjtBQtBs1/8G4e46yveRh6eO1WW7Oa51ZdaCuA=",
+            "037kGJdt2VdTwcc4Yrk5j6Kiz5tP8P3+izDNlSCWFLc=",
+        ]
+        .iter()
+        .map(|line| Digest::from_slice(&BASE64.decode(line).unwrap()).unwrap())
+        .collect();
         let leaf = hash_leaf(&[0x40, 0x41, 0x42, 0x43]);
         assert_eq!(verify_inclusion(5, 8, &leaf, &path, &checkpoint.root), Ok(()));
         let text = TlogProof { index: 5, path, extra: None, checkpoint: NOTE.to_owned() }.to_text();
@@ -108,7 +115,12 @@ mod tests {
 
     #[test]
     fn odd_checkpoints_are_refused() {
-        for bad in ["a\n1\n", "a\n01\nXcnaeacGWamtVZy3Ad7ZoqudgjqtL0lgz+Nw7/RgQyg=\n", "\n1\nXcnaeacGWamtVZy3Ad7ZoqudgjqtL0lgz+Nw7/RgQyg=\n", "a\n1\nAAAA\n"] {
+        for bad in [
+            "a\n1\n",
+            "a\n01\nXcnaeacGWamtVZy3Ad7ZoqudgjqtL0lgz+Nw7/RgQyg=\n",
+            "\n1\nXcnaeacGWamtVZy3Ad7ZoqudgjqtL0lgz+Nw7/RgQyg=\n",
+            "a\n1\nAAAA\n",
+        ] {
             assert!(Checkpoint::parse(bad).is_err(), "{bad:?}");
         }
     }

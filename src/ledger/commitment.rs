@@ -77,7 +77,14 @@ pub struct LeafEntry(Vec<u8>);
 
 impl LeafEntry {
     /// The entry of a record: kind, header line, body, and the SHA-256 of each attachment.
-    pub fn new(archive: &ArchiveId, kind: u8, key: &[u8; 32], header: &[u8], body: &[u8], attachments: &[Digest]) -> Self {
+    pub fn new(
+        archive: &ArchiveId,
+        kind: u8,
+        key: &[u8; 32],
+        header: &[u8],
+        body: &[u8],
+        attachments: &[Digest],
+    ) -> Self {
         let mut entry = Vec::with_capacity(24 + 16 + 2 + 33 * (2 + attachments.len()));
         entry.extend_from_slice(b"teamchat-archive/leaf/v1\n");
         entry.extend_from_slice(&archive.0);

@@ -64,7 +64,8 @@ impl SigningKey {
 
     /// Parses the private form.
     pub fn parse(text: &str) -> Result<Self, NoteError> {
-        let rest = text.trim().strip_prefix("PRIVATE+KEY+").ok_or(NoteError::BadKey("it does not begin with PRIVATE+KEY+"))?;
+        let rest =
+            text.trim().strip_prefix("PRIVATE+KEY+").ok_or(NoteError::BadKey("it does not begin with PRIVATE+KEY+"))?;
         let (name, id, bytes) = split_key(rest)?;
         let seed: [u8; 32] = bytes.try_into().map_err(|_| NoteError::BadKey("it is not 32 bytes"))?;
         let key = Self::new(name, seed)?;
@@ -90,7 +91,10 @@ impl SigningKey {
     pub fn sign(&self, text: &str) -> Note {
         debug_assert!(text.ends_with('\n'), "a note's text ends in a newline");
         let signature = self.key.sign(text.as_bytes()).to_bytes().to_vec();
-        Note { text: text.to_owned(), signatures: vec![Signature { name: self.name.clone(), id: self.id, bytes: signature }] }
+        Note {
+            text: text.to_owned(),
+            signatures: vec![Signature { name: self.name.clone(), id: self.id, bytes: signature }],
+        }
     }
 }
 
@@ -132,7 +136,8 @@ impl VerifierKey {
         if hex8(found) != id {
             return Err(NoteError::BadKey("its id does not match"));
         }
-        let key = ed25519_dalek::VerifyingKey::from_bytes(&public).map_err(|_| NoteError::BadKey("it is no point of the curve"))?;
+        let key = ed25519_dalek::VerifyingKey::from_bytes(&public)
+            .map_err(|_| NoteError::BadKey("it is no point of the curve"))?;
         Ok(Self { name: name.to_owned(), id: found, key })
     }
 
@@ -186,7 +191,8 @@ impl Note {
         }
         let mut found = Vec::new();
         for line in signatures.trim_end_matches('\n').split('\n') {
-            let rest = line.strip_prefix("\u{2014} ").ok_or(Malformed("a signature line does not begin with a dash"))?;
+            let rest =
+                line.strip_prefix("\u{2014} ").ok_or(Malformed("a signature line does not begin with a dash"))?;
             let (name, encoded) = rest.split_once(' ').ok_or(Malformed("a signature line has no signature"))?;
             let decoded = BASE64.decode(encoded).map_err(|_| Malformed("a signature is not base64"))?;
             if !is_name(name) || decoded.len() < 5 {
@@ -253,9 +259,11 @@ mod tests {
 
     #[test]
     fn the_published_private_key_signs_byte_for_byte() {
-        let key = SigningKey::parse("PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz").unwrap();
+        let key = SigningKey::parse("PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz")
+            .unwrap();
         assert_eq!(key.verifier().to_text(), "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW");
-        let text = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
+        let text =
+            "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
         let signed = key.sign(text).to_string();
         assert!(signed.ends_with("\u{2014} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"));
         assert!(!format!("{key:?}").contains("AYEK"));

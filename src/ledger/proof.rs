@@ -89,7 +89,13 @@ pub fn consistency_proof<E>(old: u64, new: u64, subtree: Subtree<'_, E>) -> Resu
 }
 
 /// Checks an audit path (RFC 9162 section 2.1.3.2).
-pub fn verify_inclusion(index: u64, size: u64, leaf: &Digest, path: &[Digest], root: &Digest) -> Result<(), ProofError> {
+pub fn verify_inclusion(
+    index: u64,
+    size: u64,
+    leaf: &Digest,
+    path: &[Digest],
+    root: &Digest,
+) -> Result<(), ProofError> {
     if index >= size {
         return Err(ProofError::OutOfRange);
     }

@@ -110,7 +110,10 @@ pub(super) mod tests {
 
     #[test]
     fn the_published_hashes_of_single_nodes_come_out() {
-        assert_eq!(hash_leaf(b"L123456").to_string(), "395aa064aa4c29f7010acfe3f25db9485bbd4b91897b6ad7ad547639252b4d56");
+        assert_eq!(
+            hash_leaf(b"L123456").to_string(),
+            "395aa064aa4c29f7010acfe3f25db9485bbd4b91897b6ad7ad547639252b4d56"
+        );
         let mut node = vec![1];
         node.extend_from_slice(b"N123N456");
         assert_eq!(Digest::of(&node).to_string(), "aa217fe888e47007fa15edab33c2b492a722cb106c64667fc2b044444de66bbb");

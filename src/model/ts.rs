@@ -87,7 +87,9 @@ mod tests {
 
     #[test]
     fn other_spellings_are_refused_so_that_they_are_kept_as_unknown() {
-        for odd in ["1490004760", "1490004760.165", "01490004760.000165", "x.000000", "1.0000000", ".000000", "-1.000000"] {
+        for odd in
+            ["1490004760", "1490004760.165", "01490004760.000165", "x.000000", "1.0000000", ".000000", "-1.000000"]
+        {
             assert_eq!(MessageTs::parse(odd), None, "{odd}");
         }
     }

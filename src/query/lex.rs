@@ -31,7 +31,11 @@ pub(super) fn lex(text: &str) -> Result<Vec<(Token, Place)>, QueryError> {
             '(' => (Token::Open, 1),
             ')' => (Token::Close, 1),
             '"' | '\u{201c}' | '\u{201d}' | '\u{201e}' => phrase(rest, start, first)?,
-            '-' | '!' if rest[1..].chars().next().is_some_and(|next| !next.is_whitespace()) && first_in_word(text, start) => (Token::Not, 1),
+            '-' | '!'
+                if rest[1..].chars().next().is_some_and(|next| !next.is_whitespace()) && first_in_word(text, start) =>
+            {
+                (Token::Not, 1)
+            }
             _ => word(rest),
         };
         out.push((token, Place { start, end: start + length }));
@@ -49,7 +53,10 @@ fn phrase(rest: &str, start: usize, open: char) -> Result<(Token, usize), QueryE
     let is_close = |c: char| if open == '"' { c == '"' } else { matches!(c, '"' | '\u{201c}' | '\u{201d}') };
     match inner.char_indices().find(|(_, c)| is_close(*c)) {
         Some((end, close)) => Ok((Token::Phrase(inner[..end].to_owned()), open.len_utf8() + end + close.len_utf8())),
-        None => Err(QueryError { what: "the quotation mark is not closed".to_owned(), place: Place { start, end: start + rest.len() } }),
+        None => Err(QueryError {
+            what: "the quotation mark is not closed".to_owned(),
+            place: Place { start, end: start + rest.len() },
+        }),
     }
 }
 

@@ -35,7 +35,9 @@ pub fn parse(text: &str, context: &Context) -> Result<Parsed, QueryError> {
     let query = parser.or(0)?;
     match parser.peek() {
         None => Ok(Parsed { query, warnings: parser.warnings }),
-        Some(_) => Err(QueryError { what: "a closing parenthesis without its opening one".to_owned(), place: parser.place() }),
+        Some(_) => {
+            Err(QueryError { what: "a closing parenthesis without its opening one".to_owned(), place: parser.place() })
+        }
     }
 }
 
@@ -196,7 +198,11 @@ impl Parser<'_> {
     fn field(&mut self, name: &str, place: Place) -> Result<Query, QueryError> {
         self.at += 1;
         let value = match self.tokens.get(self.at) {
-            Some((Token::Word(text) | Token::Phrase(text), value_place)) if value_place.start == place.end && !text.trim().is_empty() => text.clone(),
+            Some((Token::Word(text) | Token::Phrase(text), value_place))
+                if value_place.start == place.end && !text.trim().is_empty() =>
+            {
+                text.clone()
+            }
             // `on:10:30` and the like: the lexer took the value for a field of its own.
             Some((Token::Field(text), value_place)) if value_place.start == place.end => text.clone(),
             _ if FIELDS.iter().any(|(known, _)| *known == name) => {
@@ -213,10 +219,12 @@ impl Parser<'_> {
     fn field_value(&self, name: &str, value: &str, place: Place) -> Result<Query, QueryError> {
         let zone = self.context.zone;
         let fail = |what: String| Err(QueryError { what, place: Place { start: place.start, end: self.place().end } });
-        let day = |value: &str| self.day(value).ok_or_else(|| QueryError {
-            what: format!("`{value}` is no day; it looks like 2026-03-04, today or yesterday"),
-            place: self.place(),
-        });
+        let day = |value: &str| {
+            self.day(value).ok_or_else(|| QueryError {
+                what: format!("`{value}` is no day; it looks like 2026-03-04, today or yesterday"),
+                place: self.place(),
+            })
+        };
         Ok(match name {
             "from" => Query::From(value.trim_start_matches(['@', '<']).trim_end_matches('>').to_owned()),
             "in" => Query::In(value.trim_start_matches(['#', '@']).to_owned()),
@@ -228,7 +236,11 @@ impl Parser<'_> {
             }
             "during" => match self.during(value) {
                 Some(range) => Query::Time(range),
-                None => return fail(format!("`{value}` is no day, month or year; it looks like 2026-03-04, 2026-03 or 2026")),
+                None => {
+                    return fail(format!(
+                        "`{value}` is no day, month or year; it looks like 2026-03-04, 2026-03 or 2026"
+                    ));
+                }
             },
             "has" => Query::Flag(match value {
                 "link" => Flag::Link,
@@ -244,13 +256,21 @@ impl Parser<'_> {
                 "im" | "dm" => Flag::Im,
                 "bot" => Flag::Bot,
                 "comment" => Flag::Comment,
-                _ => return fail(format!("`is:{value}` is not known; there are is:edited, is:deleted, is:current, is:im, is:bot and is:comment")),
+                _ => {
+                    return fail(format!(
+                        "`is:{value}` is not known; there are is:edited, is:deleted, is:current, is:im, is:bot and is:comment"
+                    ));
+                }
             }),
             "kind" => Query::Kind(match value {
                 "message" | "messages" => Sort::Message,
                 "comment" | "comments" => Sort::Comment,
                 "file" | "files" => Sort::File,
-                _ => return fail(format!("`kind:{value}` is not known; there are kind:message, kind:comment and kind:file")),
+                _ => {
+                    return fail(format!(
+                        "`kind:{value}` is not known; there are kind:message, kind:comment and kind:file"
+                    ));
+                }
             }),
             "file" | "filename" => Query::FileName(value.to_owned()),
             "ext" => Query::Extension(value.trim_start_matches('.').to_lowercase()),
@@ -289,7 +309,10 @@ fn start_of_next(zone: Zone, day: NaiveDate) -> UtcTime {
 
 fn unknown_field(name: &str, place: Place) -> QueryError {
     let known: Vec<String> = FIELDS.iter().map(|(known, _)| format!("{known}:")).collect();
-    QueryError { what: format!("`{name}:` is no field; there are {}; quote the text to find it as it stands", known.join(" ")), place }
+    QueryError {
+        what: format!("`{name}:` is no field; there are {}; quote the text to find it as it stands", known.join(" ")),
+        place,
+    }
 }
 
 #[cfg(test)]
@@ -331,7 +354,10 @@ mod tests {
         check("after:2026-03-28", "from 2026-03-29 00:00:00 +01:00 on");
         check("on:yesterday", "from 2026-03-03 00:00:00 +01:00 to 2026-03-04 00:00:00 +01:00");
         check("during:2026-03", "from 2026-03-01 00:00:00 +01:00 to 2026-04-01 00:00:00 +02:00");
-        check("has:link is:edited ext:.PDF kind:file file:\"price list\"", "has a link AND edited AND extension `pdf` AND files AND file name \"price list\"");
+        check(
+            "has:link is:edited ext:.PDF kind:file file:\"price list\"",
+            "has a link AND edited AND extension `pdf` AND files AND file name \"price list\"",
+        );
     }
 
     #[test]

@@ -135,11 +135,14 @@ pub fn decode_block(bytes: &[u8]) -> Result<(RecordSeq, Vec<Record>), BlockError
     let mut seq = RecordSeq(0);
     let fail = |seq: RecordSeq, what: &str| BlockError { seq, what: what.to_owned() };
     let (head, mut at) = line(bytes, 0).ok_or_else(|| fail(seq, "the block has no first line"))?;
-    let head: Value = serde_json::from_slice(head).map_err(|error| fail(seq, &format!("the block's first line: {error}")))?;
+    let head: Value =
+        serde_json::from_slice(head).map_err(|error| fail(seq, &format!("the block's first line: {error}")))?;
     if head["block"].as_u64() != Some(FORMAT) {
         return Err(fail(seq, "the block is of another format"));
     }
-    let (Some(first), Some(count), Some(shared)) = (head["first"].as_u64(), head["count"].as_u64(), head["shared"].as_object()) else {
+    let (Some(first), Some(count), Some(shared)) =
+        (head["first"].as_u64(), head["count"].as_u64(), head["shared"].as_object())
+    else {
         return Err(fail(seq, "the block's first line lacks a field"));
     };
     seq = RecordSeq(first);
@@ -207,7 +210,8 @@ mod tests {
 
     #[test]
     fn what_records_share_is_written_once() {
-        let records: Vec<Record> = (0..3).map(|i| record(&format!("{i}.000000"), Some("C"), Some(7 + i), 1, b"{\"a\":1}")).collect();
+        let records: Vec<Record> =
+            (0..3).map(|i| record(&format!("{i}.000000"), Some("C"), Some(7 + i), 1, b"{\"a\":1}")).collect();
         let text = String::from_utf8(encode_block(RecordSeq(5), &records)).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[1], r#"7 {"key":"0.000000"}"#);
@@ -217,7 +221,8 @@ mod tests {
 
     #[test]
     fn a_body_may_hold_anything() {
-        let records = vec![record("1.000000", None, None, 1, b"\n12 {}\n\xff\0"), record("2.000000", None, None, 1, b"")];
+        let records =
+            vec![record("1.000000", None, None, 1, b"\n12 {}\n\xff\0"), record("2.000000", None, None, 1, b"")];
         assert_eq!(decode_block(&encode_block(RecordSeq(0), &records)).unwrap().1, records);
     }
 

@@ -1,6 +1,6 @@
 use super::header::Kind;
-use crate::model::json::{Keep, canonical};
 use crate::model::Digest;
+use crate::model::json::{Keep, canonical};
 
 /// Fields that differ from one reading to the next without anything having been said: marks of
 /// the reader, counters, presence, URLs with tickets (protocol notes (b) 14).
@@ -37,15 +37,30 @@ pub fn change_digest(kind: Kind, body: &[u8]) -> Digest {
         let inside: Vec<&str> = path.iter().map(String::as_str).collect();
         let counts = match (kind, inside.as_slice()) {
             (_, _) if is_volatile(name) => false,
-            (Kind::Message, []) => !matches!(name, "reactions" | "pinned_to" | "pinned_info" | "comments_count" | "reply_count" | "replies" | "subscribed"),
+            (Kind::Message, []) => !matches!(
+                name,
+                "reactions" | "pinned_to" | "pinned_info" | "comments_count" | "reply_count" | "replies" | "subscribed"
+            ),
             (Kind::Message | Kind::Pins, ["file" | "files"]) => name == "id",
             (Kind::Message, ["comment"]) => matches!(name, "id" | "user" | "comment" | "created"),
             (Kind::Message, ["message"]) => matches!(name, "ts" | "type"),
             // A pin is what is pinned, not how it reads at the moment.
-            (Kind::Pins, []) => matches!(name, "ts" | "timestamp" | "file" | "comment" | "message" | "created_by" | "global"),
+            (Kind::Pins, []) => {
+                matches!(name, "ts" | "timestamp" | "file" | "comment" | "message" | "created_by" | "global")
+            }
             (Kind::Pins, ["message"]) => name == "ts",
             (Kind::Pins, ["comment"]) => name == "id",
-            (Kind::File, []) => !matches!(name, "comments_count" | "comments" | "initial_comment" | "reactions" | "channels" | "is_public" | "public_url_shared" | "username"),
+            (Kind::File, []) => !matches!(
+                name,
+                "comments_count"
+                    | "comments"
+                    | "initial_comment"
+                    | "reactions"
+                    | "channels"
+                    | "is_public"
+                    | "public_url_shared"
+                    | "username"
+            ),
             (Kind::User, ["profile"]) => !name.starts_with("image_"),
             (Kind::User, []) => !matches!(name, "has_files" | "tz_offset" | "tz_label"),
             _ => true,
@@ -66,7 +81,11 @@ mod tests {
     #[test]
     fn noise_is_no_change_and_one_edit_is() {
         let base = r#"{"type":"message","user":"a","text":"yes","ts":"1.000000","is_stared":false}"#;
-        assert!(same(Kind::Message, base, r#"{"ts":"1.000000","text":"yes","user":"a","type":"message","is_stared":true,"unread_count":3,"reactions":[]}"#));
+        assert!(same(
+            Kind::Message,
+            base,
+            r#"{"ts":"1.000000","text":"yes","user":"a","type":"message","is_stared":true,"unread_count":3,"reactions":[]}"#
+        ));
         assert!(!same(Kind::Message, base, &base.replace("yes", "no")));
         assert!(!same(Kind::Message, base, &base.replace("}", r#","edited":{"user":"a","ts":"2.000000"}}"#)));
     }
@@ -74,7 +93,11 @@ mod tests {
     #[test]
     fn a_file_in_a_message_counts_by_its_id() {
         let a = r#"{"ts":"1.000000","file":{"id":"F1","size":0,"url_private":"x?ticket=1","comments_count":0}}"#;
-        assert!(same(Kind::Message, a, r#"{"ts":"1.000000","file":{"id":"F1","size":9,"url_private":"x?ticket=2","comments_count":4}}"#));
+        assert!(same(
+            Kind::Message,
+            a,
+            r#"{"ts":"1.000000","file":{"id":"F1","size":9,"url_private":"x?ticket=2","comments_count":4}}"#
+        ));
         assert!(!same(Kind::Message, a, r#"{"ts":"1.000000","file":{"id":"F2"}}"#));
     }
 

@@ -178,7 +178,8 @@ impl Header {
 
     /// When it was observed. Headers are written by [`rfc3339`], so this parses.
     pub fn observed(&self) -> UtcTime {
-        chrono::DateTime::parse_from_rfc3339(&self.observed_at).map_or(chrono::DateTime::UNIX_EPOCH, |time| time.to_utc())
+        chrono::DateTime::parse_from_rfc3339(&self.observed_at)
+            .map_or(chrono::DateTime::UNIX_EPOCH, |time| time.to_utc())
     }
 
     /// Sets the time of observation.
@@ -208,4 +209,3 @@ impl Record {
         LeafEntry::new(archive, self.header.kind.number(), key, &header, &self.body, &self.header.attachment_digests())
     }
 }
-

@@ -79,8 +79,11 @@ fn secrets_in_url(bytes: &[u8], range: Range<usize>, found: &mut Vec<Range<usize
     let mut at = 0;
     while at < url.len() {
         let rest = &url[at..];
-        let name = [&b"ticket="[..], b"token="].into_iter().find(|name| rest.len() >= name.len() && rest[..name.len()].eq_ignore_ascii_case(name));
-        let Some(name) = name.filter(|_| at > 0 && !url[at - 1].is_ascii_alphanumeric() || follows_escape(url, at)) else {
+        let name = [&b"ticket="[..], b"token="]
+            .into_iter()
+            .find(|name| rest.len() >= name.len() && rest[..name.len()].eq_ignore_ascii_case(name));
+        let Some(name) = name.filter(|_| at > 0 && !url[at - 1].is_ascii_alphanumeric() || follows_escape(url, at))
+        else {
             at += 1;
             continue;
         };

@@ -32,17 +32,10 @@ pub(super) fn history(sandbox: &Sandbox, params: &Params, conditions: &Condition
     let mut response = if conditions.is_fresh(&etag, modified) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        typed(
-            StatusCode::OK,
-            "application/atom+xml; charset=utf-8",
-            text.into(),
-        )
+        typed(StatusCode::OK, "application/atom+xml; charset=utf-8", text.into())
     };
     let headers = response.headers_mut();
-    for (name, value) in [
-        (header::ETAG, etag),
-        (header::LAST_MODIFIED, http_date(modified)),
-    ] {
+    for (name, value) in [(header::ETAG, etag), (header::LAST_MODIFIED, http_date(modified))] {
         let value = HeaderValue::from_str(&value).expect("hex digits and dates are header text");
         headers.insert(name, value);
     }
@@ -51,20 +44,12 @@ pub(super) fn history(sandbox: &Sandbox, params: &Params, conditions: &Condition
 
 fn feed(sandbox: &Sandbox, params: &Params) -> Result<(String, i64), Refusal> {
     let (caller, token) = methods::authenticate(sandbox, params)?;
-    let call = Call {
-        sandbox,
-        params,
-        token,
-        caller,
-    };
+    let call = Call { sandbox, params, token, caller };
     let state = sandbox.workspace.read();
     let channel = call.readable_channel(&state)?;
     let selection = Window::read(params)?.select(call, &state, channel);
     let stream = &state.channels[channel];
-    let mut modified = Ts {
-        seconds: stream.created,
-        fraction: 0,
-    };
+    let mut modified = Ts { seconds: stream.created, fraction: 0 };
     let mut entries = Vec::with_capacity(selection.positions.len());
     for at in &selection.positions {
         let message = &stream.messages[*at];
@@ -79,11 +64,7 @@ fn feed(sandbox: &Sandbox, params: &Params) -> Result<(String, i64), Refusal> {
         ..Feed::default()
     };
     feed.links.push(Link {
-        href: format!(
-            "{}/teamchatapi/channels.atom.history?channel={}",
-            state.origin,
-            ids::encode(&stream.id)
-        ),
+        href: format!("{}/teamchatapi/channels.atom.history?channel={}", state.origin, ids::encode(&stream.id)),
         rel: "self".to_owned(),
         mime_type: Some("application/atom+xml".to_owned()),
         ..Link::default()
@@ -100,18 +81,12 @@ fn updated(message: &Message) -> Ts {
 }
 
 fn date(ts: Ts) -> FixedDateTime {
-    DateTime::from_timestamp(ts.seconds, ts.fraction * 1000)
-        .unwrap_or_default()
-        .fixed_offset()
+    DateTime::from_timestamp(ts.seconds, ts.fraction * 1000).unwrap_or_default().fixed_offset()
 }
 
 /// `tag:HOST,2017:teamchat:<unpadded channel id>:<ts>`.
 fn tag(state: &State, channel: usize, ts: Option<Ts>) -> String {
-    let host = if state.domain.is_empty() {
-        "localhost"
-    } else {
-        &state.domain
-    };
+    let host = if state.domain.is_empty() { "localhost" } else { &state.domain };
     let id = ids::unpadded(&state.channels[channel].id);
     match ts {
         Some(ts) => format!("tag:{host},2017:teamchat:{id}:{ts}"),
@@ -130,11 +105,7 @@ fn clean(text: &str) -> String {
 }
 
 fn extension(name: &str, value: Option<String>) -> Extension {
-    Extension {
-        name: name.to_owned(),
-        value,
-        ..Extension::default()
-    }
+    Extension { name: name.to_owned(), value, ..Extension::default() }
 }
 
 fn entry(state: &State, channel: usize, message: &Message, caller: usize) -> Entry {
@@ -166,11 +137,7 @@ fn entry(state: &State, channel: usize, message: &Message, caller: usize) -> Ent
     let categories = if message.subtype.is_empty() {
         Vec::new()
     } else {
-        vec![Category {
-            term: message.subtype.clone(),
-            scheme: Some(format!("{TC}:subtype")),
-            label: None,
-        }]
+        vec![Category { term: message.subtype.clone(), scheme: Some(format!("{TC}:subtype")), label: None }]
     };
     let ts = extension("tc:ts", Some(message.ts.to_string()));
     Entry {
@@ -185,15 +152,8 @@ fn entry(state: &State, channel: usize, message: &Message, caller: usize) -> Ent
         }],
         categories,
         links,
-        content: Some(Content {
-            value: Some(text),
-            content_type: Some("text".to_owned()),
-            ..Content::default()
-        }),
-        extensions: BTreeMap::from([(
-            "tc".to_owned(),
-            BTreeMap::from([("ts".to_owned(), vec![ts])]),
-        )]),
+        content: Some(Content { value: Some(text), content_type: Some("text".to_owned()), ..Content::default() }),
+        extensions: BTreeMap::from([("tc".to_owned(), BTreeMap::from([("ts".to_owned(), vec![ts])]))]),
         ..Entry::default()
     }
 }
@@ -220,11 +180,7 @@ fn add_tombstones(state: &State, channel: usize, caller: usize, feed: &mut Feed)
         deleted.push(tombstone);
     }
     if !deleted.is_empty() {
-        feed.namespaces
-            .insert("at".to_owned(), TOMBSTONES.to_owned());
-        feed.extensions.insert(
-            "at".to_owned(),
-            BTreeMap::from([("deleted-entry".to_owned(), deleted)]),
-        );
+        feed.namespaces.insert("at".to_owned(), TOMBSTONES.to_owned());
+        feed.extensions.insert("at".to_owned(), BTreeMap::from([("deleted-entry".to_owned(), deleted)]));
     }
 }

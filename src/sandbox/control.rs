@@ -69,11 +69,7 @@ async fn requests(State(sandbox): State<Arc<Sandbox>>) -> Response {
     lines(&sandbox.requests())
 }
 
-async fn act(
-    State(sandbox): State<Arc<Sandbox>>,
-    Path(action): Path<String>,
-    body: Bytes,
-) -> Response {
+async fn act(State(sandbox): State<Arc<Sandbox>>, Path(action): Path<String>, body: Bytes) -> Response {
     let body = if body.trim_ascii().is_empty() {
         json!({})
     } else {
@@ -91,8 +87,7 @@ async fn act(
 fn perform(sandbox: &Sandbox, action: &str, body: &Value) -> anyhow::Result<Value> {
     let workspace = &sandbox.workspace;
     let find = |name: &str| body.get(name).and_then(Value::as_str);
-    let need =
-        |name: &str| find(name).ok_or_else(|| anyhow::anyhow!("`{name}` is missing or no text"));
+    let need = |name: &str| find(name).ok_or_else(|| anyhow::anyhow!("`{name}` is missing or no text"));
     match action {
         "post" => {
             let (channel, user, text) = (need("channel")?, need("user")?, need("text")?);
@@ -109,8 +104,7 @@ fn perform(sandbox: &Sandbox, action: &str, body: &Value) -> anyhow::Result<Valu
         "restore" => workspace.restore(need("channel")?, need("ts")?)?,
         "upload" => {
             let bytes = STANDARD.decode(need("base64")?)?;
-            let (file, ts) =
-                workspace.upload(need("channel")?, need("user")?, need("name")?, bytes)?;
+            let (file, ts) = workspace.upload(need("channel")?, need("user")?, need("name")?, bytes)?;
             return Ok(json!({ "file": file, "ts": ts }));
         }
         "replace" => workspace.replace_file(need("file")?, STANDARD.decode(need("base64")?)?)?,

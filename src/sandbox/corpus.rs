@@ -105,10 +105,7 @@ pub fn load(directory: &Path) -> anyhow::Result<Seed> {
     })?;
     lines(directory, "files", false, |file: File| {
         let path = Path::new(&file.path);
-        if !path
-            .components()
-            .all(|part| matches!(part, Component::Normal(_)))
-        {
+        if !path.components().all(|part| matches!(part, Component::Normal(_))) {
             bail!("file {} lies outside the corpus: {}", file.id, file.path);
         }
         seed.files.push(SeedFile {
@@ -120,12 +117,8 @@ pub fn load(directory: &Path) -> anyhow::Result<Seed> {
         });
         Ok(())
     })?;
-    let files: HashMap<String, usize> = seed
-        .files
-        .iter()
-        .enumerate()
-        .map(|(index, file)| (file.id.clone(), index))
-        .collect();
+    let files: HashMap<String, usize> =
+        seed.files.iter().enumerate().map(|(index, file)| (file.id.clone(), index)).collect();
     lines(directory, "messages", true, |message: Message| {
         let mut shared = Vec::new();
         for entry in &message.files {
@@ -133,10 +126,7 @@ pub fn load(directory: &Path) -> anyhow::Result<Seed> {
                 bail!("a message at {} names a file without an id", message.ts);
             };
             let Some(file) = files.get(id).map(|index| &mut seed.files[*index]) else {
-                bail!(
-                    "a message at {} names file {id}, which is missing",
-                    message.ts
-                );
+                bail!("a message at {} names file {id}, which is missing", message.ts);
             };
             if file.user.is_empty() {
                 file.user.clone_from(&message.user);
@@ -146,11 +136,7 @@ pub fn load(directory: &Path) -> anyhow::Result<Seed> {
             }
             shared.push(id.to_owned());
         }
-        let extra = [
-            ("thread_ts", message.thread_ts),
-            ("topic", message.topic),
-            ("reply_to", message.reply_to),
-        ];
+        let extra = [("thread_ts", message.thread_ts), ("topic", message.topic), ("reply_to", message.reply_to)];
         seed.messages.push(SeedMessage {
             channel: message.channel,
             user: message.user,
@@ -158,10 +144,7 @@ pub fn load(directory: &Path) -> anyhow::Result<Seed> {
             text: message.text,
             subtype: message.subtype.unwrap_or_default(),
             files: shared,
-            extra: extra
-                .into_iter()
-                .filter_map(|(key, value)| Some((key.to_owned(), value?)))
-                .collect(),
+            extra: extra.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?))).collect(),
             ..SeedMessage::default()
         });
         Ok(())
@@ -185,10 +168,7 @@ fn lines<T: DeserializeOwned>(
         let file = fs_err::File::open(&packed)?;
         (packed, Box::new(zstd::Decoder::new(file)?))
     } else if is_required {
-        bail!(
-            "can't load the corpus at {}: there is neither {name}.ndjson nor {name}.ndjson.zst",
-            directory.display()
-        );
+        bail!("can't load the corpus at {}: there is neither {name}.ndjson nor {name}.ndjson.zst", directory.display());
     } else {
         return Ok(());
     };
@@ -211,9 +191,7 @@ fn lines<T: DeserializeOwned>(
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let item = serde_json::from_slice(&line)
-            .map_err(anyhow::Error::from)
-            .and_then(&mut take);
+        let item = serde_json::from_slice(&line).map_err(anyhow::Error::from).and_then(&mut take);
         item.with_context(|| format!("can't take line {number} of {}", path.display()))?;
     }
     Ok(())
@@ -230,10 +208,7 @@ mod tests {
             fs_err::write(directory.path().join(name), text).unwrap();
         };
         write("users.ndjson", "{\"id\":\"U1\",\"name\":\"ann\"}\n");
-        write(
-            "channels.ndjson",
-            "{\"id\":\"C1\",\"name\":\"one\",\"members\":[\"U1\"]}\n",
-        );
+        write("channels.ndjson", "{\"id\":\"C1\",\"name\":\"one\",\"members\":[\"U1\"]}\n");
         let text = "{\"channel\":\"C1\",\"user\":\"U1\",\"ts\":\"5.000001\",\"text\":\"a\u{2028}b\",\
                     \"src\":\"x\",\"topic\":\"t\"}\n";
         let packed = zstd::encode_all(text.as_bytes(), 1).unwrap();

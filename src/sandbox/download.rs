@@ -34,12 +34,7 @@ pub(super) struct Conditions {
 
 impl Conditions {
     pub(super) fn read(headers: &HeaderMap) -> Self {
-        let get = |name| {
-            headers
-                .get(name)
-                .and_then(|value: &HeaderValue| value.to_str().ok())
-                .map(str::to_owned)
-        };
+        let get = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok()).map(str::to_owned);
         Self {
             range: get(header::RANGE),
             if_range: get(header::IF_RANGE),
@@ -51,10 +46,7 @@ impl Conditions {
     /// Whether the client has this version already.
     pub(super) fn is_fresh(&self, etag: &str, modified: i64) -> bool {
         if let Some(known) = &self.if_none_match {
-            return known
-                .split(',')
-                .map(str::trim)
-                .any(|known| known == "*" || known.trim_start_matches("W/") == etag);
+            return known.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == etag);
         }
         self.if_modified_since
             .as_deref()
@@ -64,10 +56,7 @@ impl Conditions {
 
     /// The part that is asked for, if the validator still holds.
     fn wanted(&self, etag: &str, modified: i64, size: u64) -> Wanted {
-        let is_current = self
-            .if_range
-            .as_deref()
-            .is_none_or(|known| known == etag || known == http_date(modified));
+        let is_current = self.if_range.as_deref().is_none_or(|known| known == etag || known == http_date(modified));
         match &self.range {
             Some(range) if is_current => parse_range(range, size),
             _ => Wanted::Whole,
@@ -85,10 +74,7 @@ enum Wanted {
 
 /// A single byte range; anything else asks for the whole.
 fn parse_range(text: &str, size: u64) -> Wanted {
-    let Some((first, last)) = text
-        .strip_prefix("bytes=")
-        .and_then(|range| range.trim().split_once('-'))
-    else {
+    let Some((first, last)) = text.strip_prefix("bytes=").and_then(|range| range.trim().split_once('-')) else {
         return Wanted::Whole;
     };
     match (first.parse::<u64>(), last.parse::<u64>()) {
@@ -107,10 +93,7 @@ fn parse_range(text: &str, size: u64) -> Wanted {
 }
 
 pub(super) fn http_date(seconds: i64) -> String {
-    DateTime::<Utc>::from_timestamp(seconds, 0)
-        .unwrap_or_default()
-        .format("%a, %d %b %Y %H:%M:%S GMT")
-        .to_string()
+    DateTime::<Utc>::from_timestamp(seconds, 0).unwrap_or_default().format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 fn header_value(text: &str) -> HeaderValue {
@@ -130,9 +113,7 @@ fn granted(sandbox: &Sandbox, params: &Params) -> Result<Served, Refusal> {
     let (file, caller) = if let Some(text) = params.get("ticket") {
         let state = sandbox.workspace.read();
         let ticket = Ticket::open(text, &state.secret).ok_or(Refusal("invalid_ticket"))?;
-        let file = state
-            .file_by_id(&ticket.item)
-            .ok_or(Refusal("invalid_ticket"))?;
+        let file = state.file_by_id(&ticket.item).ok_or(Refusal("invalid_ticket"))?;
         (file, ticket.subject)
     } else {
         let (caller, _token) = methods::authenticate(sandbox, params)?;
@@ -150,12 +131,7 @@ fn granted(sandbox: &Sandbox, params: &Params) -> Result<Served, Refusal> {
     let newest = entry.newest();
     Ok(Served {
         name: entry.name.clone(),
-        etag: format!(
-            "\"{}-{}-{}\"",
-            ids::encode(&entry.id),
-            entry.edit_counter(),
-            newest.size
-        ),
+        etag: format!("\"{}-{}-{}\"", ids::encode(&entry.id), entry.edit_counter(), newest.size),
         modified: entry.timestamp,
         size: newest.size,
         content: newest.content.clone(),
@@ -167,15 +143,8 @@ fn check_access(state: &State, file: usize, caller: usize) -> Result<(), Refusal
     if entry.is_deleted || caller >= state.users.len() {
         return Err(Refusal("invalid_ticket"));
     }
-    let is_visible = entry
-        .channels
-        .iter()
-        .any(|channel| state.is_member(*channel, caller));
-    if is_visible && !state.users[caller].deleted {
-        Ok(())
-    } else {
-        Err(Refusal("no_permission"))
-    }
+    let is_visible = entry.channels.iter().any(|channel| state.is_member(*channel, caller));
+    if is_visible && !state.users[caller].deleted { Ok(()) } else { Err(Refusal("no_permission")) }
 }
 
 /// `attachment` with the name twice: plain for old readers, RFC 8187 for the rest.
@@ -188,10 +157,7 @@ fn disposition(name: &str) -> String {
             _ => '_',
         })
         .collect();
-    format!(
-        "attachment; filename=\"{plain}\"; filename*=UTF-8''{}",
-        ids::encode(name)
-    )
+    format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{}", ids::encode(name))
 }
 
 pub(super) async fn file(sandbox: &Sandbox, params: &Params, conditions: &Conditions) -> Response {
@@ -209,30 +175,25 @@ pub(super) async fn file(sandbox: &Sandbox, params: &Params, conditions: &Condit
         match conditions.wanted(&served.etag, served.modified, served.size) {
             Wanted::Nothing => {
                 let mut response = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
-                response.headers_mut().insert(
-                    header::CONTENT_RANGE,
-                    header_value(&format!("bytes */{}", served.size)),
-                );
+                response.headers_mut().insert(header::CONTENT_RANGE, header_value(&format!("bytes */{}", served.size)));
                 return response;
             }
             Wanted::Whole => match bytes(&served.content, 0, served.size).await {
                 Ok(body) => Response::new(body),
                 Err(_unreadable) => return refuse(Refusal("fatal_error"), HTML),
             },
-            Wanted::Part(first, last) => {
-                match bytes(&served.content, first, last - first + 1).await {
-                    Ok(body) => {
-                        let mut response = Response::new(body);
-                        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-                        let range = format!("bytes {first}-{last}/{}", served.size);
-                        let headers = response.headers_mut();
-                        headers.insert(header::CONTENT_RANGE, header_value(&range));
-                        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(last - first + 1));
-                        response
-                    }
-                    Err(_unreadable) => return refuse(Refusal("fatal_error"), HTML),
+            Wanted::Part(first, last) => match bytes(&served.content, first, last - first + 1).await {
+                Ok(body) => {
+                    let mut response = Response::new(body);
+                    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+                    let range = format!("bytes {first}-{last}/{}", served.size);
+                    let headers = response.headers_mut();
+                    headers.insert(header::CONTENT_RANGE, header_value(&range));
+                    headers.insert(header::CONTENT_LENGTH, HeaderValue::from(last - first + 1));
+                    response
                 }
-            }
+                Err(_unreadable) => return refuse(Refusal("fatal_error"), HTML),
+            },
         }
     };
     let is_whole = response.status() == StatusCode::OK;
@@ -240,14 +201,8 @@ pub(super) async fn file(sandbox: &Sandbox, params: &Params, conditions: &Condit
     if is_whole {
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(served.size));
     }
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/octet-stream"),
-    );
-    headers.insert(
-        header::CONTENT_DISPOSITION,
-        header_value(&disposition(&served.name)),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(header::CONTENT_DISPOSITION, header_value(&disposition(&served.name)));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::ETAG, header_value(&served.etag));
     headers.insert(header::LAST_MODIFIED, header_value(&date));
@@ -270,10 +225,7 @@ async fn bytes(content: &Stored, first: u64, length: u64) -> std::io::Result<Bod
 }
 
 fn pixel() -> Bytes {
-    STANDARD
-        .decode(PIXEL)
-        .expect("the constant is valid base64")
-        .into()
+    STANDARD.decode(PIXEL).expect("the constant is valid base64").into()
 }
 
 pub(super) fn avatar(sandbox: &Sandbox, params: &Params, conditions: &Conditions) -> Response {
@@ -293,9 +245,7 @@ pub(super) fn avatar(sandbox: &Sandbox, params: &Params, conditions: &Conditions
     } else {
         typed(StatusCode::OK, "image/png", pixel())
     };
-    response
-        .headers_mut()
-        .insert(header::ETAG, header_value(&etag));
+    response.headers_mut().insert(header::ETAG, header_value(&etag));
     response
 }
 
@@ -307,10 +257,7 @@ pub(super) fn empty(params: &Params) -> Response {
         _ => return refuse(Refusal("unknown_type"), HTML),
     };
     let mut response = typed(StatusCode::OK, "application/octet-stream", Bytes::new());
-    response.headers_mut().insert(
-        header::CONTENT_DISPOSITION,
-        header_value(&disposition(name)),
-    );
+    response.headers_mut().insert(header::CONTENT_DISPOSITION, header_value(&disposition(name)));
     response
 }
 
@@ -335,10 +282,7 @@ mod tests {
     fn hostile_names_stay_inside_the_header() {
         let value = disposition("a\"\r\nX: ü/..\\b.txt");
         assert!(HeaderValue::from_str(&value).is_ok());
-        assert!(
-            value.starts_with("attachment; filename=\"a___X: __.._b.txt\""),
-            "{value}"
-        );
+        assert!(value.starts_with("attachment; filename=\"a___X: __.._b.txt\""), "{value}");
         assert!(value.contains("%C3%BC"));
     }
 

@@ -172,13 +172,7 @@ struct Inner {
 
 impl Faults {
     pub(super) fn new(rates: &[(Fault, f64)], seed: u64) -> Self {
-        Self {
-            inner: Mutex::new(Inner {
-                rates: rates.iter().copied().collect(),
-                rng: Rng::new(seed),
-            }),
-            seed,
-        }
+        Self { inner: Mutex::new(Inner { rates: rates.iter().copied().collect(), rng: Rng::new(seed) }), seed }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -206,11 +200,9 @@ impl Faults {
         if rate <= 0.0 {
             return false;
         }
-        let hash = key
-            .bytes()
-            .fold(self.seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
-                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-            });
+        let hash = key.bytes().fold(self.seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
         Rng::new(hash).unit() < rate
     }
 
@@ -234,31 +226,17 @@ impl Faults {
         let text = "\"text\":\"";
         put(Fault::LoneSurrogate, text, "\"text\":\"\\ud83d ");
         put(Fault::NulInText, text, "\"text\":\"\\u0000");
-        put(
-            Fault::DuplicateKeys,
-            text,
-            "\"text\":\"first of two\",\"text\":\"",
-        );
+        put(Fault::DuplicateKeys, text, "\"text\":\"first of two\",\"text\":\"");
         let ts = "\"ts\":\"";
-        put(
-            Fault::HugeIntegers,
-            ts,
-            "\"revision\":123456789012345678901234567890,\"ts\":\"",
-        );
-        let nest = format!(
-            "\"nest\":{}{},\"ts\":\"",
-            "[".repeat(1000),
-            "]".repeat(1000)
-        );
+        put(Fault::HugeIntegers, ts, "\"revision\":123456789012345678901234567890,\"ts\":\"");
+        let nest = format!("\"nest\":{}{},\"ts\":\"", "[".repeat(1000), "]".repeat(1000));
         put(Fault::DeepNesting, ts, &nest);
         if self.hits(Fault::BrokenJson) {
             body = body.replacen(':', " ", 1);
         }
         let mut bytes = body.into_bytes();
         if self.hits(Fault::InvalidUtf8)
-            && let Some(at) = bytes
-                .windows(text.len())
-                .position(|window| window == text.as_bytes())
+            && let Some(at) = bytes.windows(text.len()).position(|window| window == text.as_bytes())
         {
             bytes.insert(at + text.len(), 0xff);
         }
@@ -285,9 +263,7 @@ mod tests {
     fn the_same_seed_gives_the_same_faults() {
         let throw = |seed| {
             let faults = Faults::new(&[(Fault::Slow, 0.5)], seed);
-            (0..64)
-                .map(|_| faults.hits(Fault::Slow))
-                .collect::<Vec<_>>()
+            (0..64).map(|_| faults.hits(Fault::Slow)).collect::<Vec<_>>()
         };
         assert_eq!(throw(1), throw(1));
         assert_ne!(throw(1), throw(2));

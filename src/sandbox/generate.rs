@@ -8,9 +8,7 @@
 use std::fmt::Write as _;
 
 use super::dice::{self, Dice};
-use super::seed::{
-    Action, Content, Seed, SeedChannel, SeedComment, SeedFile, SeedMessage, SeedUser,
-};
+use super::seed::{Action, Content, Seed, SeedChannel, SeedComment, SeedFile, SeedMessage, SeedUser};
 
 /// The mail domain of generated workspaces.
 const DOMAIN: &str = "generated.example";
@@ -96,36 +94,20 @@ const OTHER_SCRIPTS: &[&str] = &[
 ];
 
 const FIRST_NAMES: &[&str] = &[
-    "Adela", "Bilal", "Chiyo", "Dalia", "Emil", "Farah", "Goro", "Hedvika", "Idris", "Jitka",
-    "Karim", "Ludmila", "Marek", "Nadia", "Otakar", "Pavla", "Qasim", "Renata", "Samir", "Tereza",
-    "Umeko", "Vlasta", "Wen", "Yasmin", "Zdenek",
+    "Adela", "Bilal", "Chiyo", "Dalia", "Emil", "Farah", "Goro", "Hedvika", "Idris", "Jitka", "Karim", "Ludmila",
+    "Marek", "Nadia", "Otakar", "Pavla", "Qasim", "Renata", "Samir", "Tereza", "Umeko", "Vlasta", "Wen", "Yasmin",
+    "Zdenek",
 ];
 
 const LAST_NAMES: &[&str] = &[
-    "Albrecht", "Bartos", "Cermak", "Darwish", "Ebert", "Fiala", "Ghanem", "Hayashi", "Ishikawa",
-    "Jelinek", "Kovac", "Lorenz", "Mansour", "Nemec", "Okada", "Pokorny", "Qadri", "Ruzicka",
-    "Saleh", "Takeda", "Urban", "Vacek", "Wirth", "Yamada", "Zeman",
+    "Albrecht", "Bartos", "Cermak", "Darwish", "Ebert", "Fiala", "Ghanem", "Hayashi", "Ishikawa", "Jelinek", "Kovac",
+    "Lorenz", "Mansour", "Nemec", "Okada", "Pokorny", "Qadri", "Ruzicka", "Saleh", "Takeda", "Urban", "Vacek", "Wirth",
+    "Yamada", "Zeman",
 ];
 
-const EMOJI: &[&str] = &[
-    "👍",
-    "🎉",
-    ":ship:",
-    "🙏",
-    ":construction:",
-    "☕",
-    "😀",
-    ":eyes:",
-];
+const EMOJI: &[&str] = &["👍", "🎉", ":ship:", "🙏", ":construction:", "☕", "😀", ":eyes:"];
 
-const REACTIONS: &[&str] = &[
-    "thumbsup",
-    "eyes",
-    "tada",
-    "heart",
-    "white_check_mark",
-    "joy",
-];
+const REACTIONS: &[&str] = &["thumbsup", "eyes", "tada", "heart", "white_check_mark", "joy"];
 
 /// A workspace of `messages` messages (1 to 10,000,000; other numbers are brought into that
 /// range). Comments on files are items of their own and aren't counted.
@@ -146,14 +128,7 @@ pub fn seed(messages: usize, seed: u64) -> Seed {
     let mut labelled = 0;
     for (rank, (channel, count)) in channels.iter().zip(counts).enumerate() {
         let dice = Dice::new(seed ^ dice::mix(rank as u64 + 1));
-        let mut room = Room {
-            channel,
-            words: &words,
-            dice,
-            total,
-            labelled: &mut labelled,
-            is_for_bots: rank == 1,
-        };
+        let mut room = Room { channel, words: &words, dice, total, labelled: &mut labelled, is_for_bots: rank == 1 };
         room.fill(&mut workspace, count);
     }
     workspace.channels = channels;
@@ -175,18 +150,10 @@ fn users(total: usize) -> Vec<SeedUser> {
             let first = FIRST_NAMES[number % FIRST_NAMES.len()];
             let last = LAST_NAMES[number * 7 % LAST_NAMES.len()];
             let is_bot = number == 1;
-            let name = if is_bot {
-                "beacon".to_owned()
-            } else {
-                format!("{}{number}", first.to_lowercase())
-            };
+            let name = if is_bot { "beacon".to_owned() } else { format!("{}{number}", first.to_lowercase()) };
             SeedUser {
                 email: format!("{name}@{DOMAIN}"),
-                real_name: if is_bot {
-                    "Beacon".to_owned()
-                } else {
-                    format!("{first} {last}")
-                },
+                real_name: if is_bot { "Beacon".to_owned() } else { format!("{first} {last}") },
                 name,
                 is_bot,
                 is_admin: number == 2,
@@ -218,22 +185,11 @@ fn channels(total: usize, seed: u64, users: &[SeedUser]) -> Vec<SeedChannel> {
         channels.push(SeedChannel {
             key: format!("c{number}"),
             name: format!("{word}-{other}-{number}"),
-            topic: if dice.chance(1, 3) {
-                format!("About {word} and {other}")
-            } else {
-                String::new()
-            },
-            purpose: if dice.chance(1, 4) {
-                format!("{word}, {other}")
-            } else {
-                String::new()
-            },
+            topic: if dice.chance(1, 3) { format!("About {word} and {other}") } else { String::new() },
+            purpose: if dice.chance(1, 4) { format!("{word}, {other}") } else { String::new() },
             created: created + i64::try_from(number).unwrap_or(0) * 2,
             creator: format!("public-folders@{DOMAIN}"),
-            members: members
-                .iter()
-                .map(|&member| users[member].email.clone())
-                .collect(),
+            members: members.iter().map(|&member| users[member].email.clone()).collect(),
             is_archived: number % 23 == 22,
             ..SeedChannel::default()
         });
@@ -256,10 +212,8 @@ fn shares(total: usize, channels: usize) -> Vec<usize> {
     const SCALE: u128 = 1 << 40;
     let weights: Vec<u128> = (1..=channels as u128).map(|rank| SCALE / rank).collect();
     let sum: u128 = weights.iter().sum();
-    let mut counts: Vec<usize> = weights
-        .iter()
-        .map(|weight| usize::try_from(total as u128 * weight / sum).unwrap_or(0))
-        .collect();
+    let mut counts: Vec<usize> =
+        weights.iter().map(|weight| usize::try_from(total as u128 * weight / sum).unwrap_or(0)).collect();
     let given: usize = counts.iter().sum();
     if let Some(first) = counts.first_mut() {
         *first += total - given;
@@ -323,11 +277,7 @@ impl Room<'_> {
         let mut user = self.member();
         let mut ts = String::with_capacity(17);
         write!(ts, "{at}.{counter:06}").expect("a string takes what is written to it");
-        let bot = self
-            .channel
-            .members
-            .get(1)
-            .filter(|_| self.is_for_bots && !self.channel.is_im);
+        let bot = self.channel.members.get(1).filter(|_| self.is_for_bots && !self.channel.is_im);
         let (subtype, text) = if place < 2 && !self.channel.is_im {
             ("channel_join", format!("<@{user}> has joined the channel"))
         } else if let Some(bot) = bot.filter(|_| self.dice.chance(1, 2)) {
@@ -378,10 +328,7 @@ impl Room<'_> {
         let number = workspace.messages.len();
         let files = file_count(self.total);
         let is_plain = message.subtype.is_empty();
-        if is_plain
-            && files > workspace.files.len()
-            && number >= self.total / files * workspace.files.len()
-        {
+        if is_plain && files > workspace.files.len() && number >= self.total / files * workspace.files.len() {
             let file = self.file(workspace.files.len(), &message);
             "file_share".clone_into(&mut message.subtype);
             message.files.push(file.key.clone());
@@ -486,16 +433,10 @@ fn sentence(text: &mut String, dice: &mut Dice, words: &[&str]) {
         }
         // Twice below: the words in front of the list come more often.
         let limit = dice.below(words.len() as u64) + 1;
-        let word = usize::try_from(dice.below(limit))
-            .ok()
-            .and_then(|chosen| words.get(chosen));
+        let word = usize::try_from(dice.below(limit)).ok().and_then(|chosen| words.get(chosen));
         let word = word.copied().unwrap_or("and");
         if place == 0 {
-            text.extend(
-                word.chars()
-                    .take(1)
-                    .map(|letter| letter.to_ascii_uppercase()),
-            );
+            text.extend(word.chars().take(1).map(|letter| letter.to_ascii_uppercase()));
             text.push_str(word.get(1..).unwrap_or_default());
         } else {
             text.push_str(word);
@@ -515,26 +456,15 @@ fn sentence(text: &mut String, dice: &mut Dice, words: &[&str]) {
 /// Edits, deletions and reactions in turn, one for each labelled message.
 fn later(workspace: &Seed, seed: u64) -> Vec<Action> {
     let mut dice = Dice::new(seed ^ 0x1a7e);
-    let labelled = workspace
-        .messages
-        .iter()
-        .filter(|message| !message.label.is_empty());
+    let labelled = workspace.messages.iter().filter(|message| !message.label.is_empty());
     labelled
         .zip(0_u8..)
         .map(|(message, turn)| {
             let (label, user) = (message.label.clone(), message.user.clone());
             match turn % 3 {
-                0 => Action::Edit {
-                    label,
-                    user,
-                    text: format!("{} (edited {})", message.text, dice.below(100)),
-                },
+                0 => Action::Edit { label, user, text: format!("{} (edited {})", message.text, dice.below(100)) },
                 1 => Action::Delete { label, user },
-                _ => Action::React {
-                    label,
-                    user,
-                    name: "eyes".to_owned(),
-                },
+                _ => Action::React { label, user, name: "eyes".to_owned() },
             }
         })
         .collect()
@@ -543,10 +473,7 @@ fn later(workspace: &Seed, seed: u64) -> Vec<Action> {
 /// Lines for the channels in turn, without a time: they happen when they are posted.
 fn chatter(workspace: &Seed, seed: u64, words: &[&str]) -> Vec<SeedMessage> {
     let mut dice = Dice::new(seed ^ 0xc4a7);
-    let rooms = workspace
-        .channels
-        .iter()
-        .filter(|channel| !channel.is_im && !channel.is_archived);
+    let rooms = workspace.channels.iter().filter(|channel| !channel.is_im && !channel.is_archived);
     rooms
         .cycle()
         .take(40)

@@ -11,11 +11,7 @@ use md5::{Digest as _, Md5};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// What stays unescaped inside an identifier.
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A message time stamp: seconds and a six-digit fraction, never a float.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,18 +27,11 @@ impl Ts {
     pub fn parse(text: &str) -> Option<Self> {
         let (seconds, fraction) = text.split_once('.').unwrap_or((text, ""));
         let is_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-        if seconds.is_empty()
-            || seconds.len() > 12
-            || fraction.len() > 6
-            || !is_digits(seconds)
-            || !is_digits(fraction)
+        if seconds.is_empty() || seconds.len() > 12 || fraction.len() > 6 || !is_digits(seconds) || !is_digits(fraction)
         {
             return None;
         }
-        Some(Self {
-            seconds: seconds.parse().ok()?,
-            fraction: format!("{fraction:0<6}").parse().ok()?,
-        })
+        Some(Self { seconds: seconds.parse().ok()?, fraction: format!("{fraction:0<6}").parse().ok()? })
     }
 }
 
@@ -92,25 +81,14 @@ pub fn encode(text: &str) -> String {
 
 /// The id of a channel: the folder address of its group account, padded base64.
 pub fn channel_id(owner: &str, folder: &str) -> String {
-    STANDARD.encode(format!(
-        "{}&{}",
-        encode(owner),
-        encode(&format!("TeamChat\\{folder}"))
-    ))
+    STANDARD.encode(format!("{}&{}", encode(owner), encode(&format!("TeamChat\\{folder}"))))
 }
 
 /// The id of a direct conversation: `D` and twelve letters, the same for the same two people.
 pub fn im_id(one: &str, other: &str) -> String {
-    let (first, second) = if one < other {
-        (one, other)
-    } else {
-        (other, one)
-    };
+    let (first, second) = if one < other { (one, other) } else { (other, one) };
     let digest = Md5::digest(format!("{first}\n{second}"));
-    let letters = digest
-        .iter()
-        .take(12)
-        .map(|byte| char::from(b'A' + byte % 26));
+    let letters = digest.iter().take(12).map(|byte| char::from(b'A' + byte % 26));
     std::iter::once('D').chain(letters).collect()
 }
 
@@ -135,12 +113,10 @@ pub fn unpadded(id: &str) -> &str {
 /// Lower-case hex.
 pub fn hex(bytes: &[u8]) -> String {
     use fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("writing to a string can't fail");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string can't fail");
+        text
+    })
 }
 
 #[cfg(test)]

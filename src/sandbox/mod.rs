@@ -69,10 +69,7 @@ impl Default for Options {
             seed: 1,
             origin: None,
             password: None,
-            settings: Settings {
-                lock_after: 10,
-                ..Settings::default()
-            },
+            settings: Settings { lock_after: 10, ..Settings::default() },
         }
     }
 }
@@ -106,27 +103,14 @@ pub fn router(seed: Seed, options: &Options, origin: &str) -> anyhow::Result<Par
     let username = seed.account.clone();
     let password = options.password.clone().unwrap_or_else(random_hex::<8>);
     let faults = Arc::new(Faults::new(&options.faults, options.seed));
-    let workspace = Workspace::new(
-        seed,
-        options.settings,
-        faults,
-        password.clone(),
-        random_bytes(),
-    )
-    .context("can't build the sandbox's workspace")?;
+    let workspace = Workspace::new(seed, options.settings, faults, password.clone(), random_bytes())
+        .context("can't build the sandbox's workspace")?;
     workspace.change(|state| origin.trim_end_matches('/').clone_into(&mut state.origin));
     let token = workspace.token_for(&username)?;
     let workspace = Arc::new(workspace);
     let stop = CancellationToken::new();
     let sandbox = Arc::new(Sandbox::new(Arc::clone(&workspace), stop.clone()));
-    Ok(Parts {
-        router: server::router(sandbox, options.control),
-        workspace,
-        username,
-        password,
-        token,
-        stop,
-    })
+    Ok(Parts { router: server::router(sandbox, options.control), workspace, username, password, token, stop })
 }
 
 /// A sandbox that listens.
@@ -149,14 +133,10 @@ pub struct Running {
 
 /// Starts a sandbox for a seed.
 pub async fn start(mut seed: Seed, options: Options) -> anyhow::Result<Running> {
-    let listener = TcpListener::bind(options.listen)
-        .await
-        .with_context(|| format!("can't listen on {}", options.listen))?;
+    let listener =
+        TcpListener::bind(options.listen).await.with_context(|| format!("can't listen on {}", options.listen))?;
     let address = listener.local_addr().context("can't tell the address")?;
-    let origin = options
-        .origin
-        .clone()
-        .unwrap_or_else(|| format!("http://{address}"));
+    let origin = options.origin.clone().unwrap_or_else(|| format!("http://{address}"));
     // The builder still looks at it: a file that is posted later isn't shared yet.
     let later = seed.later.clone();
     let chatter = std::mem::take(&mut seed.chatter);
@@ -166,8 +146,7 @@ pub async fn start(mut seed: Seed, options: Options) -> anyhow::Result<Running> 
         .context("the workspace's thread ended")??;
     let tasks = TaskTracker::new();
     let stop = parts.stop.clone();
-    let served =
-        axum::serve(listener, parts.router).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let served = axum::serve(listener, parts.router).with_graceful_shutdown(stop.clone().cancelled_owned());
     tasks.spawn(async move {
         let late = {
             let stop = stop.clone();
@@ -213,9 +192,7 @@ impl Running {
     /// Applies what the seed keeps for later.
     pub fn play_later(&self) -> anyhow::Result<()> {
         for (number, action) in self.later.iter().enumerate() {
-            self.workspace
-                .apply(action.clone())
-                .with_context(|| format!("can't play action {number} of the seed"))?;
+            self.workspace.apply(action.clone()).with_context(|| format!("can't play action {number} of the seed"))?;
         }
         Ok(())
     }
@@ -263,12 +240,7 @@ struct Life {
 
 impl Life {
     fn new(chatter: Vec<SeedMessage>) -> Self {
-        Self {
-            chatter,
-            step: 0,
-            said: 0,
-            recent: Vec::new(),
-        }
+        Self { chatter, step: 0, said: 0, recent: Vec::new() }
     }
 
     fn step(&mut self, workspace: &Workspace) {
@@ -305,9 +277,7 @@ impl Life {
         self.said += 1;
         let (channel, user) = match line {
             Some(line) => (line.channel.clone(), line.user.clone()),
-            None => workspace
-                .somewhere()
-                .ok_or(workspace::Refusal("channel_not_found"))?,
+            None => workspace.somewhere().ok_or(workspace::Refusal("channel_not_found"))?,
         };
         let ts = workspace.post(&channel, &user, &text)?;
         self.recent.push((channel, ts));

@@ -75,9 +75,7 @@ impl Params {
         if body.trim_ascii().is_empty() {
             return Ok(());
         }
-        let Value::Object(object) =
-            serde_json::from_slice(body).map_err(|_broken| Refusal("invalid_json"))?
-        else {
+        let Value::Object(object) = serde_json::from_slice(body).map_err(|_broken| Refusal("invalid_json"))? else {
             return Err(Refusal("json_not_object"));
         };
         for (key, value) in object {
@@ -93,19 +91,14 @@ impl Params {
 
     async fn add_multipart(&mut self, request: Request) -> Result<(), Refusal> {
         let broken = || Refusal("invalid_form_data");
-        let mut parts = Multipart::from_request(request, &())
-            .await
-            .map_err(|_rejected| broken())?;
+        let mut parts = Multipart::from_request(request, &()).await.map_err(|_rejected| broken())?;
         while let Some(part) = parts.next_field().await.map_err(|_cut| broken())? {
             let field = part.name().unwrap_or_default().to_owned();
             let file_name = part.file_name().map(str::to_owned);
             let bytes = part.bytes().await.map_err(|_cut| broken())?;
             match file_name {
                 Some(name) => self.uploads.push(Upload { name, bytes }),
-                None if field == "file" => self.uploads.push(Upload {
-                    name: String::new(),
-                    bytes,
-                }),
+                None if field == "file" => self.uploads.push(Upload { name: String::new(), bytes }),
                 None => {
                     let text = String::from_utf8_lossy(&bytes).into_owned();
                     self.values.insert(field, text);
@@ -117,10 +110,7 @@ impl Params {
 
     /// A parameter that is there and not empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.values
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
+        self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// A parameter that must be there.
@@ -130,15 +120,12 @@ impl Params {
 
     /// `1` and `true` are true, in any case of letters.
     pub(super) fn flag(&self, name: &str) -> bool {
-        self.get(name)
-            .is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "1" | "true"))
+        self.get(name).is_some_and(|value| matches!(value.to_ascii_lowercase().as_str(), "1" | "true"))
     }
 
     /// A whole number, or the default when absent or malformed.
     pub(super) fn number(&self, name: &str, default: usize) -> usize {
-        self.get(name)
-            .and_then(|value| value.parse().ok())
-            .unwrap_or(default)
+        self.get(name).and_then(|value| value.parse().ok()).unwrap_or(default)
     }
 
     /// All but the token, for `api.test`.
@@ -169,9 +156,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_body_wins_over_the_query() {
-        let params = read("application/x-www-form-urlencoded", "a=2&c=x%26y")
-            .await
-            .unwrap();
+        let params = read("application/x-www-form-urlencoded", "a=2&c=x%26y").await.unwrap();
         assert_eq!(params.get("a"), Some("2"));
         assert_eq!(params.get("c"), Some("x&y"));
         assert!(params.flag("b"));
@@ -181,9 +166,7 @@ mod tests {
     #[tokio::test]
     async fn an_empty_json_body_is_an_empty_object() {
         assert!(read("application/json; charset=utf-8", "").await.is_ok());
-        let params = read("application/json", "{\"n\":5,\"t\":true}")
-            .await
-            .unwrap();
+        let params = read("application/json", "{\"n\":5,\"t\":true}").await.unwrap();
         assert_eq!(params.number("n", 0), 5);
         assert!(params.flag("t"));
         let refused = read("application/json", "[]").await.err();

@@ -27,21 +27,17 @@ pub(super) async fn connect(
     Path(socket): Path<String>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
-    let ticket = sandbox
-        .workspace
-        .change(|state| state.sockets.remove(&socket))
-        .filter(|ticket| ticket.expires >= now());
-    upgrade
-        .max_message_size(MAX_CLIENT_BYTES)
-        .on_upgrade(async move |mut stream| {
-            if let Some(ticket) = ticket {
-                serve(&sandbox, stream, ticket).await;
-                return;
-            }
-            let error = json!({ "code": 1, "msg": "Socket URL has expired" });
-            let _gone = send(&mut stream, &json!({ "type": "error", "error": error })).await;
-            let _gone = stream.send(Message::Close(None)).await;
-        })
+    let ticket =
+        sandbox.workspace.change(|state| state.sockets.remove(&socket)).filter(|ticket| ticket.expires >= now());
+    upgrade.max_message_size(MAX_CLIENT_BYTES).on_upgrade(async move |mut stream| {
+        if let Some(ticket) = ticket {
+            serve(&sandbox, stream, ticket).await;
+            return;
+        }
+        let error = json!({ "code": 1, "msg": "Socket URL has expired" });
+        let _gone = send(&mut stream, &json!({ "type": "error", "error": error })).await;
+        let _gone = stream.send(Message::Close(None)).await;
+    })
 }
 
 async fn send(stream: &mut WebSocket, body: &Value) -> Result<(), ()> {
@@ -69,11 +65,7 @@ async fn serve(sandbox: &Sandbox, mut stream: WebSocket, ticket: SocketTicket) {
     let _gone = stream.send(Message::Close(None)).await;
 }
 
-async fn converse(
-    sandbox: &Sandbox,
-    stream: &mut WebSocket,
-    ticket: &SocketTicket,
-) -> Result<(), ()> {
+async fn converse(sandbox: &Sandbox, stream: &mut WebSocket, ticket: &SocketTicket) -> Result<(), ()> {
     let mut changed = sandbox.workspace.subscribe();
     let mut next = ticket.from_event;
     send(stream, &json!({ "type": "hello" })).await?;
@@ -110,14 +102,8 @@ async fn converse(
 /// the token is dead.
 fn news(sandbox: &Sandbox, ticket: &SocketTicket, next: &mut u64) -> (Option<Vec<Value>>, bool) {
     let state = sandbox.workspace.read();
-    let is_open = state
-        .tokens
-        .get(&ticket.token)
-        .is_some_and(|token| !token.is_revoked);
-    let first = state
-        .events
-        .front()
-        .map_or(state.next_event, |event| event.number);
+    let is_open = state.tokens.get(&ticket.token).is_some_and(|token| !token.is_revoked);
+    let first = state.events.front().map_or(state.next_event, |event| event.number);
     let skip = usize::try_from(next.saturating_sub(first)).unwrap_or(usize::MAX);
     if skip >= state.events.len() {
         return (None, is_open);
@@ -154,9 +140,7 @@ fn hear(sandbox: &Sandbox, ticket: &SocketTicket, text: &str) -> Value {
             let get = |name| sent.get(name).and_then(Value::as_str).unwrap_or_default();
             let (channel, text) = (get("channel"), get("text"));
             let posted = sandbox.workspace.change(|state| {
-                let channel = state
-                    .channel_by_id(channel)
-                    .filter(|channel| state.is_member(*channel, ticket.user))?;
+                let channel = state.channel_by_id(channel).filter(|channel| state.is_member(*channel, ticket.user))?;
                 let faults = sandbox.workspace.faults();
                 (!text.is_empty()).then(|| state.post(channel, ticket.user, text, "", faults))
             });

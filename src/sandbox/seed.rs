@@ -32,10 +32,7 @@ pub struct Seed {
 
 /// A person or a bot.
 #[derive(Debug, Clone, Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a fact of its own in the API"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own in the API")]
 pub struct SeedUser {
     /// The mail address, which is the user id.
     pub email: String,
@@ -162,10 +159,7 @@ pub struct SeedMessage {
 
 /// Something that happens to a workspace. Messages are named by the `label` of the seed.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a seed holds a few dozen of them"
-)]
+#[expect(clippy::large_enum_variant, reason = "a seed holds a few dozen of them")]
 pub enum Action {
     /// A new message.
     Post(SeedMessage),

@@ -49,11 +49,7 @@ pub struct RequestLine {
 
 impl Sandbox {
     pub(super) fn new(workspace: Arc<Workspace>, stop: CancellationToken) -> Self {
-        Self {
-            workspace,
-            stop,
-            log: Mutex::default(),
-        }
+        Self { workspace, stop, log: Mutex::default() }
     }
 
     pub(super) fn requests(&self) -> Vec<RequestLine> {
@@ -76,22 +72,16 @@ impl Sandbox {
 
 /// The routes of the sandbox.
 pub(super) fn router(sandbox: Arc<Sandbox>, with_control: bool) -> Router {
-    let mut router = Router::new()
-        .route("/rtm/{socket}", any(rtm::connect))
-        .fallback(call);
+    let mut router = Router::new().route("/rtm/{socket}", any(rtm::connect)).fallback(call);
     if with_control {
         router = router.merge(control::routes());
     }
-    router
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .with_state(sandbox)
+    router.layer(DefaultBodyLimit::max(MAX_BODY_BYTES)).with_state(sandbox)
 }
 
 /// The method that a path names: any of the three base paths.
 fn method_of(path: &str) -> Option<String> {
-    let name = ["/teamchatapi/", "/api/api-teamchat/", "/api/"]
-        .iter()
-        .find_map(|base| path.strip_prefix(base))?;
+    let name = ["/teamchatapi/", "/api/api-teamchat/", "/api/"].iter().find_map(|base| path.strip_prefix(base))?;
     Some(percent_decode_str(name).decode_utf8_lossy().into_owned())
 }
 
@@ -108,10 +98,7 @@ async fn call(State(sandbox): State<Arc<Sandbox>>, request: Request) -> Response
         Ok(params) => params,
         Err(refusal) => return refuse(refusal, JSON),
     };
-    let method = params
-        .get("override_method")
-        .unwrap_or(&named)
-        .to_ascii_lowercase();
+    let method = params.get("override_method").unwrap_or(&named).to_ascii_lowercase();
     sandbox.note(&method, &verb);
     if let Some(response) = break_before(&sandbox, &method).await {
         return response;
@@ -152,9 +139,7 @@ async fn json_answer(sandbox: &Arc<Sandbox>, method: String, params: Params) -> 
 pub(super) fn typed(status: StatusCode, content_type: &'static str, body: Bytes) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
@@ -208,10 +193,7 @@ async fn break_before(sandbox: &Sandbox, method: &str) -> Option<Response> {
 
 /// A response whose body breaks off: the server closes the connection.
 fn cut_response(start: Vec<u8>, announced: usize) -> Response {
-    let chunks = stream::iter([
-        Ok(Bytes::from(start)),
-        Err(std::io::Error::other("the connection is cut on purpose")),
-    ]);
+    let chunks = stream::iter([Ok(Bytes::from(start)), Err(std::io::Error::other("the connection is cut on purpose"))]);
     // The pause lets the first part leave before the cut.
     let chunks = futures_util::StreamExt::then(chunks, async |chunk| {
         if chunk.is_err() {
@@ -220,9 +202,7 @@ fn cut_response(start: Vec<u8>, announced: usize) -> Response {
         chunk
     });
     let mut response = Response::new(Body::from_stream(chunks));
-    response
-        .headers_mut()
-        .insert(header::CONTENT_LENGTH, HeaderValue::from(announced));
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(announced));
     response
 }
 
@@ -237,22 +217,17 @@ async fn break_body(faults: &Faults, response: Response) -> Response {
     let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    parts
-        .headers
-        .insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     let body = if is_cut {
         let half = bytes.slice(..bytes.len() / 2);
         cut_response(half.into(), bytes.len()).into_body()
     } else {
         let size = bytes.len().div_ceil(20).max(1);
         let pieces: Vec<Bytes> = bytes.chunks(size).map(Bytes::copy_from_slice).collect();
-        Body::from_stream(futures_util::StreamExt::then(
-            stream::iter(pieces),
-            async |piece| {
-                tokio::time::sleep(Duration::from_millis(25)).await;
-                Ok::<_, std::io::Error>(piece)
-            },
-        ))
+        Body::from_stream(futures_util::StreamExt::then(stream::iter(pieces), async |piece| {
+            tokio::time::sleep(Duration::from_millis(25)).await;
+            Ok::<_, std::io::Error>(piece)
+        }))
     };
     Response::from_parts(parts, body)
 }
@@ -263,11 +238,7 @@ mod tests {
 
     #[test]
     fn three_base_paths_name_the_same_method() {
-        for path in [
-            "/teamchatapi/api.test",
-            "/api/api-teamchat/api.test",
-            "/api/api.test",
-        ] {
+        for path in ["/teamchatapi/api.test", "/api/api-teamchat/api.test", "/api/api.test"] {
             assert_eq!(method_of(path).as_deref(), Some("api.test"));
         }
         assert_eq!(method_of("/other"), None);

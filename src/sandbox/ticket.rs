@@ -44,11 +44,7 @@ impl Ticket {
 
     /// Reads a ticket back; `None` when it is malformed or its check value is wrong.
     pub(super) fn open(text: &str, secret: &[u8]) -> Option<Self> {
-        let encoded = text
-            .strip_suffix('t')?
-            .replace('.', "+")
-            .replace(',', "/")
-            .replace('_', "=");
+        let encoded = text.strip_suffix('t')?.replace('.', "+").replace(',', "/").replace('_', "=");
         let whole = String::from_utf8(inflate(&STANDARD.decode(encoded).ok()?)?).ok()?;
         let (body, check) = whole.rsplit_once("&k=")?;
         if check_value(secret, body) != check {
@@ -79,9 +75,7 @@ impl Ticket {
 }
 
 fn check_value(secret: &[u8], body: &str) -> String {
-    let digest = Md5::new_with_prefix(secret)
-        .chain_update(body.as_bytes())
-        .finalize();
+    let digest = Md5::new_with_prefix(secret).chain_update(body.as_bytes()).finalize();
     ids::hex(&digest[..5])
 }
 

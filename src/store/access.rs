@@ -193,7 +193,13 @@ impl Access {
     }
 
     /// Makes an account.
-    pub fn add_user(&self, name: &str, role: Role, scope: &Scope, password: &SecretString) -> Result<User, AccessError> {
+    pub fn add_user(
+        &self,
+        name: &str,
+        role: Role,
+        scope: &Scope,
+        password: &SecretString,
+    ) -> Result<User, AccessError> {
         let hash = hash_password(password)?;
         let created = rfc3339(self.clock.now());
         self.with(|connection| {
@@ -224,7 +230,11 @@ impl Access {
 
     /// Gives an account another role and scope and ends its sessions.
     pub fn set_role(&self, name: &str, role: Role, scope: &Scope) -> Result<User, AccessError> {
-        self.change_user(name, "UPDATE user SET role = ?2, channels = ?3 WHERE name = ?1", params![name, role.as_str(), scope_text(scope)])
+        self.change_user(
+            name,
+            "UPDATE user SET role = ?2, channels = ?3 WHERE name = ?1",
+            params![name, role.as_str(), scope_text(scope)],
+        )
     }
 
     fn change_user(&self, name: &str, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<User, AccessError> {
@@ -259,7 +269,10 @@ impl Access {
         let secret = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random()?);
         let now = self.clock.now().timestamp();
         self.with(|connection| {
-            connection.execute("DELETE FROM session WHERE created < ?1 OR last_seen < ?2", params![now - ABSOLUTE_SECONDS, now - IDLE_SECONDS])?;
+            connection.execute(
+                "DELETE FROM session WHERE created < ?1 OR last_seen < ?2",
+                params![now - ABSOLUTE_SECONDS, now - IDLE_SECONDS],
+            )?;
             connection.execute(
                 "INSERT INTO session (digest, user, created, last_seen) VALUES (?1, ?2, ?3, ?3)",
                 params![Digest::of(secret.as_bytes()).0, user, now],
@@ -299,7 +312,13 @@ impl Access {
     }
 
     /// Makes an API token and gives its secret, once: `arc_` and 43 characters.
-    pub fn create_token(&self, name: &str, role: Role, scope: &Scope, expires: UtcTime) -> Result<(SecretString, Token), AccessError> {
+    pub fn create_token(
+        &self,
+        name: &str,
+        role: Role,
+        scope: &Scope,
+        expires: UtcTime,
+    ) -> Result<(SecretString, Token), AccessError> {
         let secret = format!("arc_{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random()?));
         self.with(|connection| {
             let added = connection.execute(
@@ -366,8 +385,14 @@ mod tests {
         let (_folder, access, _) = access();
         let password: SecretString = "correct horse battery".to_owned().into();
         access.add_user("ada", Role::Auditor, &Scope::All, &password).unwrap();
-        assert!(matches!(access.add_user("ada", Role::Auditor, &Scope::All, &password), Err(AccessError::Taken { .. })));
-        assert!(matches!(access.add_user("bob", Role::Auditor, &Scope::All, &"short".to_owned().into()), Err(AccessError::ShortPassword)));
+        assert!(matches!(
+            access.add_user("ada", Role::Auditor, &Scope::All, &password),
+            Err(AccessError::Taken { .. })
+        ));
+        assert!(matches!(
+            access.add_user("bob", Role::Auditor, &Scope::All, &"short".to_owned().into()),
+            Err(AccessError::ShortPassword)
+        ));
         assert_eq!(access.check_password("ada", &password).unwrap().unwrap().role, Role::Auditor);
         assert_eq!(access.check_password("ada", &"wrong horse battery".to_owned().into()).unwrap(), None);
         assert_eq!(access.check_password("eve", &password).unwrap(), None);

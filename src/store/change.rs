@@ -33,7 +33,9 @@ impl Change {
 
     /// The change of that number.
     pub fn from_number(number: u8) -> Option<Self> {
-        [Self::New, Self::Changed, Self::Gone, Self::Back, Self::BackChanged, Self::Shared].into_iter().find(|change| change.number() == number)
+        [Self::New, Self::Changed, Self::Gone, Self::Back, Self::BackChanged, Self::Shared]
+            .into_iter()
+            .find(|change| change.number() == number)
     }
 }
 
@@ -180,7 +182,9 @@ pub struct Batch {
 /// seconds, so that the order of texts is the order of time.
 pub(super) fn stored_key(kind: Kind, key: &str) -> String {
     match (kind, key.find('.')) {
-        (Kind::Message | Kind::Reactions, Some(point)) if point < 10 => format!("{key:0>width$}", width = key.len() + 10 - point),
+        (Kind::Message | Kind::Reactions, Some(point)) if point < 10 => {
+            format!("{key:0>width$}", width = key.len() + 10 - point)
+        }
         _ => key.to_owned(),
     }
 }

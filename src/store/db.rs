@@ -89,7 +89,8 @@ pub(super) fn open_reading(path: &Path, which: Which) -> Result<Connection, Erro
     let plain = Connection::open_with_flags(path, flags).map_err(Error::from).and_then(prepare);
     match plain {
         Err(Error::Sqlite(_)) if !wal_has_content(path) => {
-            let uri = format!("file:{}?immutable=1", percent_encoding::utf8_percent_encode(&path.to_string_lossy(), PATH));
+            let uri =
+                format!("file:{}?immutable=1", percent_encoding::utf8_percent_encode(&path.to_string_lossy(), PATH));
             prepare(Connection::open_with_flags(uri, flags)?)
         }
         other => other,

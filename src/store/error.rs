@@ -12,7 +12,9 @@ pub enum Error {
     #[error("{0} is not empty: an archive is made in a new or empty directory")]
     Exists(PathBuf),
     /// Made by a later build.
-    #[error("can't open the archive at {path}: it was written by a newer version (format {found}, this build reads up to {known})")]
+    #[error(
+        "can't open the archive at {path}: it was written by a newer version (format {found}, this build reads up to {known})"
+    )]
     Newer {
         /// The directory.
         path: PathBuf,

@@ -117,7 +117,8 @@ impl Keys {
         {
             use fs_err::os::unix::fs::OpenOptionsExt as _;
             use std::io::Write as _;
-            let mut file = fs_err::OpenOptions::new().create(true).truncate(true).write(true).mode(mode).open(&temporary)?;
+            let mut file =
+                fs_err::OpenOptions::new().create(true).truncate(true).write(true).mode(mode).open(&temporary)?;
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
         }
@@ -191,8 +192,16 @@ impl Keys {
 
 /// The name of an account's file: its user name with what a path could misread replaced.
 pub fn account_name(username: &str) -> String {
-    let clean: String =
-        username.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '@' | '.' | '-' | '_' | '+') { c.to_ascii_lowercase() } else { '_' }).collect();
+    let clean: String = username
+        .chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || matches!(c, '@' | '.' | '-' | '_' | '+') {
+                c.to_ascii_lowercase()
+            } else {
+                '_'
+            }
+        })
+        .collect();
     clean.trim_start_matches('.').to_owned()
 }
 
@@ -220,7 +229,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let credentials = folder.path().join("c");
         fs_err::create_dir_all(&credentials).unwrap();
-        fs_err::write(credentials.join("ledger.key"), SigningKey::new("other", [4; 32]).unwrap().to_private_text()).unwrap();
+        fs_err::write(credentials.join("ledger.key"), SigningKey::new("other", [4; 32]).unwrap().to_private_text())
+            .unwrap();
         let keys = Keys::new(folder.path().join("k"), Some(credentials));
         keys.store_ledger_key(&SigningKey::new("origin", [3; 32]).unwrap()).unwrap();
         assert_eq!(keys.ledger_key().unwrap().verifier().name(), "other");

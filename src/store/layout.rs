@@ -55,7 +55,8 @@ impl Layout {
     /// process ends, however it ends.
     pub fn lock(&self) -> Result<WriteLock, Error> {
         let path = self.root.join("archive.lock");
-        let mut file = fs_err::OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?.into_file();
+        let mut file =
+            fs_err::OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path)?.into_file();
         match file.try_lock() {
             Ok(()) => {}
             Err(std::fs::TryLockError::WouldBlock) => {

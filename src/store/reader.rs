@@ -101,9 +101,11 @@ pub struct RunRow {
 
 pub(super) fn archive_row(connection: &Connection, layout: &Layout) -> Result<ArchiveRow, Error> {
     let row = connection
-        .query_row("SELECT id, origin, vkey, created_at, (SELECT server FROM source WHERE id = 1) FROM archive", [], |row| {
-            Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
-        })
+        .query_row(
+            "SELECT id, origin, vkey, created_at, (SELECT server FROM source WHERE id = 1) FROM archive",
+            [],
+            |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+        )
         .optional()?;
     let damaged = |detail: &str| Error::Damaged { path: layout.database(), detail: detail.to_owned() };
     let (id, origin, vkey, created_at, server) = row.ok_or_else(|| damaged("it does not say which archive it is"))?;
@@ -132,7 +134,8 @@ pub(super) fn decode_row(connection: &Connection, row: &Row<'_>) -> Result<Block
     let text = if dictionary == 0 {
         decompress(bytes, &[])
     } else {
-        let words: Vec<u8> = connection.query_row("SELECT bytes FROM dictionary WHERE id = ?1", [dictionary], |row| row.get(0))?;
+        let words: Vec<u8> =
+            connection.query_row("SELECT bytes FROM dictionary WHERE id = ?1", [dictionary], |row| row.get(0))?;
         decompress(bytes, &words)
     };
     let text = text.map_err(|error| corrupt(format!("its block does not decompress: {error}")))?;
@@ -144,8 +147,11 @@ pub(super) fn decode_row(connection: &Connection, row: &Row<'_>) -> Result<Block
 }
 
 fn decompress(bytes: &[u8], dictionary: &[u8]) -> std::io::Result<Vec<u8>> {
-    let size = zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten().and_then(|size| usize::try_from(size).ok());
-    let size = size.filter(|&size| size <= MAX_BLOCK_BYTES).ok_or_else(|| std::io::Error::other("its size is not given or too large"))?;
+    let size =
+        zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten().and_then(|size| usize::try_from(size).ok());
+    let size = size
+        .filter(|&size| size <= MAX_BLOCK_BYTES)
+        .ok_or_else(|| std::io::Error::other("its size is not given or too large"))?;
     zstd::bulk::Decompressor::with_dictionary(dictionary)?.decompress(bytes, size)
 }
 
@@ -205,7 +211,12 @@ fn root_at(connection: &Connection, archive: &ArchiveId, size: u64) -> Result<Di
 }
 
 /// Refuses a tree of `size` records that is not a continuation of `checkpoint`.
-pub(super) fn check_continues(connection: &Connection, archive: &ArchiveId, size: u64, checkpoint: &Checkpoint) -> Result<(), Error> {
+pub(super) fn check_continues(
+    connection: &Connection,
+    archive: &ArchiveId,
+    size: u64,
+    checkpoint: &Checkpoint,
+) -> Result<(), Error> {
     if checkpoint.size > size {
         return Err(Error::Rollback {
             size: checkpoint.size,
@@ -214,7 +225,10 @@ pub(super) fn check_continues(connection: &Connection, archive: &ArchiveId, size
     }
     let root = root_at(connection, archive, checkpoint.size)?;
     if root != checkpoint.root {
-        return Err(Error::Rollback { size: checkpoint.size, detail: "the records before it give another root".to_owned() });
+        return Err(Error::Rollback {
+            size: checkpoint.size,
+            detail: "the records before it give another root".to_owned(),
+        });
     }
     Ok(())
 }
@@ -253,7 +267,8 @@ impl Reader {
         }
         let connection = open_reading(&layout.database(), Which::Archive)?;
         let archive = archive_row(&connection, layout)?;
-        let shared = Shared { layout: layout.clone(), archive, idle: Mutex::new(vec![connection]), cache: Mutex::default() };
+        let shared =
+            Shared { layout: layout.clone(), archive, idle: Mutex::new(vec![connection]), cache: Mutex::default() };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -302,7 +317,8 @@ impl Reader {
             return Ok(Arc::clone(block));
         }
         let block = self.with(|connection| {
-            let mut statement = connection.prepare_cached("SELECT first, dictionary, digest, bytes FROM block WHERE first = ?1")?;
+            let mut statement =
+                connection.prepare_cached("SELECT first, dictionary, digest, bytes FROM block WHERE first = ?1")?;
             let mut rows = statement.query([first.cast_signed()])?;
             let row = rows.next()?.ok_or_else(missing)?;
             decode_row(connection, row)
@@ -350,7 +366,9 @@ impl Reader {
     pub fn block_rows(&self) -> Result<Vec<(u64, u64)>, Error> {
         self.with(|connection| {
             let mut statement = connection.prepare("SELECT first, count FROM block ORDER BY first")?;
-            let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned())))?;
+            let rows = statement.query_map([], |row| {
+                Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned()))
+            })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
@@ -358,7 +376,8 @@ impl Reader {
     /// The block that begins at `first`, read from the disk now.
     pub fn read_block(&self, first: u64) -> Result<Block, Error> {
         self.with(|connection| {
-            let mut statement = connection.prepare_cached("SELECT first, dictionary, digest, bytes FROM block WHERE first = ?1")?;
+            let mut statement =
+                connection.prepare_cached("SELECT first, dictionary, digest, bytes FROM block WHERE first = ?1")?;
             let mut rows = statement.query([first.cast_signed()])?;
             match rows.next()? {
                 Some(row) => decode_row(connection, row),
@@ -379,7 +398,13 @@ impl Reader {
 
     /// Starts of the blocks that hold first versions of a channel's messages between `from` and
     /// `to` (both inclusive) with the range each covers, latest first, `limit` at most.
-    pub fn message_blocks(&self, source: SourceId, channel: &ChannelId, from: MessageTs, to: MessageTs) -> Result<Vec<(MessageTs, MessageTs, RecordSeq)>, Error> {
+    pub fn message_blocks(
+        &self,
+        source: SourceId,
+        channel: &ChannelId,
+        from: MessageTs,
+        to: MessageTs,
+    ) -> Result<Vec<(MessageTs, MessageTs, RecordSeq)>, Error> {
         let Some(number) = self.channel_number(source, channel)? else { return Ok(Vec::new()) };
         self.with(|connection| {
             let mut statement = connection
@@ -396,7 +421,13 @@ impl Reader {
     }
 
     /// The listed versions of one subject, oldest first. A message's first version is not listed.
-    pub fn versions(&self, kind: Kind, source: SourceId, channel: Option<&ChannelId>, key: &str) -> Result<Vec<VersionRow>, Error> {
+    pub fn versions(
+        &self,
+        kind: Kind,
+        source: SourceId,
+        channel: Option<&ChannelId>,
+        key: &str,
+    ) -> Result<Vec<VersionRow>, Error> {
         let number = match channel {
             None => 0,
             Some(channel) => match self.channel_number(source, channel)? {
@@ -415,7 +446,14 @@ impl Reader {
 
     /// The listed versions of a channel's messages (or reactions) between `from` and `to`, both
     /// inclusive, by time stamp.
-    pub fn versions_between(&self, kind: Kind, source: SourceId, channel: &ChannelId, from: MessageTs, to: MessageTs) -> Result<HashMap<MessageTs, Vec<VersionRow>>, Error> {
+    pub fn versions_between(
+        &self,
+        kind: Kind,
+        source: SourceId,
+        channel: &ChannelId,
+        from: MessageTs,
+        to: MessageTs,
+    ) -> Result<HashMap<MessageTs, Vec<VersionRow>>, Error> {
         let Some(number) = self.channel_number(source, channel)? else { return Ok(HashMap::new()) };
         let (from, to) = (stored_key(kind, &from.to_string()), stored_key(kind, &to.to_string()));
         self.with(|connection| {
@@ -472,8 +510,10 @@ impl Reader {
     /// All rows of the subject table, for `verify`.
     pub fn subject_rows(&self) -> Result<Vec<(u8, u32, i64, String, VersionRow)>, Error> {
         self.with(|connection| {
-            let mut statement = connection.prepare("SELECT version, seq, change, kind, source, channel, key FROM subject")?;
-            let rows = statement.query_map([], |row| Ok((row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, version_row(row)?)))?;
+            let mut statement =
+                connection.prepare("SELECT version, seq, change, kind, source, channel, key FROM subject")?;
+            let rows = statement
+                .query_map([], |row| Ok((row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, version_row(row)?)))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
@@ -481,7 +521,8 @@ impl Reader {
     /// All rows of the span index with the channel's number, for `verify`.
     pub fn span_rows(&self) -> Result<Vec<(i64, i64, i64, i64)>, Error> {
         self.with(|connection| {
-            let mut statement = connection.prepare("SELECT channel, min_ts, max_ts, block FROM span_index ORDER BY block, channel")?;
+            let mut statement =
+                connection.prepare("SELECT channel, min_ts, max_ts, block FROM span_index ORDER BY block, channel")?;
             let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
@@ -490,9 +531,11 @@ impl Reader {
     /// All channels that have records, by number: (number, source, id, records).
     pub fn channel_rows(&self) -> Result<Vec<(i64, SourceId, String, u64)>, Error> {
         self.with(|connection| {
-            let mut statement = connection.prepare("SELECT number, source, id, records FROM channel ORDER BY number")?;
-            let rows = statement
-                .query_map([], |row| Ok((row.get(0)?, SourceId(row.get(1)?), row.get(2)?, row.get::<_, i64>(3)?.cast_unsigned())))?;
+            let mut statement =
+                connection.prepare("SELECT number, source, id, records FROM channel ORDER BY number")?;
+            let rows = statement.query_map([], |row| {
+                Ok((row.get(0)?, SourceId(row.get(1)?), row.get(2)?, row.get::<_, i64>(3)?.cast_unsigned()))
+            })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
@@ -501,7 +544,8 @@ impl Reader {
     pub fn nodes(&self) -> Result<Vec<(u8, u64, Vec<u8>)>, Error> {
         self.with(|connection| {
             let mut statement = connection.prepare("SELECT level, idx, hash FROM node ORDER BY level, idx")?;
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned(), row.get(2)?)))?;
+            let rows =
+                statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned(), row.get(2)?)))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
@@ -527,7 +571,9 @@ impl Reader {
             return Err(Error::Corrupt { seq, detail: format!("it is not among the first {size} records") });
         }
         self.with(|connection| {
-            ledger::inclusion_proof(seq.0, size, &mut |level, index| subtree(connection, &self.archive().id, level, index))
+            ledger::inclusion_proof(seq.0, size, &mut |level, index| {
+                subtree(connection, &self.archive().id, level, index)
+            })
         })
     }
 
@@ -542,7 +588,8 @@ impl Reader {
     pub fn checkpoints(&self) -> Result<Vec<(u64, String, String)>, Error> {
         self.with(|connection| {
             let mut statement = connection.prepare("SELECT size, note, at FROM checkpoint ORDER BY size")?;
-            let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?, row.get(2)?)))?;
+            let rows =
+                statement.query_map([], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?, row.get(2)?)))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
@@ -559,7 +606,9 @@ impl Reader {
         let parsed = Note::parse(note.as_bytes()).and_then(|parsed| Checkpoint::parse(parsed.text()));
         match parsed {
             Ok(checkpoint) => Ok(Some((checkpoint, note, at))),
-            Err(error) => Err(Error::Rollback { size: 0, detail: format!("its newest checkpoint can't be read: {error}") }),
+            Err(error) => {
+                Err(Error::Rollback { size: 0, detail: format!("its newest checkpoint can't be read: {error}") })
+            }
         }
     }
 
@@ -617,11 +666,15 @@ impl Reader {
     /// Files as they were last fetched, by id.
     pub fn file_states(&self, source: SourceId) -> Result<HashMap<String, FileRow>, Error> {
         self.with(|connection| {
-            let mut statement = connection.prepare_cached("SELECT id, mark, comments, channels FROM file_state WHERE source = ?1")?;
+            let mut statement =
+                connection.prepare_cached("SELECT id, mark, comments, channels FROM file_state WHERE source = ?1")?;
             let rows = statement.query_map([source.0], |row| {
                 let channels: String = row.get(3)?;
                 let channels = channels.lines().filter_map(ChannelId::parse).collect();
-                Ok((row.get(0)?, FileRow { mark: row.get(1)?, comments: row.get::<_, i64>(2)?.cast_unsigned(), channels }))
+                Ok((
+                    row.get(0)?,
+                    FileRow { mark: row.get(1)?, comments: row.get::<_, i64>(2)?.cast_unsigned(), channels },
+                ))
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
@@ -630,7 +683,8 @@ impl Reader {
     /// What is owed.
     pub fn debts(&self) -> Result<Vec<DebtRow>, Error> {
         self.with(|connection| {
-            let mut statement = connection.prepare_cached("SELECT kind, key, reason, since, tries FROM debt ORDER BY kind, key")?;
+            let mut statement =
+                connection.prepare_cached("SELECT kind, key, reason, since, tries FROM debt ORDER BY kind, key")?;
             let rows = statement.query_map([], |row| {
                 Ok(DebtRow {
                     kind: row.get(0)?,
@@ -647,7 +701,8 @@ impl Reader {
     /// The accounts that were crawled with.
     pub fn accounts(&self) -> Result<Vec<AccountRow>, Error> {
         self.with(|connection| {
-            let mut statement = connection.prepare_cached("SELECT name, user_id, state, reason, last_success FROM account ORDER BY name")?;
+            let mut statement = connection
+                .prepare_cached("SELECT name, user_id, state, reason, last_success FROM account ORDER BY name")?;
             let rows = statement.query_map([], |row| {
                 Ok(AccountRow {
                     name: row.get(0)?,
@@ -664,8 +719,9 @@ impl Reader {
     /// The newest runs, newest first.
     pub fn runs(&self, limit: u32) -> Result<Vec<RunRow>, Error> {
         self.with(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT id, kind, started_at, ended_at, result, summary FROM run ORDER BY id DESC LIMIT ?1")?;
+            let mut statement = connection.prepare_cached(
+                "SELECT id, kind, started_at, ended_at, result, summary FROM run ORDER BY id DESC LIMIT ?1",
+            )?;
             let rows = statement.query_map([limit], |row| {
                 Ok(RunRow {
                     id: row.get::<_, i64>(0)?.cast_unsigned(),
@@ -711,7 +767,8 @@ impl Reader {
 }
 
 fn definitions(connection: &Connection) -> Result<Vec<(String, String)>, Error> {
-    let mut statement = connection.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")?;
+    let mut statement =
+        connection.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

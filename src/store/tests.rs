@@ -13,7 +13,15 @@ pub(crate) fn bench() -> Bench {
     let layout = Layout::new(folder.path().join("archive"));
     fs_err::create_dir_all(layout.root()).unwrap();
     let key = key();
-    create(&layout, ArchiveId([5; 16]), &key.verifier().to_text(), "archive.example/t", "https://chat.example/", &clock()).unwrap();
+    create(
+        &layout,
+        ArchiveId([5; 16]),
+        &key.verifier().to_text(),
+        "archive.example/t",
+        "https://chat.example/",
+        &clock(),
+    )
+    .unwrap();
     Bench { folder, layout }
 }
 
@@ -113,7 +121,12 @@ fn blocks_of_a_channel_are_found_by_time() {
     assert!(block.records.iter().any(|record| record.header.key == "1100.000001"));
     let all = reader.message_blocks(FIRST_SOURCE, &channel, MessageTs::MIN, MessageTs::MAX).unwrap();
     assert!(all.windows(2).all(|pair| pair[0].1 >= pair[1].1), "latest first");
-    assert!(reader.message_blocks(FIRST_SOURCE, &ChannelId::parse("C9").unwrap(), MessageTs::MIN, MessageTs::MAX).unwrap().is_empty());
+    assert!(
+        reader
+            .message_blocks(FIRST_SOURCE, &ChannelId::parse("C9").unwrap(), MessageTs::MIN, MessageTs::MAX)
+            .unwrap()
+            .is_empty()
+    );
 }
 
 #[test]
@@ -121,8 +134,17 @@ fn versions_are_listed_and_counted() {
     let bench = bench();
     let mut writer = writer(&bench);
     writer.append(messages("C1", [5, 6, 7])).unwrap();
-    let changes = [(5, 2, Change::Changed), (5, 3, Change::Changed), (6, 2, Change::Gone), (7, 2, Change::Gone), (7, 3, Change::Back)];
-    let records = changes.into_iter().map(|(second, version, change)| message("C1", second, version, change, "changed")).collect();
+    let changes = [
+        (5, 2, Change::Changed),
+        (5, 3, Change::Changed),
+        (6, 2, Change::Gone),
+        (7, 2, Change::Gone),
+        (7, 3, Change::Back),
+    ];
+    let records = changes
+        .into_iter()
+        .map(|(second, version, change)| message("C1", second, version, change, "changed"))
+        .collect();
     writer.append(Batch { records, changes: Vec::new() }).unwrap();
     let reader = Reader::open(&bench.layout).unwrap();
     let channel = ChannelId::parse("C1").unwrap();
@@ -221,6 +243,8 @@ fn walks_debts_and_accounts_are_kept_with_their_records() {
     assert_eq!(reader.walks().unwrap(), [walk]);
     let debts = reader.debts().unwrap();
     assert_eq!((debts[0].tries, debts[0].reason.as_str()), (2, "still none"));
-    writer.append(Batch { records: Vec::new(), changes: vec![StateChange::Paid { kind: "file", key: "F1".to_owned() }] }).unwrap();
+    writer
+        .append(Batch { records: Vec::new(), changes: vec![StateChange::Paid { kind: "file", key: "F1".to_owned() }] })
+        .unwrap();
     assert!(reader.debts().unwrap().is_empty());
 }

@@ -38,8 +38,16 @@ pub(super) fn secret(connection: &Connection, span: u64) -> Result<SpanSecret, E
 }
 
 /// The leaf hashes of consecutive records that begin at `first`, all of one span.
-pub(super) fn leaves<'a>(archive: &ArchiveId, secret: &SpanSecret, first: u64, records: impl IntoIterator<Item = &'a Record>) -> Vec<Digest> {
-    (first..).zip(records).map(|(seq, record)| record.leaf(archive, &secret.record_key(RecordSeq(seq))).hash()).collect()
+pub(super) fn leaves<'a>(
+    archive: &ArchiveId,
+    secret: &SpanSecret,
+    first: u64,
+    records: impl IntoIterator<Item = &'a Record>,
+) -> Vec<Digest> {
+    (first..)
+        .zip(records)
+        .map(|(seq, record)| record.leaf(archive, &secret.record_key(RecordSeq(seq))).hash())
+        .collect()
 }
 
 /// The root of a perfect subtree of `leaves` (a power of two of them).

@@ -53,7 +53,14 @@ struct ChannelRow {
 }
 
 /// Makes a new, empty archive: the directory, its database, its first source.
-pub fn create(layout: &Layout, id: ArchiveId, vkey: &str, origin: &str, server: &str, clock: &Clock) -> Result<(), Error> {
+pub fn create(
+    layout: &Layout,
+    id: ArchiveId,
+    vkey: &str,
+    origin: &str,
+    server: &str,
+    clock: &Clock,
+) -> Result<(), Error> {
     let connection = open_writing(&layout.database(), Which::Archive)?;
     let format = super::db::format(Which::Archive);
     connection.execute(
@@ -129,7 +136,8 @@ impl Writer {
 
     /// Notes the start of a run and gives its number.
     pub fn start_run(&mut self, kind: &str) -> Result<u64, Error> {
-        self.connection.execute("INSERT INTO run (kind, started_at) VALUES (?1, ?2)", params![kind, rfc3339(self.clock.now())])?;
+        self.connection
+            .execute("INSERT INTO run (kind, started_at) VALUES (?1, ?2)", params![kind, rfc3339(self.clock.now())])?;
         Ok(self.connection.last_insert_rowid().cast_unsigned())
     }
 
@@ -220,7 +228,9 @@ fn append_records(
         if seq % SPAN == 0 {
             let mut secret = [0; 32];
             getrandom::fill(&mut secret).map_err(|error| Error::Io(std::io::Error::other(error.to_string())))?;
-            transaction.prepare_cached("INSERT INTO salt (span, secret) VALUES (?1, ?2)")?.execute(params![(seq / SPAN).cast_signed(), secret])?;
+            transaction
+                .prepare_cached("INSERT INTO salt (span, secret) VALUES (?1, ?2)")?
+                .execute(params![(seq / SPAN).cast_signed(), secret])?;
             tree.secret = Some(SpanSecret(secret));
         }
         let secret = tree.secret.as_ref().expect("an open span has its secret");
@@ -276,17 +286,24 @@ fn channel_row<'a>(
         transaction
             .prepare_cached("INSERT INTO channel (source, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
             .execute(params![source.0, channel.as_str()])?;
-        let row = transaction.prepare_cached("SELECT number, records FROM channel WHERE source = ?1 AND id = ?2")?.query_row(
-            params![source.0, channel.as_str()],
-            |row| Ok(ChannelRow { number: row.get(0)?, records: row.get::<_, i64>(1)?.cast_unsigned() }),
-        )?;
+        let row = transaction
+            .prepare_cached("SELECT number, records FROM channel WHERE source = ?1 AND id = ?2")?
+            .query_row(params![source.0, channel.as_str()], |row| {
+                Ok(ChannelRow { number: row.get(0)?, records: row.get::<_, i64>(1)?.cast_unsigned() })
+            })?;
         channels.insert(key.clone(), row);
     }
     Ok(channels.get_mut(&key).expect("the row was just put there"))
 }
 
 /// Lists the version in the subject table and counts it.
-fn note_subject(transaction: &Transaction<'_>, counters: &mut Counters, new: &NewRecord, channel: i64, seq: u64) -> Result<(), Error> {
+fn note_subject(
+    transaction: &Transaction<'_>,
+    counters: &mut Counters,
+    new: &NewRecord,
+    channel: i64,
+    seq: u64,
+) -> Result<(), Error> {
     let name = new.kind.as_str();
     match new.change {
         Change::New => {
@@ -323,9 +340,18 @@ fn note_subject(transaction: &Transaction<'_>, counters: &mut Counters, new: &Ne
     Ok(())
 }
 
-fn write_blocks(transaction: &Transaction<'_>, limits: &BlockLimits, start: u64, numbers: &[i64], built: &[Record]) -> Result<(), Error> {
-    let mut insert = transaction.prepare_cached("INSERT INTO block (first, count, sealed, dictionary, digest, bytes) VALUES (?1, ?2, 0, 0, ?3, ?4)")?;
-    let mut index = transaction.prepare_cached("INSERT INTO span_index (channel, max_ts, min_ts, block) VALUES (?1, ?2, ?3, ?4)")?;
+fn write_blocks(
+    transaction: &Transaction<'_>,
+    limits: &BlockLimits,
+    start: u64,
+    numbers: &[i64],
+    built: &[Record],
+) -> Result<(), Error> {
+    let mut insert = transaction.prepare_cached(
+        "INSERT INTO block (first, count, sealed, dictionary, digest, bytes) VALUES (?1, ?2, 0, 0, ?3, ?4)",
+    )?;
+    let mut index = transaction
+        .prepare_cached("INSERT INTO span_index (channel, max_ts, min_ts, block) VALUES (?1, ?2, ?3, ?4)")?;
     let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
     compressor.include_checksum(true)?;
     let mut at = 0;
@@ -334,7 +360,12 @@ fn write_blocks(transaction: &Transaction<'_>, limits: &BlockLimits, start: u64,
         let count = limits.fit(first, built[at..].iter().map(|record| record.body.len()));
         let part = &built[at..at + count];
         let bytes = compressor.compress(&encode_block(RecordSeq(first), part))?;
-        insert.execute(params![first.cast_signed(), i64::try_from(count).unwrap_or(i64::MAX), Digest::of(&bytes).0, bytes])?;
+        insert.execute(params![
+            first.cast_signed(),
+            i64::try_from(count).unwrap_or(i64::MAX),
+            Digest::of(&bytes).0,
+            bytes
+        ])?;
         for (channel, (min, max)) in message_ranges(&numbers[at..at + count], part) {
             index.execute(params![channel, max.micros(), min.micros(), first.cast_signed()])?;
         }
@@ -416,7 +447,13 @@ fn apply(transaction: &Transaction<'_>, change: &StateChange) -> Result<(), Erro
                     "INSERT INTO file_state (source, id, mark, comments, channels) VALUES (?1, ?2, ?3, ?4, ?5)
                      ON CONFLICT (source, id) DO UPDATE SET mark = ?3, comments = ?4, channels = ?5",
                 )?
-                .execute(params![source.0, id, mark, comments.cast_signed(), channels.iter().map(ChannelId::as_str).collect::<Vec<_>>().join("\n")])?;
+                .execute(params![
+                    source.0,
+                    id,
+                    mark,
+                    comments.cast_signed(),
+                    channels.iter().map(ChannelId::as_str).collect::<Vec<_>>().join("\n")
+                ])?;
         }
         StateChange::Blob { digest, size } => {
             transaction
@@ -449,7 +486,8 @@ fn apply(transaction: &Transaction<'_>, change: &StateChange) -> Result<(), Erro
 pub(super) fn open_span_records(connection: &Connection, head: u64) -> Result<Vec<Record>, Error> {
     let start = head / SPAN * SPAN;
     let mut out = Vec::new();
-    let mut statement = connection.prepare_cached("SELECT first, dictionary, digest, bytes FROM block WHERE first >= ?1 ORDER BY first")?;
+    let mut statement = connection
+        .prepare_cached("SELECT first, dictionary, digest, bytes FROM block WHERE first >= ?1 ORDER BY first")?;
     let mut rows = statement.query([start.cast_signed()])?;
     while let Some(row) = rows.next()? {
         out.extend(decode_row(connection, row)?.records);

@@ -16,8 +16,12 @@ pub(super) fn check(check: &mut Check<'_>, seen: &Seen) -> Result<(), Error> {
         let record = seen.attachments.get(digest).copied();
         let mut finding = match store.check(digest)? {
             None => Finding::new("blob", "the content is missing").instead(digest, "nothing"),
-            Some((found, _)) if found != *digest => Finding::new("blob", "the content is not what its name says").instead(digest, found),
-            Some((_, found)) if found != *size => Finding::new("blob", "the content has another size than was recorded").instead(size, found),
+            Some((found, _)) if found != *digest => {
+                Finding::new("blob", "the content is not what its name says").instead(digest, found)
+            }
+            Some((_, found)) if found != *size => {
+                Finding::new("blob", "the content has another size than was recorded").instead(size, found)
+            }
             Some((_, size)) => {
                 check.report.checked.blobs += 1;
                 check.report.checked.blob_bytes += size;
@@ -29,7 +33,9 @@ pub(super) fn check(check: &mut Check<'_>, seen: &Seen) -> Result<(), Error> {
     }
     for (digest, seq) in &seen.attachments {
         if !known.contains_key(digest) {
-            check.find(Finding::new("blob", "a record names a content that is not listed").at(*seq).instead(digest, "nothing"));
+            check.find(
+                Finding::new("blob", "a record names a content that is not listed").at(*seq).instead(digest, "nothing"),
+            );
         }
     }
     Ok(())

@@ -13,7 +13,8 @@ pub(super) fn check(check: &mut Check<'_>, key: Option<&VerifierKey>) -> Result<
         Some(stored) => stored,
         None => return Ok(()),
     };
-    let mut notes: Vec<(Option<std::path::PathBuf>, Option<u64>, String)> = stored.into_iter().map(|(size, note, _)| (None, Some(size), note)).collect();
+    let mut notes: Vec<(Option<std::path::PathBuf>, Option<u64>, String)> =
+        stored.into_iter().map(|(size, note, _)| (None, Some(size), note)).collect();
     let folder = check.reader.layout().checkpoints();
     if folder.exists() {
         let mut paths: Vec<_> = fs_err::read_dir(&folder)?.flatten().map(|entry| entry.path()).collect();
@@ -29,24 +30,33 @@ pub(super) fn check(check: &mut Check<'_>, key: Option<&VerifierKey>) -> Result<
             Some(path) => finding.in_file(path),
             None => finding,
         };
-        let parsed = Note::parse(text.as_bytes()).and_then(|note| note.verify(key).and_then(|()| Checkpoint::parse(note.text())));
+        let parsed = Note::parse(text.as_bytes())
+            .and_then(|note| note.verify(key).and_then(|()| Checkpoint::parse(note.text())));
         let checkpoint = match parsed {
             Ok(checkpoint) => checkpoint,
             Err(error) => {
-                let finding = Finding::new("checkpoint", format!("the checkpoint of {} records: {error}", size.unwrap_or(0)));
+                let finding =
+                    Finding::new("checkpoint", format!("the checkpoint of {} records: {error}", size.unwrap_or(0)));
                 check.find(place(finding));
                 continue;
             }
         };
         if checkpoint.origin != check.reader.archive().origin || size.is_some_and(|size| size != checkpoint.size) {
-            check.find(place(Finding::new("checkpoint", "it is stored under another size or log than it is for").instead(size.unwrap_or(0), checkpoint.size)));
+            check.find(place(
+                Finding::new("checkpoint", "it is stored under another size or log than it is for")
+                    .instead(size.unwrap_or(0), checkpoint.size),
+            ));
             continue;
         }
         check.report.checked.checkpoints += 1;
         if let Err(error) = check.reader.continues(&checkpoint) {
             match error {
                 Error::Rollback { .. } | Error::Corrupt { .. } => {
-                    check.find(place(Finding::new("checkpoint", error.to_string()).at(checkpoint.size).instead(checkpoint.root, "another root")));
+                    check.find(place(
+                        Finding::new("checkpoint", error.to_string())
+                            .at(checkpoint.size)
+                            .instead(checkpoint.root, "another root"),
+                    ));
                 }
                 other => {
                     check.absorb::<()>(Err(other))?;

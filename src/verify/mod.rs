@@ -142,15 +142,32 @@ impl Check<'_> {
 
 /// Checks an archive. `key` is one that is trusted; without it the archive's own is used, which
 /// proves only that the archive agrees with itself. `progress` is told records done and all.
-pub fn check(reader: &Reader, depth: Depth, key: Option<&VerifierKey>, progress: &mut dyn FnMut(u64, u64)) -> Result<Report, Error> {
-    let report = Report { ok: false, checked: Checked::default(), findings: Vec::new(), notes: Vec::new(), key: "unpinned".to_owned() };
+pub fn check(
+    reader: &Reader,
+    depth: Depth,
+    key: Option<&VerifierKey>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Report, Error> {
+    let report = Report {
+        ok: false,
+        checked: Checked::default(),
+        findings: Vec::new(),
+        notes: Vec::new(),
+        key: "unpinned".to_owned(),
+    };
     let mut check = Check { reader, report };
     let own = reader.own_key();
     let trusted = match (key, own) {
         (Some(key), own) => {
             check.report.key = format!("{}+{}", key.name(), key.id());
             if own.as_ref() != Some(key) {
-                check.find(Finding::new("checkpoint", "the archive names another verification key than the one that is trusted").instead(key.to_text(), &reader.archive().vkey));
+                check.find(
+                    Finding::new(
+                        "checkpoint",
+                        "the archive names another verification key than the one that is trusted",
+                    )
+                    .instead(key.to_text(), &reader.archive().vkey),
+                );
             }
             Some(key.clone())
         }

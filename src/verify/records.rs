@@ -29,7 +29,8 @@ pub(super) fn full(check: &mut Check<'_>, progress: &mut dyn FnMut(u64, u64)) ->
     let mut seen = Seen::default();
     let head = check.reader.head()?;
     let rows = check.reader.block_rows()?;
-    let mut nodes: HashMap<(u8, u64), Vec<u8>> = check.reader.nodes()?.into_iter().map(|(level, index, hash)| ((level, index), hash)).collect();
+    let mut nodes: HashMap<(u8, u64), Vec<u8>> =
+        check.reader.nodes()?.into_iter().map(|(level, index, hash)| ((level, index), hash)).collect();
     let archive = check.reader.archive().id;
     let mut frontier = Frontier::default();
     // After a block that cannot be read, the roots above it cannot be computed: said once.
@@ -40,7 +41,11 @@ pub(super) fn full(check: &mut Check<'_>, progress: &mut dyn FnMut(u64, u64)) ->
     let mut secret = None;
     for (first, count) in rows {
         if first != expected {
-            check.find(Finding::new("block", "records are missing before it, or twice there").at(first).instead(expected, first));
+            check.find(
+                Finding::new("block", "records are missing before it, or twice there")
+                    .at(first)
+                    .instead(expected, first),
+            );
             broken = true;
         }
         expected = first + count;
@@ -50,7 +55,11 @@ pub(super) fn full(check: &mut Check<'_>, progress: &mut dyn FnMut(u64, u64)) ->
         };
         check.report.checked.blocks += 1;
         if block.records.len() as u64 != count {
-            check.find(Finding::new("block", "its row counts other records than it holds").at(first).instead(count, block.records.len()));
+            check.find(
+                Finding::new("block", "its row counts other records than it holds")
+                    .at(first)
+                    .instead(count, block.records.len()),
+            );
         }
         let mut numbers = Vec::new();
         let mut channel_names: Vec<String> = Vec::new();
@@ -67,13 +76,19 @@ pub(super) fn full(check: &mut Check<'_>, progress: &mut dyn FnMut(u64, u64)) ->
                 let counted = seen.channel_records.entry((SourceId(header.source), channel.clone())).or_default();
                 *counted += 1;
                 if *counted != n {
-                    check.find(Finding::new("block", format!("its number among the records of channel {channel} is wrong")).at(seq).instead(*counted, n));
+                    check.find(
+                        Finding::new("block", format!("its number among the records of channel {channel} is wrong"))
+                            .at(seq)
+                            .instead(*counted, n),
+                    );
                     *counted = n;
                 }
             }
             note(&mut seen, seq, record);
             match header.kind {
-                Kind::Comment if header.state == State::Present => comments.push((seq, header.key.rsplit('/').next().unwrap_or_default().to_owned())),
+                Kind::Comment if header.state == State::Present => {
+                    comments.push((seq, header.key.rsplit('/').next().unwrap_or_default().to_owned()))
+                }
                 Kind::Message => in_stream.extend(is_searched_in_stream(record)),
                 _ => {}
             }
@@ -94,10 +109,22 @@ pub(super) fn full(check: &mut Check<'_>, progress: &mut dyn FnMut(u64, u64)) ->
                 match nodes.remove(&(level, index)) {
                     Some(stored) if stored == hash.0 => {}
                     Some(stored) => {
-                        let stored = Digest::from_slice(&stored).map_or_else(|| "not 32 bytes".to_owned(), |digest| digest.to_string());
-                        check.find(Finding::new("node", format!("the tree's node of level {level}, number {index}, does not match its records")).at(start).instead(hash, stored));
+                        let stored = Digest::from_slice(&stored)
+                            .map_or_else(|| "not 32 bytes".to_owned(), |digest| digest.to_string());
+                        check.find(
+                            Finding::new(
+                                "node",
+                                format!("the tree's node of level {level}, number {index}, does not match its records"),
+                            )
+                            .at(start)
+                            .instead(hash, stored),
+                        );
                     }
-                    None => check.find(Finding::new("node", format!("the tree's node of level {level}, number {index}, is missing")).at(start).instead(hash, "nothing")),
+                    None => check.find(
+                        Finding::new("node", format!("the tree's node of level {level}, number {index}, is missing"))
+                            .at(start)
+                            .instead(hash, "nothing"),
+                    ),
                 }
             }
         }
@@ -109,14 +136,22 @@ pub(super) fn full(check: &mut Check<'_>, progress: &mut dyn FnMut(u64, u64)) ->
     }
     if !broken {
         for ((level, index), _) in nodes {
-            check.find(Finding::new("node", format!("the tree has a node of level {level}, number {index}, that no records stand under")).at(index << level));
+            check.find(
+                Finding::new(
+                    "node",
+                    format!("the tree has a node of level {level}, number {index}, that no records stand under"),
+                )
+                .at(index << level),
+            );
         }
     } else if check.report.findings.is_empty() {
         check.find(Finding::new("block", "the tree could not be computed to its end"));
     }
     // A record that says only that something came back, or was seen elsewhere, is no reading.
     if let Some(rows) = check.absorb(check.reader.subject_rows())? {
-        for (_, _, _, _, row) in rows.iter().filter(|(_, _, _, _, row)| matches!(row.change, Change::Back | Change::Shared)) {
+        for (_, _, _, _, row) in
+            rows.iter().filter(|(_, _, _, _, row)| matches!(row.change, Change::Back | Change::Shared))
+        {
             seen.readings.remove(&row.seq.0);
         }
     }
@@ -131,7 +166,10 @@ pub(super) fn full(check: &mut Check<'_>, progress: &mut dyn FnMut(u64, u64)) ->
 fn note(seen: &mut Seen, seq: u64, record: &crate::record::Record) {
     let header = &record.header;
     if header.kind.is_listed(header.version) {
-        seen.listed.insert((header.kind.number(), header.source, header.channel.clone(), header.key.clone(), header.version), seq);
+        seen.listed.insert(
+            (header.kind.number(), header.source, header.channel.clone(), header.key.clone(), header.version),
+            seq,
+        );
     }
     for digest in header.attachment_digests() {
         seen.attachments.entry(digest).or_insert(seq);
@@ -148,11 +186,16 @@ pub(super) fn sample(check: &mut Check<'_>, count: u64) -> Result<(), Error> {
     let count = count.min(checkpoint.size);
     for n in 0..count {
         let seq = n * checkpoint.size / count.max(1);
-        let proof = check.reader.inclusion(RecordSeq(seq), checkpoint.size).and_then(|path| Ok((path, check.reader.leaf_entry(RecordSeq(seq))?.hash())));
+        let proof = check
+            .reader
+            .inclusion(RecordSeq(seq), checkpoint.size)
+            .and_then(|path| Ok((path, check.reader.leaf_entry(RecordSeq(seq))?.hash())));
         let Some((path, leaf)) = check.absorb(proof)? else { continue };
         check.report.checked.proofs += 1;
         if let Err(error) = verify_inclusion(seq, checkpoint.size, &leaf, &path, &checkpoint.root) {
-            check.find(Finding::new("block", format!("it is not what the newest checkpoint was signed over: {error}")).at(seq));
+            check.find(
+                Finding::new("block", format!("it is not what the newest checkpoint was signed over: {error}")).at(seq),
+            );
         }
     }
     Ok(())

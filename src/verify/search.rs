@@ -22,7 +22,11 @@ pub(super) fn check(check: &mut Check<'_>, seen: &Seen) -> Result<(), Error> {
     };
     let head = check.reader.head()?;
     if reached > head {
-        check.find(Finding::new("index", "it claims records that are not in the archive").in_file(&layout.index()).instead(head, reached));
+        check.find(
+            Finding::new("index", "it claims records that are not in the archive")
+                .in_file(&layout.index())
+                .instead(head, reached),
+        );
     } else if reached < head {
         check.report.notes.push(format!("the search index is {} records behind", head - reached));
     }
@@ -38,15 +42,25 @@ pub(super) fn check(check: &mut Check<'_>, seen: &Seen) -> Result<(), Error> {
         }
         previous = Some(*found);
         while let Some(missing) = wanted.next_if(|wanted| **wanted < *found) {
-            check.find(Finding::new("index", "a record that should be found is not there").at(*missing).in_file(&layout.index()));
+            check.find(
+                Finding::new("index", "a record that should be found is not there")
+                    .at(*missing)
+                    .in_file(&layout.index()),
+            );
         }
         // Readings beyond the record reached may be there already: a later version rewrites all.
         if wanted.next_if_eq(&found).is_none() && *found < reached && !seen.readings.contains(found) {
-            check.find(Finding::new("index", "a record is there that is no message, comment or file").at(*found).in_file(&layout.index()));
+            check.find(
+                Finding::new("index", "a record is there that is no message, comment or file")
+                    .at(*found)
+                    .in_file(&layout.index()),
+            );
         }
     }
     for missing in wanted {
-        check.find(Finding::new("index", "a record that should be found is not there").at(*missing).in_file(&layout.index()));
+        check.find(
+            Finding::new("index", "a record that should be found is not there").at(*missing).in_file(&layout.index()),
+        );
     }
     Ok(())
 }

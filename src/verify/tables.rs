@@ -21,9 +21,19 @@ pub(super) fn database(check: &mut Check<'_>) -> Result<(), Error> {
     for name in names {
         match (expected.get(name), found.get(name)) {
             (Some(a), Some(b)) if a == b => {}
-            (Some(_), None) => check.find(Finding::new("definition", format!("{name} is missing: a guard or table was dropped")).in_file(&path)),
-            (None, Some(found)) => check.find(Finding::new("definition", format!("{name} does not belong there")).in_file(&path).instead("nothing", found)),
-            (Some(expected), Some(found)) => check.find(Finding::new("definition", format!("{name} is defined otherwise")).in_file(&path).instead(expected, found)),
+            (Some(_), None) => check.find(
+                Finding::new("definition", format!("{name} is missing: a guard or table was dropped")).in_file(&path),
+            ),
+            (None, Some(found)) => check.find(
+                Finding::new("definition", format!("{name} does not belong there"))
+                    .in_file(&path)
+                    .instead("nothing", found),
+            ),
+            (Some(expected), Some(found)) => check.find(
+                Finding::new("definition", format!("{name} is defined otherwise"))
+                    .in_file(&path)
+                    .instead(expected, found),
+            ),
             (None, None) => {}
         }
     }
@@ -37,7 +47,9 @@ pub(super) fn rows(check: &mut Check<'_>, seen: &Seen) -> Result<(), Error> {
     for (_, source, id, records) in &channels {
         let counted = seen.channel_records.get(&(*source, id.clone())).copied().unwrap_or(0);
         if counted != *records {
-            check.find(Finding::new("counter", format!("the count of records of channel {id}")).instead(counted, records));
+            check.find(
+                Finding::new("counter", format!("the count of records of channel {id}")).instead(counted, records),
+            );
         }
     }
     subjects(check, seen, &names)?;
@@ -63,7 +75,13 @@ fn subjects(check: &mut Check<'_>, seen: &Seen, names: &HashMap<i64, String>) ->
             found += 1;
             let Some(record) = check.absorb(check.reader.record(row.seq))? else { continue };
             if !fits(row.change, record.header.state) {
-                check.find(Finding::new("subject", format!("version {} of {plain} is listed as another change than its record says", row.version)).at(row.seq.0));
+                check.find(
+                    Finding::new(
+                        "subject",
+                        format!("version {} of {plain} is listed as another change than its record says", row.version),
+                    )
+                    .at(row.seq.0),
+                );
             }
             let header_channel = record.header.channel.as_deref().unwrap_or_default();
             if name.as_deref().is_some_and(|name| !same_channel(name, header_channel)) {
@@ -71,7 +89,11 @@ fn subjects(check: &mut Check<'_>, seen: &Seen, names: &HashMap<i64, String>) ->
             }
         } else {
             let expected = expected.map_or_else(|| "no such version".to_owned(), ToString::to_string);
-            check.find(Finding::new("subject", format!("version {} of {plain} points to the wrong record", row.version)).at(row.seq.0).instead(expected, row.seq));
+            check.find(
+                Finding::new("subject", format!("version {} of {plain} points to the wrong record", row.version))
+                    .at(row.seq.0)
+                    .instead(expected, row.seq),
+            );
         }
     }
     if found < seen.listed.len() {
@@ -88,8 +110,14 @@ fn spans(check: &mut Check<'_>, seen: &Seen, names: &HashMap<i64, String>) -> Re
         let name = names.get(&channel).cloned().unwrap_or_default();
         match left.remove(&(block, name.clone())) {
             Some(range) if range == (min, max) => {}
-            Some(range) => check.find(Finding::new("span_index", format!("the range of channel {name} in the block")).at(block).instead(format!("{range:?}"), format!("{:?}", (min, max)))),
-            None => check.find(Finding::new("span_index", format!("a row for channel {name} that the block does not hold")).at(block)),
+            Some(range) => check.find(
+                Finding::new("span_index", format!("the range of channel {name} in the block"))
+                    .at(block)
+                    .instead(format!("{range:?}"), format!("{:?}", (min, max))),
+            ),
+            None => check.find(
+                Finding::new("span_index", format!("a row for channel {name} that the block does not hold")).at(block),
+            ),
         }
     }
     for (block, name) in left.keys() {
@@ -103,7 +131,9 @@ fn counters(check: &mut Check<'_>, seen: &Seen) -> Result<(), Error> {
     for (kind, subjects) in &seen.subjects {
         let found = stored.get(&format!("{kind}.subjects")).copied().unwrap_or(0);
         if found != *subjects {
-            check.find(Finding::new("counter", format!("the count of subjects of kind {kind}")).instead(subjects, found));
+            check.find(
+                Finding::new("counter", format!("the count of subjects of kind {kind}")).instead(subjects, found),
+            );
         }
     }
     Ok(())

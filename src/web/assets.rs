@@ -34,12 +34,19 @@ pub(super) fn css_url() -> String {
 /// A file of the interface. Its address holds its hash, so it may be kept for ever.
 pub(super) async fn serve(Path((hash, name)): Path<(String, String)>) -> Response {
     match ASSETS.iter().find(|asset| asset.name == name && asset.hash == hash) {
-        Some(asset) => ([(header::CONTENT_TYPE, asset.kind), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")], asset.bytes).into_response(),
+        Some(asset) => (
+            [(header::CONTENT_TYPE, asset.kind), (header::CACHE_CONTROL, "public, max-age=31536000, immutable")],
+            asset.bytes,
+        )
+            .into_response(),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
 pub(super) async fn favicon() -> Response {
     let asset = ASSETS.iter().find(|asset| asset.name == "favicon.svg");
-    asset.map_or_else(|| StatusCode::NOT_FOUND.into_response(), |asset| ([(header::CONTENT_TYPE, asset.kind)], asset.bytes).into_response())
+    asset.map_or_else(
+        || StatusCode::NOT_FOUND.into_response(),
+        |asset| ([(header::CONTENT_TYPE, asset.kind)], asset.bytes).into_response(),
+    )
 }

@@ -73,6 +73,8 @@ pub(super) fn render(status: StatusCode, page: &impl Template) -> Response {
 }
 
 /// Runs blocking reads of the archive off the async threads.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, WebError> + Send + 'static) -> Result<T, WebError> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, WebError> + Send + 'static,
+) -> Result<T, WebError> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(WebError::Internal("a reader panicked".to_owned())))
 }

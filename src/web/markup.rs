@@ -87,13 +87,15 @@ fn special(text: &str, before: &str, directory: &Directory) -> Option<(Piece, us
         && let Some(end) = inner.find(['>', '\n']).filter(|&end| inner.as_bytes()[end] == b'>')
     {
         let inside = without_marks(&inner[..end]);
-        let (target, label) = inside.split_once('|').map_or((inside.as_str(), None), |(target, label)| (target, Some(label)));
+        let (target, label) =
+            inside.split_once('|').map_or((inside.as_str(), None), |(target, label)| (target, Some(label)));
         let used = end + 2;
         if let Some(id) = target.strip_prefix('@') {
             return Some((Piece::Mention(format!("@{}", label.unwrap_or_else(|| directory.person(id)))), used));
         }
         if let Some(id) = target.strip_prefix('#') {
-            let name = label.map(str::to_owned).or_else(|| ChannelId::parse(id).map(|id| directory.channel(&id).to_owned()));
+            let name =
+                label.map(str::to_owned).or_else(|| ChannelId::parse(id).map(|id| directory.channel(&id).to_owned()));
             return Some((Piece::Mention(format!("#{}", name.unwrap_or_else(|| id.to_owned()))), used));
         }
         if let Some(command) = target.strip_prefix('!') {
@@ -129,11 +131,19 @@ fn plain_pieces(text: &str, in_hit: &mut bool, out: &mut Vec<Piece>) {
                 *in_hit = true;
             }
             HIT_END => {
-                out.push(if *in_hit { Piece::Hit(std::mem::take(&mut plain)) } else { Piece::Text(std::mem::take(&mut plain)) });
+                out.push(if *in_hit {
+                    Piece::Hit(std::mem::take(&mut plain))
+                } else {
+                    Piece::Text(std::mem::take(&mut plain))
+                });
                 *in_hit = false;
             }
             c if is_control(c) => {
-                out.push(if *in_hit { Piece::Hit(std::mem::take(&mut plain)) } else { Piece::Text(std::mem::take(&mut plain)) });
+                out.push(if *in_hit {
+                    Piece::Hit(std::mem::take(&mut plain))
+                } else {
+                    Piece::Text(std::mem::take(&mut plain))
+                });
                 out.push(Piece::Control(format!("U+{:04X}", u32::from(c))));
             }
             c => plain.push(c),
@@ -158,7 +168,9 @@ fn merge(pieces: Vec<Piece>) -> Vec<Piece> {
 
 /// A name or file name with what would turn its direction shown as what it is.
 pub(super) fn visible(text: &str) -> String {
-    text.chars().map(|c| if is_control(c) || c.is_control() { format!("[U+{:04X}]", u32::from(c)) } else { c.to_string() }).collect()
+    text.chars()
+        .map(|c| if is_control(c) || c.is_control() { format!("[U+{:04X}]", u32::from(c)) } else { c.to_string() })
+        .collect()
 }
 
 /// `rtl` when most letters outside addresses and code are of a right-to-left script: the first
@@ -215,12 +227,15 @@ pub(super) fn compare(before: &str, after: &str) -> Vec<Change> {
     let mut lengths = vec![vec![0_u32; b.len() + 1]; a.len() + 1];
     for i in (0..a.len()).rev() {
         for j in (0..b.len()).rev() {
-            lengths[i][j] = if a[i] == b[j] { lengths[i + 1][j + 1] + 1 } else { lengths[i + 1][j].max(lengths[i][j + 1]) };
+            lengths[i][j] =
+                if a[i] == b[j] { lengths[i + 1][j + 1] + 1 } else { lengths[i + 1][j].max(lengths[i][j + 1]) };
         }
     }
     let mut out: Vec<Change> = Vec::new();
     let mut push = |change: Change| match (out.last_mut(), change) {
-        (Some(Change::Same(text)), Change::Same(more)) | (Some(Change::Removed(text)), Change::Removed(more)) | (Some(Change::Added(text)), Change::Added(more)) => text.push_str(&more),
+        (Some(Change::Same(text)), Change::Same(more))
+        | (Some(Change::Removed(text)), Change::Removed(more))
+        | (Some(Change::Added(text)), Change::Added(more)) => text.push_str(&more),
         (_, change) => out.push(change),
     };
     let (mut i, mut j) = (0, 0);
@@ -260,7 +275,11 @@ mod tests {
                 text("see "),
                 Piece::Link { href: "https://a.example/x".into(), label: "the plan".into(), host: "a.example".into() },
                 text(" or "),
-                Piece::Link { href: "https://b.example/y?z=1".into(), label: "https://b.example/y?z=1".into(), host: "b.example".into() },
+                Piece::Link {
+                    href: "https://b.example/y?z=1".into(),
+                    label: "https://b.example/y?z=1".into(),
+                    host: "b.example".into()
+                },
                 text(". "),
                 Piece::Code("let x".into()),
                 text(" "),
@@ -295,7 +314,11 @@ mod tests {
     fn versions_are_compared_word_by_word() {
         assert_eq!(
             compare("signed the order tomorrow", "signed the order today"),
-            [Change::Same("signed the order ".into()), Change::Removed("tomorrow".into()), Change::Added("today".into())]
+            [
+                Change::Same("signed the order ".into()),
+                Change::Removed("tomorrow".into()),
+                Change::Added("today".into())
+            ]
         );
         assert_eq!(compare("a", "a"), [Change::Same("a".into())]);
     }

@@ -57,13 +57,21 @@ pub(super) async fn page(Query(query): Query<Next_>) -> Response {
 
 /// A path on this site, so that a link cannot send anyone elsewhere after signing in.
 fn local_path(next: &str) -> &str {
-    if next.starts_with('/') && !next.starts_with("//") && !next.starts_with("/\\") && !next.contains(char::is_control) { next } else { "/" }
+    if next.starts_with('/') && !next.starts_with("//") && !next.starts_with("/\\") && !next.contains(char::is_control)
+    {
+        next
+    } else {
+        "/"
+    }
 }
 
 pub(super) async fn sign_in(State(web): State<Arc<Web>>, Form(form): Form<SignIn>) -> Result<Response, WebError> {
     let wait = {
         let failures = web.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.get(&form.username).filter(|(_, since)| web.clock.now() - *since < REMEMBERED).map_or(0, |(count, _)| count.saturating_sub(FREE_TRIES - 1))
+        failures
+            .get(&form.username)
+            .filter(|(_, since)| web.clock.now() - *since < REMEMBERED)
+            .map_or(0, |(count, _)| count.saturating_sub(FREE_TRIES - 1))
     };
     if wait > 0 {
         tokio::time::sleep(Duration::from_secs(2_u64.saturating_pow(wait.min(5)))).await;
@@ -114,7 +122,11 @@ fn session_cookie(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Lets signed-in people through, with who they are; sends others to sign in and back.
-pub(super) async fn require(State(web): State<Arc<Web>>, mut request: Request, next: Next) -> Result<Response, WebError> {
+pub(super) async fn require(
+    State(web): State<Arc<Web>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, WebError> {
     let user: Option<User> = match session_cookie(request.headers()) {
         Some(cookie) => web.access.session_user(&cookie)?,
         None => None,

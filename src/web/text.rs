@@ -4,6 +4,7 @@ pub(super) const NOT_FOUND: &str = "Not found";
 pub(super) const NOT_FOUND_DETAIL: &str = "There is no such page, or it is not among what you may see.";
 pub(super) const BAD_REQUEST: &str = "This could not be read";
 pub(super) const INTERNAL: &str = "The archive could not be read";
-pub(super) const INTERNAL_DETAIL: &str = "The page could not be made. The operator's log says why; `teamchat-archive verify` checks the archive.";
+pub(super) const INTERNAL_DETAIL: &str =
+    "The page could not be made. The operator's log says why; `teamchat-archive verify` checks the archive.";
 pub(super) const SIGN_IN_REFUSED: &str = "Name or password is not right.";
 pub(super) const GONE_BY_WHOM: &str = "who removed it: not given by the server";

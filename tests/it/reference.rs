@@ -42,11 +42,7 @@ pub(crate) fn samples() -> Vec<Sample> {
             let file = file.as_str().unwrap().to_owned();
             let path = schemas_dir().join("samples").join(&file);
             let text = fs_err::read_to_string(path).unwrap();
-            samples.push(Sample {
-                method: method.clone(),
-                file,
-                text,
-            });
+            samples.push(Sample { method: method.clone(), file, text });
         }
     }
     samples
@@ -63,10 +59,7 @@ impl Schemas {
         let mut ids = BTreeMap::new();
         for entry in fs_err::read_dir(schemas_dir()).unwrap() {
             let path = entry.unwrap().path();
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "json")
-            {
+            if path.extension().is_some_and(|extension| extension == "json") {
                 let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
                 let schema = read_json(path);
                 jsonschema::meta::validate(&schema).unwrap();
@@ -76,17 +69,9 @@ impl Schemas {
             }
         }
         let registry = registry.prepare().unwrap();
-        let validator = |id: &String| {
-            jsonschema::options()
-                .with_registry(&registry)
-                .build(&json!({ "$ref": id }))
-                .unwrap()
-        };
-        Self(
-            ids.iter()
-                .map(|(name, id)| (name.clone(), validator(id)))
-                .collect(),
-        )
+        let validator =
+            |id: &String| jsonschema::options().with_registry(&registry).build(&json!({ "$ref": id })).unwrap();
+        Self(ids.iter().map(|(name, id)| (name.clone(), validator(id))).collect())
     }
 
     /// What a reply of `method` does that its schema forbids.
@@ -111,17 +96,10 @@ fn the_index_names_every_method_and_every_file() {
     assert_eq!(named, present);
 
     let schemas = Schemas::load();
-    let json: BTreeSet<&str> = index
-        .iter()
-        .filter(|(_, entry)| entry["returns"] == "json")
-        .map(|(method, _)| method.as_str())
-        .collect();
-    let with_schema: BTreeSet<&str> = schemas
-        .0
-        .keys()
-        .map(String::as_str)
-        .filter(|name| !["defs", "error"].contains(name))
-        .collect();
+    let json: BTreeSet<&str> =
+        index.iter().filter(|(_, entry)| entry["returns"] == "json").map(|(method, _)| method.as_str()).collect();
+    let with_schema: BTreeSet<&str> =
+        schemas.0.keys().map(String::as_str).filter(|name| !["defs", "error"].contains(name)).collect();
     assert_eq!(json, with_schema);
 }
 
@@ -140,8 +118,7 @@ fn each_sample_validates_against_its_schema() {
 
 #[test]
 fn the_one_broken_sample_lacks_a_comma_and_nothing_else() {
-    let read =
-        |name: &str| fs_err::read_to_string(schemas_dir().join("samples").join(name)).unwrap();
+    let read = |name: &str| fs_err::read_to_string(schemas_dir().join("samples").join(name)).unwrap();
     let literal = read("iwauthentication.login.plain.literal.txt");
     assert!(serde_json::from_str::<Value>(&literal).is_err());
     let mended = literal.replacen("\"true\"\n", "\"true\",\n", 1);
@@ -151,15 +128,8 @@ fn the_one_broken_sample_lacks_a_comma_and_nothing_else() {
 /// Puts a value of another type in the place of each scalar of `value`, one at a time.
 fn with_one_scalar_replaced(value: &Value) -> Vec<(String, Value)> {
     let children: Vec<(String, &Value)> = match value {
-        Value::Object(map) => map
-            .iter()
-            .map(|(key, child)| (key.clone(), child))
-            .collect(),
-        Value::Array(list) => list
-            .iter()
-            .enumerate()
-            .map(|(i, child)| (i.to_string(), child))
-            .collect(),
+        Value::Object(map) => map.iter().map(|(key, child)| (key.clone(), child)).collect(),
+        Value::Array(list) => list.iter().enumerate().map(|(i, child)| (i.to_string(), child)).collect(),
         Value::String(_) | Value::Bool(_) => return vec![(String::new(), json!(7))],
         Value::Number(_) | Value::Null => return vec![(String::new(), json!("7"))],
     };
@@ -199,16 +169,8 @@ fn an_error_is_no_reply_and_a_reply_no_error() {
     assert_eq!(schemas.problems("error", &error), Vec::<String>::new());
     for sample in samples() {
         let reply: Value = serde_json::from_str(&sample.text).unwrap();
-        assert!(
-            !schemas.problems("error", &reply).is_empty(),
-            "{}",
-            sample.file
-        );
-        assert!(
-            !schemas.problems(&sample.method, &error).is_empty(),
-            "{}",
-            sample.file
-        );
+        assert!(!schemas.problems("error", &reply).is_empty(), "{}", sample.file);
+        assert!(!schemas.problems(&sample.method, &error).is_empty(), "{}", sample.file);
     }
 }
 

@@ -7,9 +7,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use md5::{Digest as _, Md5};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
-use teamchat_archive::sandbox::seed::{
-    Content, Seed, SeedChannel, SeedComment, SeedFile, SeedMessage, SeedUser,
-};
+use teamchat_archive::sandbox::seed::{Content, Seed, SeedChannel, SeedComment, SeedFile, SeedMessage, SeedUser};
 use teamchat_archive::sandbox::{Fault, Options, Running, Settings, corpus, start};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -54,11 +52,7 @@ fn seed(messages: usize) -> Seed {
             channels: vec!["dock".to_owned()],
             created: 1_490_000_050,
             content: Content::Bytes(b"0123456789".to_vec()),
-            comments: vec![SeedComment {
-                user: ANN.to_owned(),
-                text: "good".to_owned(),
-                created: 1_490_000_060,
-            }],
+            comments: vec![SeedComment { user: ANN.to_owned(), text: "good".to_owned(), created: 1_490_000_060 }],
             ..SeedFile::default()
         }],
         ..Seed::default()
@@ -75,17 +69,11 @@ impl Door {
     async fn open(seed: Seed, options: Options) -> Self {
         // The client insists on it even for plain HTTP; another test may have been first.
         let _already = rustls::crypto::ring::default_provider().install_default();
-        Self {
-            client: Client::new(),
-            running: start(seed, options).await.unwrap(),
-        }
+        Self { client: Client::new(), running: start(seed, options).await.unwrap() }
     }
 
     async fn with(messages: usize) -> Self {
-        let options = Options {
-            control: true,
-            ..Options::default()
-        };
+        let options = Options { control: true, ..Options::default() };
         Self::open(seed(messages), options).await
     }
 
@@ -113,10 +101,7 @@ impl Door {
         let origin = self.running.url.replace("/teamchatapi/", "");
         let url = format!("{origin}/_control/{name}");
         let text = self.client.get(url).send().await.unwrap().text().await;
-        text.unwrap()
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        text.unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     async fn channel(&self, name: &str) -> String {
@@ -131,12 +116,8 @@ impl Door {
         let mut all: Vec<Value> = Vec::new();
         let mut latest = "9999999999.999999".to_owned();
         loop {
-            let page = self
-                .call(
-                    "channels.history",
-                    &[("channel", channel), ("latest", &latest), ("count", count)],
-                )
-                .await;
+            let page =
+                self.call("channels.history", &[("channel", channel), ("latest", &latest), ("count", count)]).await;
             let messages = page["messages"].as_array().unwrap();
             all.extend(messages.iter().cloned());
             if page["has_more"] == false {
@@ -191,24 +172,13 @@ async fn a_token_comes_by_query_form_json_or_header() {
         door.client.post(&url).query(&[("token", token)]),
         door.client.post(&url).form(&[("token", token)]),
         door.client.post(&url).json(&json!({ "token": token })),
-        door.client
-            .post(&url)
-            .bearer_auth(token)
-            .header("content-type", "application/json"),
+        door.client.post(&url).bearer_auth(token).header("content-type", "application/json"),
     ];
     for request in requests {
         let body: Value = request.send().await.unwrap().json().await.unwrap();
         assert_eq!(body["user_id"], ANN);
     }
-    let body: Value = door
-        .client
-        .get(&url)
-        .send()
-        .await
-        .unwrap()
-        .json()
-        .await
-        .unwrap();
+    let body: Value = door.client.get(&url).send().await.unwrap().json().await.unwrap();
     assert_eq!(error_of(&body), "not_authed");
     let echo = door.call("api.test", &[("foo", "bar")]).await;
     assert_eq!(echo, json!({ "ok": true, "args": { "foo": "bar" } }));
@@ -218,19 +188,11 @@ async fn a_token_comes_by_query_form_json_or_header() {
 async fn login_is_plain_or_digest_and_locks() {
     let door = Door::with(0).await;
     let password = door.running.password.clone();
-    let plain = door
-        .call(
-            "iwauthentication.login.plain",
-            &[("username", ANN), ("password", &password)],
-        )
-        .await;
+    let plain = door.call("iwauthentication.login.plain", &[("username", ANN), ("password", &password)]).await;
     assert_eq!(plain["authorized"], "true");
     let token = text_of(&plain, "token");
     assert_eq!((token.len(), &token[..5]), (69, "xoxp-"));
-    assert_eq!(
-        door.call("auth.revoke", &[("token", token)]).await["revoked"],
-        "true"
-    );
+    assert_eq!(door.call("auth.revoke", &[("token", token)]).await["revoked"], "true");
     let dead = door.call("auth.test", &[("token", token)]).await;
     assert_eq!(error_of(&dead), "token_revoked");
 
@@ -240,10 +202,7 @@ async fn login_is_plain_or_digest_and_locks() {
     assert_eq!(challenge["authorized"], "false");
     let nonce = text_of(&challenge, "nonce");
     let md5 = |text: String| format!("{:032x}", u128::from_be_bytes(Md5::digest(text).into()));
-    let first = md5(format!(
-        "{}:{nonce}:abc",
-        md5(format!("{ANN}:realm:{password}"))
-    ));
+    let first = md5(format!("{}:{nonce}:abc", md5(format!("{ANN}:realm:{password}"))));
     let second = md5("authenticate:/x".to_owned());
     let response = md5(format!("{first}:{nonce}:00000001:abc:auth:{second}"));
     let answer = [
@@ -265,14 +224,10 @@ async fn login_is_plain_or_digest_and_locks() {
 
     let plain = "iwauthentication.login.plain";
     for _ in 0..10 {
-        let refused = door
-            .call(plain, &[("username", ANN), ("password", "no")])
-            .await;
+        let refused = door.call(plain, &[("username", ANN), ("password", "no")]).await;
         assert_eq!(error_of(&refused), "invalid_auth");
     }
-    let locked = door
-        .call(plain, &[("username", ANN), ("password", &password)])
-        .await;
+    let locked = door.call(plain, &[("username", ANN), ("password", &password)]).await;
     assert_eq!(error_of(&locked), "invalid_auth");
 }
 
@@ -286,38 +241,21 @@ async fn history_pages_both_ways() {
     assert!(stamps.is_sorted_by(|newer, older| newer > older));
 
     // Only `oldest`: the page next to it, still newest first.
-    let page = door
-        .call(
-            "channels.history",
-            &[("channel", &channel), ("oldest", "1"), ("count", "10")],
-        )
-        .await;
+    let page = door.call("channels.history", &[("channel", &channel), ("oldest", "1"), ("count", "10")]).await;
     assert_eq!(page["messages"][9]["text"], "line 0");
     assert_eq!(page["messages"][0]["text"], "line 9");
     assert_eq!(page["has_more"], true);
-    assert_eq!(
-        (&page["latest"], &page["oldest"]),
-        (&json!("0.000000"), &json!("1"))
-    );
+    assert_eq!((&page["latest"], &page["oldest"]), (&json!("0.000000"), &json!("1")));
 
     // Bounds are exclusive unless told.
-    let bounds = [
-        ("channel", channel.as_str()),
-        ("oldest", stamps[20]),
-        ("latest", stamps[10]),
-    ];
+    let bounds = [("channel", channel.as_str()), ("oldest", stamps[20]), ("latest", stamps[10])];
     let outside = door.call("channels.history", &bounds).await;
     assert_eq!(outside["messages"].as_array().unwrap().len(), 9);
     let inclusive = [&bounds[..], &[("inclusive", "1")]].concat();
     let inside = door.call("channels.history", &inclusive).await;
     assert_eq!(inside["messages"].as_array().unwrap().len(), 11);
     assert_eq!(inside["has_more"], false);
-    let broken = door
-        .call(
-            "channels.history",
-            &[("channel", &channel), ("latest", "x")],
-        )
-        .await;
+    let broken = door.call("channels.history", &[("channel", &channel), ("latest", "x")]).await;
     assert_eq!(error_of(&broken), "invalid_ts_latest");
 }
 
@@ -327,9 +265,7 @@ async fn ids_are_padded_in_lists_and_bare_in_chat() {
     let channel = door.channel("quay").await;
     assert_eq!(channel.len() % 4, 0);
     let bare = channel.trim_end_matches('=');
-    let posted = door
-        .call("chat.postMessage", &[("channel", bare), ("text", "hi")])
-        .await;
+    let posted = door.call("chat.postMessage", &[("channel", bare), ("text", "hi")]).await;
     assert_eq!(posted["channel"], bare);
     assert_eq!(posted["message"]["is_stared"], false);
     let by_name = door.call("channels.info", &[("channel", "quay")]).await;
@@ -342,28 +278,19 @@ async fn edits_and_deletions_leave_only_the_truth() {
     let channel = door.channel("quay").await;
     let all = door.walk(&channel, "10").await;
     let (newer, older) = (text_of(&all[0], "ts"), text_of(&all[1], "ts"));
-    let edited = door
-        .call(
-            "chat.update",
-            &[("channel", &channel), ("ts", older), ("text", "changed")],
-        )
-        .await;
+    let edited = door.call("chat.update", &[("channel", &channel), ("ts", older), ("text", "changed")]).await;
     assert_eq!(edited["text"], "changed");
-    door.call("chat.delete", &[("channel", &channel), ("ts", newer)])
-        .await;
+    door.call("chat.delete", &[("channel", &channel), ("ts", newer)]).await;
     let left = door.walk(&channel, "10").await;
     assert_eq!(left.len(), 1);
     assert_eq!(left[0]["edited"]["user"], ANN);
-    let gone = door
-        .call("items.info", &[("channel", &channel), ("ts", newer)])
-        .await;
+    let gone = door.call("items.info", &[("channel", &channel), ("ts", newer)]).await;
     assert_eq!(error_of(&gone), "message_not_found");
     let truth = door.lines("truth").await;
     let of = |ts: &str| truth.iter().find(|item| item["ts"] == ts).unwrap().clone();
     assert_eq!(of(older)["versions"], json!(["line 0", "changed"]));
     assert_eq!(of(newer)["state"], "deleted");
-    door.control("restore", json!({ "channel": channel, "ts": newer }))
-        .await;
+    door.control("restore", json!({ "channel": channel, "ts": newer })).await;
     assert_eq!(door.walk(&channel, "10").await.len(), 2);
 }
 
@@ -401,20 +328,12 @@ async fn downloads_know_ranges_validators_and_dead_tickets() {
     let beyond = get("bytes=10-", &etag).await.unwrap();
     assert_eq!(beyond.status(), StatusCode::RANGE_NOT_SATISFIABLE);
     let fresh = door.client.get(url).header("if-none-match", &etag);
-    assert_eq!(
-        fresh.send().await.unwrap().status(),
-        StatusCode::NOT_MODIFIED
-    );
+    assert_eq!(fresh.send().await.unwrap().status(), StatusCode::NOT_MODIFIED);
 
     door.running.workspace().delete_file(id).unwrap();
     let dead = door.client.get(url).send().await.unwrap();
     assert_eq!(dead.status(), StatusCode::OK);
-    assert!(
-        dead.headers()["content-type"]
-            .to_str()
-            .unwrap()
-            .starts_with("text/html")
-    );
+    assert!(dead.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
     assert!(dead.headers().get("content-disposition").is_none());
     let body: Value = serde_json::from_str(&dead.text().await.unwrap()).unwrap();
     assert_eq!(error_of(&body), "invalid_ticket");
@@ -448,9 +367,7 @@ async fn big_uploads_pass() {
     let channel = door.channel("quay").await;
     let bytes = vec![7; 5_000_000];
     let part = reqwest::multipart::Part::bytes(bytes.clone()).file_name("big.bin");
-    let form = reqwest::multipart::Form::new()
-        .text("channels", channel)
-        .part("file", part);
+    let form = reqwest::multipart::Form::new().text("channels", channel).part("file", part);
     let url = format!("{}files.upload", door.running.url);
     let request = door.client.post(url).bearer_auth(&door.running.token);
     let answer = request.multipart(form).send().await.unwrap();
@@ -466,27 +383,15 @@ async fn comments_pins_and_reactions() {
     let (dock, quay) = (door.channel("dock").await, door.channel("quay").await);
     let list = door.call("files.list", &[("channel", &dock)]).await;
     let file = text_of(&list["files"][0], "id").to_owned();
-    let added = door
-        .call("files.comments.add", &[("file", &file), ("comment", "one")])
-        .await;
+    let added = door.call("files.comments.add", &[("file", &file), ("comment", "one")]).await;
     assert_eq!(added["comment"]["channel"], "");
     let comment = text_of(&added["comment"], "id").to_owned();
-    let edited = door
-        .call(
-            "files.comments.edit",
-            &[("file", &file), ("id", &comment), ("commant", "two")],
-        )
-        .await;
+    let edited = door.call("files.comments.edit", &[("file", &file), ("id", &comment), ("commant", "two")]).await;
     assert_eq!(edited["comment"]["comment"], "two");
     let newest = &door.walk(&dock, "10").await[0];
     assert_eq!(newest["subtype"], "file_comment");
     assert_eq!(newest["comment"]["id"], comment);
-    let deleted = door
-        .call(
-            "files.comments.delete",
-            &[("file", &file), ("id", &comment)],
-        )
-        .await;
+    let deleted = door.call("files.comments.delete", &[("file", &file), ("id", &comment)]).await;
     assert_eq!(deleted["ok"], true);
 
     let ts = text_of(&door.walk(&quay, "1").await[0], "ts").to_owned();
@@ -496,9 +401,7 @@ async fn comments_pins_and_reactions() {
     let again = door.call("pins.add", &item).await;
     assert_eq!(error_of(&again), "already_pinned");
     let bob = door.running.workspace().token_for(BOB).unwrap();
-    let theirs = door
-        .call("pins.list", &[("channel", &quay), ("token", &bob)])
-        .await;
+    let theirs = door.call("pins.list", &[("channel", &quay), ("token", &bob)]).await;
     assert_eq!(theirs["items"], json!([]), "a private pin is its owner's");
     let mine = door.call("pins.list", &[("channel", &quay)]).await;
     assert_eq!(mine["items"][0]["ts"], ts);
@@ -534,12 +437,7 @@ async fn direct_conversations_open_and_close() {
 async fn search_pages_marks_and_clamps() {
     let door = Door::with(45).await;
     let channel = door.channel("quay").await;
-    let params = [
-        ("channel", channel.as_str()),
-        ("query", "line -7"),
-        ("highlight", "1"),
-        ("sort", "timestamp"),
-    ];
+    let params = [("channel", channel.as_str()), ("query", "line -7"), ("highlight", "1"), ("sort", "timestamp")];
     let found = door.call("search.messages", &params).await;
     let messages = &found["messages"];
     assert_eq!(messages["total"], 44);
@@ -550,12 +448,7 @@ async fn search_pages_marks_and_clamps() {
     let beyond = [&params[..], &[("page", "101")]].concat();
     let clamped = door.call("search.messages", &beyond).await;
     assert_eq!(clamped["messages"]["paging"]["page"], 1);
-    let files = door
-        .call(
-            "search.all",
-            &[("query", "plán"), ("channel", &door.channel("dock").await)],
-        )
-        .await;
+    let files = door.call("search.all", &[("query", "plán"), ("channel", &door.channel("dock").await)]).await;
     assert_eq!(files["files"]["total"], 1);
     let empty = door.call("search.all", &[("channel", &channel)]).await;
     assert_eq!(error_of(&empty), "no_query");
@@ -563,13 +456,7 @@ async fn search_pages_marks_and_clamps() {
 
 #[tokio::test]
 async fn the_atom_feed_says_what_history_says() {
-    let options = Options {
-        settings: Settings {
-            atom_extensions: true,
-            ..Settings::default()
-        },
-        ..Options::default()
-    };
+    let options = Options { settings: Settings { atom_extensions: true, ..Settings::default() }, ..Options::default() };
     let door = Door::open(seed(30), options).await;
     let channel = door.channel("quay").await;
     let (id, ts) = door.running.workspace().labelled("m3").unwrap();
@@ -581,31 +468,16 @@ async fn the_atom_feed_says_what_history_says() {
     let text = answer.text().await.unwrap();
     let feed: atom_syndication::Feed = text.parse().unwrap();
     let history = door.call("channels.history", &params).await;
-    let expected: Vec<&str> = history["messages"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|message| text_of(message, "ts"))
-        .collect();
-    let got: Vec<&str> = feed
-        .entries()
-        .iter()
-        .map(|entry| entry.extensions()["tc"]["ts"][0].value().unwrap())
-        .collect();
+    let expected: Vec<&str> =
+        history["messages"].as_array().unwrap().iter().map(|message| text_of(message, "ts")).collect();
+    let got: Vec<&str> =
+        feed.entries().iter().map(|entry| entry.extensions()["tc"]["ts"][0].value().unwrap()).collect();
     assert_eq!(got, expected);
     let tombstone = &feed.extensions()["at"]["deleted-entry"][0];
     assert!(tombstone.attrs()["ref"].ends_with(&ts));
     let url = format!("{}channels.atom.history", door.running.url);
-    let again = door
-        .client
-        .get(url)
-        .query(&params)
-        .bearer_auth(&door.running.token)
-        .header("if-none-match", etag);
-    assert_eq!(
-        again.send().await.unwrap().status(),
-        StatusCode::NOT_MODIFIED
-    );
+    let again = door.client.get(url).query(&params).bearer_auth(&door.running.token).header("if-none-match", etag);
+    assert_eq!(again.send().await.unwrap().status(), StatusCode::NOT_MODIFIED);
 }
 
 #[tokio::test]
@@ -614,17 +486,9 @@ async fn the_socket_replays_and_answers() {
     let channel = door.channel("quay").await;
     let started = door.call("rtm.start", &[]).await;
     let url = text_of(&started, "url").to_owned();
-    let ts = door
-        .running
-        .workspace()
-        .post("quay", BOB, "before")
-        .unwrap();
+    let ts = door.running.workspace().post("quay", BOB, "before").unwrap();
     let (mut socket, _) = tokio_tungstenite::connect_async(&url).await.unwrap();
-    door.control(
-        "edit",
-        json!({ "channel": channel, "ts": ts, "text": "after" }),
-    )
-    .await;
+    door.control("edit", json!({ "channel": channel, "ts": ts, "text": "after" })).await;
     let mut kinds = Vec::new();
     while kinds.last().is_none_or(|kind| kind != "message_changed") {
         let event: Value = match socket.next().await.unwrap().unwrap() {
@@ -634,10 +498,7 @@ async fn the_socket_replays_and_answers() {
         let kind = event["subtype"].as_str().unwrap_or(text_of(&event, "type"));
         kinds.push(kind.to_owned());
     }
-    assert_eq!(
-        kinds,
-        ["hello", "message", "presence_change", "message_changed"]
-    );
+    assert_eq!(kinds, ["hello", "message", "presence_change", "message_changed"]);
     let sent = json!({ "id": 7, "type": "ping", "time": 5 }).to_string();
     socket.send(Message::Text(sent.into())).await.unwrap();
     let pong = socket.next().await.unwrap().unwrap().into_text().unwrap();
@@ -657,15 +518,10 @@ async fn control_sets_faults_and_logs_no_tokens() {
     let limited = door.send("api.test", &[]).await;
     assert_eq!(limited.status(), StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(limited.headers()["retry-after"], "1");
-    door.control("faults", json!({ "rate-limit": 0, "truncated-json": 1 }))
-        .await;
+    door.control("faults", json!({ "rate-limit": 0, "truncated-json": 1 })).await;
     let cut = door.send("api.test", &[]).await.text().await.unwrap();
     assert!(serde_json::from_str::<Value>(&cut).is_err());
-    door.control(
-        "faults",
-        json!({ "truncated-json": 0, "reset-mid-body": 1 }),
-    )
-    .await;
+    door.control("faults", json!({ "truncated-json": 0, "reset-mid-body": 1 })).await;
     assert!(door.send("api.test", &[]).await.text().await.is_err());
     door.control("faults", json!({ "reset-mid-body": 0 })).await;
     let refused = door.control("faults", json!({ "nonsense": 1 })).await;
@@ -709,9 +565,7 @@ async fn lost_channels_tell_so_by_is_member() {
     assert_eq!(door.call("channels.list", &[]).await["channels"], json!([]));
     let info = door.call("channels.info", &[("channel", &channel)]).await;
     assert_eq!(info["channel"]["is_member"], false);
-    let denied = door
-        .call("channels.history", &[("channel", &channel)])
-        .await;
+    let denied = door.call("channels.history", &[("channel", &channel)]).await;
     assert_eq!(error_of(&denied), "no_permission");
 }
 
@@ -722,9 +576,7 @@ async fn channels_are_made_archived_and_removed() {
     let id = workspace.create_channel(BOB, "pier").unwrap();
     assert_eq!(door.channel("pier").await, id);
     workspace.archive_channel(&id).unwrap();
-    let refused = door
-        .call("chat.postMessage", &[("channel", &id), ("text", "hi")])
-        .await;
+    let refused = door.call("chat.postMessage", &[("channel", &id), ("text", "hi")]).await;
     assert_eq!(error_of(&refused), "is_archived");
     let quay = door.channel("quay").await;
     workspace.remove_channel(&quay).unwrap();
@@ -738,10 +590,7 @@ async fn channels_are_made_archived_and_removed() {
 #[tokio::test]
 async fn whispers_are_for_two() {
     let mut seed = seed(0);
-    seed.users.push(SeedUser {
-        email: "cyd@harbour.example".to_owned(),
-        ..SeedUser::default()
-    });
+    seed.users.push(SeedUser { email: "cyd@harbour.example".to_owned(), ..SeedUser::default() });
     let door = Door::open(seed, Options::default()).await;
     let workspace = door.running.workspace();
     let whispered = workspace.whisper("quay", BOB, "cyd@harbour.example", "psst");
@@ -749,12 +598,7 @@ async fn whispers_are_for_two() {
     let channel = door.channel("quay").await;
     assert_eq!(door.walk(&channel, "10").await.len(), 0);
     assert_eq!(workspace.truth().last().unwrap().text, "good");
-    assert!(
-        workspace
-            .truth()
-            .iter()
-            .any(|item| item.whisper_to.is_some())
-    );
+    assert!(workspace.truth().iter().any(|item| item.whisper_to.is_some()));
 }
 
 #[tokio::test]
@@ -765,24 +609,17 @@ async fn a_living_workspace_posts_edits_and_deletes() {
     while !(news.iter().any(|item: &Value| item["state"] == "deleted")) {
         news = door.lines("truth").await;
     }
-    let edited = news
-        .iter()
-        .any(|item| item["versions"].as_array().unwrap().len() == 2);
+    let edited = news.iter().any(|item| item["versions"].as_array().unwrap().len() == 2);
     assert!(edited);
     door.running.stop().await;
 }
 
 #[tokio::test]
 async fn a_real_corpus_comes_back_whole() {
-    let data = std::env::var_os("TEAMCHAT_DATA")
-        .map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
+    let data = std::env::var_os("TEAMCHAT_DATA").map_or_else(|| PathBuf::from("../shared/data"), PathBuf::from);
     let directory = data.join("small");
     if !directory.exists() {
-        assert!(
-            std::env::var_os("TEAMCHAT_DATA_REQUIRED").is_none(),
-            "{} is missing",
-            directory.display()
-        );
+        assert!(std::env::var_os("TEAMCHAT_DATA_REQUIRED").is_none(), "{} is missing", directory.display());
         println!("skipped: there is no corpus at {}", directory.display());
         return;
     }
@@ -794,20 +631,11 @@ async fn a_real_corpus_comes_back_whole() {
     for channel in list["channels"].as_array().unwrap() {
         let id = text_of(channel, "id");
         walked += door.walk(id, "1000").await.len();
-        let list = door
-            .call("files.list", &[("channel", id), ("count", "1000")])
-            .await;
+        let list = door.call("files.list", &[("channel", id), ("count", "1000")]).await;
         shared += list["files"].as_array().unwrap().len();
         for file in list["files"].as_array().unwrap() {
-            let info = door
-                .call("files.info", &[("file", text_of(file, "id"))])
-                .await;
-            let bytes = door
-                .client
-                .get(text_of(file, "url_private"))
-                .send()
-                .await
-                .unwrap();
+            let info = door.call("files.info", &[("file", text_of(file, "id"))]).await;
+            let bytes = door.client.get(text_of(file, "url_private")).send().await.unwrap();
             let bytes = bytes.bytes().await.unwrap();
             assert_eq!(info["file"]["size"], bytes.len());
         }
@@ -826,9 +654,7 @@ async fn page_faults_hide_shuffle_and_drift() {
     let params = [("channel", channel.as_str()), ("count", "20")];
     let stamps = |page: &Value| -> Vec<String> {
         let messages = page["messages"].as_array().unwrap();
-        let stamps = messages
-            .iter()
-            .map(|message| text_of(message, "ts").to_owned());
+        let stamps = messages.iter().map(|message| text_of(message, "ts").to_owned());
         stamps.collect()
     };
     let clean = stamps(&door.call("channels.history", &params).await);
@@ -867,10 +693,7 @@ async fn switches_change_the_shapes() {
     assert_eq!(door.call("pins.add", &item).await["ok"], true);
     let pins = door.call("pins.list", &item).await;
     assert_eq!(pins["items"][0]["message"]["ts"], ts);
-    let login = [
-        ("username", ANN),
-        ("password", door.running.password.as_str()),
-    ];
+    let login = [("username", ANN), ("password", door.running.password.as_str())];
     let text = door.send("iwauthentication.login.plain", &login).await;
     let text = text.text().await.unwrap();
     assert!(serde_json::from_str::<Value>(&text).is_err(), "{text}");

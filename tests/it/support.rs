@@ -24,7 +24,15 @@ impl TestArchive {
         let folder = tempfile::tempdir().unwrap();
         let layout = Layout::new(folder.path().join("archive"));
         fs_err::create_dir_all(layout.root()).unwrap();
-        create(&layout, ArchiveId([1; 16]), &key().verifier().to_text(), "teamchat-archive/test", server, &Clock::System).unwrap();
+        create(
+            &layout,
+            ArchiveId([1; 16]),
+            &key().verifier().to_text(),
+            "teamchat-archive/test",
+            server,
+            &Clock::System,
+        )
+        .unwrap();
         Self { folder, layout }
     }
 
@@ -59,7 +67,12 @@ pub(crate) fn quick() -> ServerOptions {
 
 pub(crate) async fn account(running: &Running) -> Account {
     let connection = Arc::new(Connection::new(&running.url, &quick()).unwrap());
-    let credentials = Credentials::Digest { username: running.username.clone(), password: running.password.clone().into() };
+    let credentials =
+        Credentials::Digest { username: running.username.clone(), password: running.password.clone().into() };
     let opened = connection.sign_in(&credentials).await.unwrap();
-    Account { name: running.username.clone(), user_id: opened.user_id, reader: api::Reader::new(connection, opened.token) }
+    Account {
+        name: running.username.clone(),
+        user_id: opened.user_id,
+        reader: api::Reader::new(connection, opened.token),
+    }
 }

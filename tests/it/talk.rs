@@ -14,11 +14,7 @@ use crate::reference::Schemas;
 pub(crate) fn http_client() -> reqwest::Client {
     // Another test of this process may have been first.
     drop(rustls::crypto::ring::default_provider().install_default());
-    reqwest::Client::builder()
-        .no_proxy()
-        .timeout(std::time::Duration::from_secs(30))
-        .build()
-        .unwrap()
+    reqwest::Client::builder().no_proxy().timeout(std::time::Duration::from_secs(30)).build().unwrap()
 }
 
 /// A talk with a server: every reply is judged, every disagreement kept, and the talk goes on.
@@ -53,10 +49,7 @@ impl Talk {
     }
 
     pub(crate) fn expect_equal(&mut self, what: &str, got: &Value, wanted: &Value) {
-        self.expect(
-            got == wanted,
-            format!("{what}: {got} where {wanted} is due"),
-        );
+        self.expect(got == wanted, format!("{what}: {got} where {wanted} is due"));
     }
 
     /// The string at a JSON pointer; a disagreement when there is none.
@@ -73,19 +66,12 @@ impl Talk {
         list.cloned().unwrap_or_default()
     }
 
-    pub(crate) async fn json_of(
-        &mut self,
-        method: &str,
-        request: reqwest::RequestBuilder,
-    ) -> Value {
+    pub(crate) async fn json_of(&mut self, method: &str, request: reqwest::RequestBuilder) -> Value {
         let response = request.send().await.unwrap();
         let status = response.status();
         self.expect(status == 200, format!("{method}: status {status}"));
         let kind = media_type(&response);
-        self.expect(
-            kind == "application/json",
-            format!("{method}: served as {kind}"),
-        );
+        self.expect(kind == "application/json", format!("{method}: served as {kind}"));
         let body = response.bytes().await.unwrap();
         serde_json::from_slice(&body).unwrap_or_else(|error| {
             self.disagreements.push(format!("{method}: {error}"));
@@ -116,11 +102,7 @@ impl Talk {
     pub(crate) async fn read(&mut self, method: &str, arguments: Arguments<'_>) -> Value {
         let reply = self.get(method, arguments).await;
         self.judge(method, method, &reply);
-        let request = self
-            .http
-            .post(format!("{}{method}", self.base))
-            .bearer_auth(&self.token)
-            .form(arguments);
+        let request = self.http.post(format!("{}{method}", self.base)).bearer_auth(&self.token).form(arguments);
         let posted = self.json_of(method, request).await;
         self.judge(method, method, &posted);
         reply
@@ -128,11 +110,8 @@ impl Talk {
 
     /// GET without judgement.
     pub(crate) async fn get(&mut self, method: &str, arguments: Arguments<'_>) -> Value {
-        let request = self
-            .http
-            .get(format!("{}{method}", self.base))
-            .query(&[("token", self.token.as_str())])
-            .query(arguments);
+        let request =
+            self.http.get(format!("{}{method}", self.base)).query(&[("token", self.token.as_str())]).query(arguments);
         self.json_of(method, request).await
     }
 
@@ -140,27 +119,15 @@ impl Talk {
     pub(crate) async fn refused(&mut self, method: &str, arguments: Arguments<'_>, code: &str) {
         let reply = self.get(method, arguments).await;
         for problem in self.schemas.problems("error", &reply) {
-            self.disagreements
-                .push(format!("{method} refused: {problem}"));
+            self.disagreements.push(format!("{method} refused: {problem}"));
         }
-        self.expect_equal(
-            &format!("error of {method} {arguments:?}"),
-            &reply["error"],
-            &json!(code),
-        );
+        self.expect_equal(&format!("error of {method} {arguments:?}"), &reply["error"], &json!(code));
     }
 
     /// GET of what is not JSON: its media type and bytes.
-    pub(crate) async fn bytes(
-        &mut self,
-        method: &str,
-        arguments: Arguments<'_>,
-    ) -> (String, Vec<u8>) {
-        let request = self
-            .http
-            .get(format!("{}{method}", self.base))
-            .query(&[("token", self.token.as_str())])
-            .query(arguments);
+    pub(crate) async fn bytes(&mut self, method: &str, arguments: Arguments<'_>) -> (String, Vec<u8>) {
+        let request =
+            self.http.get(format!("{}{method}", self.base)).query(&[("token", self.token.as_str())]).query(arguments);
         let response = request.send().await.unwrap();
         let status = response.status();
         self.expect(status == 200, format!("{method}: status {status}"));
@@ -171,33 +138,17 @@ impl Talk {
 
     pub(crate) fn finish(self) {
         let count = self.disagreements.len();
-        assert!(
-            count == 0,
-            "{count} disagreements:\n{}",
-            self.disagreements.join("\n")
-        );
+        assert!(count == 0, "{count} disagreements:\n{}", self.disagreements.join("\n"));
     }
 }
 
 /// The media type of a reply, without its parameters.
 pub(crate) fn media_type(response: &reqwest::Response) -> String {
-    let value = response
-        .headers()
-        .get(CONTENT_TYPE)
-        .map(|value| value.to_str().unwrap());
-    value
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_owned()
+    let value = response.headers().get(CONTENT_TYPE).map(|value| value.to_str().unwrap());
+    value.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_owned()
 }
 
 /// How many items the array at a JSON pointer has; 0 when there is none.
 pub(crate) fn length(reply: &Value, pointer: &str) -> usize {
-    reply
-        .pointer(pointer)
-        .and_then(Value::as_array)
-        .map_or(0, Vec::len)
+    reply.pointer(pointer).and_then(Value::as_array).map_or(0, Vec::len)
 }

@@ -16,15 +16,9 @@ use crate::talk::http_client;
 /// The Python that has the clients: that of `TEAMCHAT_ARCHIVE_TEST_PYTHON`, else of the
 /// environment that `make test-setup` makes.
 fn python() -> PathBuf {
-    let python = std::env::var_os("TEAMCHAT_ARCHIVE_TEST_PYTHON").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin/python3"),
-        PathBuf::from,
-    );
-    assert!(
-        python.exists(),
-        "no Python with the third-party clients at {}: run `make test-setup`",
-        python.display()
-    );
+    let python = std::env::var_os("TEAMCHAT_ARCHIVE_TEST_PYTHON")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin/python3"), PathBuf::from);
+    assert!(python.exists(), "no Python with the third-party clients at {}: run `make test-setup`", python.display());
     python
 }
 
@@ -32,54 +26,31 @@ fn python() -> PathBuf {
 /// and returns the one line of JSON that it prints. A script that exits non-zero fails the test
 /// with what it said.
 pub(crate) async fn run_script(script: &str, url: &str, token: &str, args: &[&str]) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/thirdparty")
-        .join(script);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/thirdparty").join(script);
     let mut command = Command::new(python());
-    command
-        .arg("-B")
-        .arg(path)
-        .args([url, token])
-        .args(args)
-        .env("PYTHONWARNINGS", "ignore");
+    command.arg("-B").arg(path).args([url, token]).args(args).env("PYTHONWARNINGS", "ignore");
     // The server is on loopback, and slack_sdk heeds no NO_PROXY.
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         command.env_remove(name).env_remove(name.to_lowercase());
     }
     // The server may run on the caller's runtime, so this thread must not wait for the script.
-    let output = tokio::task::spawn_blocking(move || command.output())
-        .await
-        .unwrap()
-        .unwrap();
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{script}: {}\n{stdout}{stderr}",
-        output.status
-    );
-    serde_json::from_str(&stdout)
-        .unwrap_or_else(|error| panic!("{script} printed no JSON ({error}): {stdout}"))
+    assert!(output.status.success(), "{script}: {}\n{stdout}{stderr}", output.status);
+    serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{script} printed no JSON ({error}): {stdout}"))
 }
 
 async fn start() -> Running {
-    let options = Options {
-        control: true,
-        ..Options::default()
-    };
-    sandbox::start(sandbox::story::seed(), options)
-        .await
-        .unwrap()
+    let options = Options { control: true, ..Options::default() };
+    sandbox::start(sandbox::story::seed(), options).await.unwrap()
 }
 
 /// What the server knows to be there: the living messages of each channel of `channels.list`, by
 /// time stamp.
 async fn truth(running: &Running) -> BTreeMap<String, BTreeMap<String, String>> {
     let http = http_client();
-    let url = url::Url::parse(&running.url)
-        .unwrap()
-        .join("/_control/truth")
-        .unwrap();
+    let url = url::Url::parse(&running.url).unwrap().join("/_control/truth").unwrap();
     let lines = http.get(url).send().await.unwrap().text().await.unwrap();
     let list = format!("{}channels.list?token={}", running.url, running.token);
     let list: Value = http.get(list).send().await.unwrap().json().await.unwrap();
@@ -106,17 +77,13 @@ async fn slacker_walks_each_channel_to_its_end() {
     let running = start().await;
     let truth = truth(&running).await;
     let walked = run_script("slacker_walk.py", &running.url, &running.token, &[]).await;
-    let counts: BTreeMap<&String, usize> =
-        truth.iter().map(|(id, items)| (id, items.len())).collect();
+    let counts: BTreeMap<&String, usize> = truth.iter().map(|(id, items)| (id, items.len())).collect();
     assert_eq!(walked["channels"], json!(counts));
     let total: usize = counts.values().sum();
     assert_eq!(walked["count"], json!(total));
     assert_eq!(walked["distinct"], json!(total));
     let pages = walked["pages"].as_u64().unwrap();
-    assert!(
-        pages > truth.len() as u64,
-        "no channel of the story takes a second page"
-    );
+    assert!(pages > truth.len() as u64, "no channel of the story takes a second page");
 
     let (busiest, items) = truth.iter().max_by_key(|(_, items)| items.len()).unwrap();
     let one = run_script("slacker_walk.py", &running.url, &running.token, &[busiest]).await;
@@ -129,23 +96,13 @@ async fn slack_sdk_reads_history_and_finds_a_word() {
     let running = start().await;
     let truth = truth(&running).await;
     let (channel, items) = truth.iter().max_by_key(|(_, items)| items.len()).unwrap();
-    let read = run_script(
-        "slack_sdk_read.py",
-        &running.url,
-        &running.token,
-        &[channel],
-    )
-    .await;
+    let read = run_script("slack_sdk_read.py", &running.url, &running.token, &[channel]).await;
     let newest_first: Vec<&String> = items.keys().rev().collect();
     assert_eq!(read["ids"], json!(newest_first));
     assert_eq!(read["has_more"], json!(false));
     let word = read["word"].as_str().unwrap();
     let found = read["found_ids"].as_array().unwrap();
-    assert!(
-        found.len() > 1,
-        "the most frequent word {word:?} is found {} times",
-        found.len()
-    );
+    assert!(found.len() > 1, "the most frequent word {word:?} is found {} times", found.len());
     for ts in found {
         let text = items[ts.as_str().unwrap()].to_lowercase();
         assert!(text.contains(word), "{word:?} is not in {text:?}");
@@ -158,12 +115,8 @@ async fn feedparser_reads_each_feed_without_a_bozo_flag() {
     let running = start().await;
     let truth = truth(&running).await;
     let read = run_script("feedparser_read.py", &running.url, &running.token, &[]).await;
-    let counts: BTreeMap<&String, usize> =
-        truth.iter().map(|(id, items)| (id, items.len())).collect();
+    let counts: BTreeMap<&String, usize> = truth.iter().map(|(id, items)| (id, items.len())).collect();
     assert_eq!(read["channels"], json!(counts));
-    assert!(
-        read["enclosures"].as_u64().unwrap() > 0,
-        "no entry of the story has a file"
-    );
+    assert!(read["enclosures"].as_u64().unwrap() > 0, "no entry of the story has a file");
     running.stop().await;
 }

@@ -98,11 +98,19 @@ fn rows(text: &str) -> Result<Vec<HashMap<String, String>>, CliError> {
     let mut lines = lines.into_iter();
     let header = lines.next().ok_or_else(|| CliError::usage("the CSV file is empty"))?;
     if !header.iter().any(|name| name.trim() == "username") {
-        return Err(CliError::usage("the CSV file's first line must name its columns: username,password_file,token_file,live,reason"));
+        return Err(CliError::usage(
+            "the CSV file's first line must name its columns: username,password_file,token_file,live,reason",
+        ));
     }
     Ok(lines
         .filter(|line| line.iter().any(|field| !field.trim().is_empty()))
-        .map(|line| header.iter().map(|name| name.trim().to_owned()).zip(line.into_iter().map(|field| field.trim().to_owned())).collect())
+        .map(|line| {
+            header
+                .iter()
+                .map(|name| name.trim().to_owned())
+                .zip(line.into_iter().map(|field| field.trim().to_owned()))
+                .collect()
+        })
         .collect())
 }
 
@@ -111,7 +119,9 @@ fn import(context: &Context, archive: &Archive, csv: &std::path::Path) -> Result
     let mut failed = 0;
     for row in rows(&text)? {
         let get = |name: &str| row.get(name).map(String::as_str).filter(|text| !text.is_empty());
-        let Some(username) = get("username") else { return Err(CliError::usage("a line of the CSV file has no username")) };
+        let Some(username) = get("username") else {
+            return Err(CliError::usage("a line of the CSV file has no username"));
+        };
         let file = AccountFile {
             username: String::new(),
             user_id: String::new(),
@@ -123,9 +133,15 @@ fn import(context: &Context, archive: &Archive, csv: &std::path::Path) -> Result
             reason: get("reason").map(str::to_owned),
         };
         let credentials = match (get("password_file"), get("token_file")) {
-            (Some(path), _) => Credentials::Digest { username: username.to_owned(), password: read_secret(Some(path.as_ref()), "")? },
+            (Some(path), _) => {
+                Credentials::Digest { username: username.to_owned(), password: read_secret(Some(path.as_ref()), "")? }
+            }
             (None, Some(path)) => Credentials::Token(read_secret(Some(path.as_ref()), "")?),
-            (None, None) => return Err(CliError::usage(format!("the line of {username} names neither a password file nor a token file"))),
+            (None, None) => {
+                return Err(CliError::usage(format!(
+                    "the line of {username} names neither a password file nor a token file"
+                )));
+            }
         };
         let outcome = context.block_on(async {
             let connection = archive.connect(Patience::brief(), None)?;
@@ -136,11 +152,16 @@ fn import(context: &Context, archive: &Archive, csv: &std::path::Path) -> Result
             context.output.say(&format!("{username}: {error}"));
         }
     }
-    if failed > 0 { Err(CliError::new(Exit::Refused, format!("{failed} accounts could not be enrolled; the others are"))) } else { Ok(()) }
+    if failed > 0 {
+        Err(CliError::new(Exit::Refused, format!("{failed} accounts could not be enrolled; the others are")))
+    } else {
+        Ok(())
+    }
 }
 
 fn print(context: &Context, archive: &Archive) -> Result<Exit, CliError> {
-    let known: HashMap<String, AccountRow> = archive.reader.accounts()?.into_iter().map(|row| (row.name.clone(), row)).collect();
+    let known: HashMap<String, AccountRow> =
+        archive.reader.accounts()?.into_iter().map(|row| (row.name.clone(), row)).collect();
     let mut listed = Vec::new();
     for name in archive.keys.account_names()? {
         let file = archive.keys.account(&name)?;
@@ -148,7 +169,11 @@ fn print(context: &Context, archive: &Archive) -> Result<Exit, CliError> {
         listed.push(Listed {
             account: name,
             user_id: file.user_id,
-            state: if file.disabled { "disabled".to_owned() } else { row.map_or_else(|| "ok".to_owned(), |row| row.state.clone()) },
+            state: if file.disabled {
+                "disabled".to_owned()
+            } else {
+                row.map_or_else(|| "ok".to_owned(), |row| row.state.clone())
+            },
             last_success: row.and_then(|row| row.last_success).map(rfc3339),
             live: file.live,
             reason: file.reason.or_else(|| row.and_then(|row| row.reason.clone())),

@@ -11,7 +11,9 @@ use crate::model::ChannelId;
 /// signs a checkpoint and brings the search index up to date. Killed at any moment, the next
 /// `crawl` goes on. Ends with exit code 4 while something is owed, and says what.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  teamchat-archive crawl\n  teamchat-archive crawl --full --budget 30m\n  teamchat-archive crawl --plan")]
+#[command(
+    after_help = "Examples:\n  teamchat-archive crawl\n  teamchat-archive crawl --full --budget 30m\n  teamchat-archive crawl --plan"
+)]
 pub struct Args {
     /// Crawl only with this account (may be repeated)
     #[arg(long, value_name = "NAME")]
@@ -52,7 +54,11 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 fn parse_rate(text: &str) -> Result<f64, String> {
     match text {
         "unlimited" => Ok(0.0),
-        _ => text.parse().ok().filter(|rate: &f64| *rate > 0.0 && rate.is_finite()).ok_or_else(|| "a rate is a number above 0, or `unlimited`".to_owned()),
+        _ => text
+            .parse()
+            .ok()
+            .filter(|rate: &f64| *rate > 0.0 && rate.is_finite())
+            .ok_or_else(|| "a rate is a number above 0, or `unlimited`".to_owned()),
     }
 }
 
@@ -61,7 +67,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let connection = archive.connect(Patience::default(), args.rate)?;
     let accounts = archive.accounts(&args.account, &connection)?;
     let only = (!args.channel.is_empty()).then(|| args.channel.iter().filter_map(|id| ChannelId::parse(id)).collect());
-    let options = Options { full: args.full, files: !args.no_files, only, budget: args.budget, ..archive.crawl_options() };
+    let options =
+        Options { full: args.full, files: !args.no_files, only, budget: args.budget, ..archive.crawl_options() };
     if args.plan {
         let rate = args.rate.unwrap_or(archive.config.limits.requests_per_second);
         let plan = context.block_on(plan(&accounts, &archive.reader, &options, rate))??;
@@ -107,8 +114,14 @@ pub(super) fn describe(summary: &Summary) -> String {
         "messages  {} new, {} edited, {} deleted, {} restored\n",
         summary.messages.new, summary.messages.edited, summary.messages.deleted, summary.messages.restored
     ));
-    text.push_str(&format!("files     {} new, {} versions fetched ({} bytes), {} failed\n", summary.files.new, summary.files.versions, summary.files.bytes, summary.files.failed));
-    text.push_str(&format!("comments  {} new, {} edited, {} deleted\n", summary.comments.new, summary.comments.edited, summary.comments.deleted));
+    text.push_str(&format!(
+        "files     {} new, {} versions fetched ({} bytes), {} failed\n",
+        summary.files.new, summary.files.versions, summary.files.bytes, summary.files.failed
+    ));
+    text.push_str(&format!(
+        "comments  {} new, {} edited, {} deleted\n",
+        summary.comments.new, summary.comments.edited, summary.comments.deleted
+    ));
     if summary.debts > 0 {
         text.push_str(&format!("owed      {} things, tried again by the next crawl\n", summary.debts));
     }

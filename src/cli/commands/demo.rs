@@ -71,7 +71,11 @@ impl Demo<'_> {
 }
 
 fn say(context: &Context, step: &str, detail: &str) -> Result<(), CliError> {
-    if context.output.json { context.output.json_line(&json!({"step": step, "detail": detail})) } else { context.output.data(&format!("{step:<9} {detail}")) }
+    if context.output.json {
+        context.output.json_line(&json!({"step": step, "detail": detail}))
+    } else {
+        context.output.data(&format!("{step:<9} {detail}"))
+    }
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
@@ -90,15 +94,27 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     Ok(Exit::Done)
 }
 
-async fn demo(context: &Context, args: &Args, root: &std::path::Path, seed: crate::sandbox::seed::Seed) -> Result<(), CliError> {
+async fn demo(
+    context: &Context,
+    args: &Args,
+    root: &std::path::Path,
+    seed: crate::sandbox::seed::Seed,
+) -> Result<(), CliError> {
     let has_story = args.corpus.is_none();
     let running = start(seed, Options::default()).await.map_err(|error| CliError::other(format!("{error:#}")))?;
     say(context, "sandbox", &format!("a simulated TeamChat server on {}", running.url))?;
-    let new = NewArchive { root: &root.join("archive"), server: &running.url, pin: None, ca: None, keys_dir: Some(root.join("keys")) };
+    let new = NewArchive {
+        root: &root.join("archive"),
+        server: &running.url,
+        pin: None,
+        ca: None,
+        keys_dir: Some(root.join("keys")),
+    };
     let archive = app::create(&new, &context.environment, &context.clock).await?;
     say(context, "init", &format!("archive {} in {}", archive.reader.archive().id, archive.layout.root().display()))?;
     let connection = archive.connect(Patience::brief(), Some(0.0))?;
-    let credentials = Credentials::Digest { username: running.username.clone(), password: running.password.clone().into() };
+    let credentials =
+        Credentials::Digest { username: running.username.clone(), password: running.password.clone().into() };
     let file = AccountFile {
         username: String::new(),
         user_id: String::new(),
@@ -113,22 +129,40 @@ async fn demo(context: &Context, args: &Args, root: &std::path::Path, seed: crat
     let demo = Demo { context, archive, running, account };
     demo.step("login", &demo.running.username)?;
     let first = demo.crawl(false).await?;
-    demo.step("crawl", &format!("{} messages, {} files, {} comments in {} ms", first.messages.new, first.files.new, first.comments.new, first.duration_ms))?;
+    demo.step(
+        "crawl",
+        &format!(
+            "{} messages, {} files, {} comments in {} ms",
+            first.messages.new, first.files.new, first.comments.new, first.duration_ms
+        ),
+    )?;
     if has_story {
         demo.running.play_later().map_err(|error| CliError::other(format!("{error:?}")))?;
         let second = demo.crawl(true).await?;
         demo.step(
             "crawl",
-            &format!("after people went on: {} new, {} edited, {} deleted; the archive keeps what the server lost", second.messages.new, second.messages.edited, second.messages.deleted),
+            &format!(
+                "after people went on: {} new, {} edited, {} deleted; the archive keeps what the server lost",
+                second.messages.new, second.messages.edited, second.messages.deleted
+            ),
         )?;
     }
-    demo.step("index", &format!("reaches record {}", crate::index::status(&demo.archive.layout, demo.archive.reader.head()?).record))?;
+    demo.step(
+        "index",
+        &format!("reaches record {}", crate::index::status(&demo.archive.layout, demo.archive.reader.head()?).record),
+    )?;
     let report = check(&demo.archive.reader, Depth::Full, demo.archive.keys.ledger_vkey().as_ref(), &mut |_, _| {})?;
     if !report.ok {
         let detail = report.findings.first().map(|finding| finding.detail.clone()).unwrap_or_default();
         return Err(CliError::new(Exit::Integrity, format!("the fresh archive does not verify: {detail}")));
     }
-    demo.step("verify", &format!("{} records, {} tree nodes, {} files: nothing is amiss", report.checked.records, report.checked.nodes, report.checked.blobs))?;
+    demo.step(
+        "verify",
+        &format!(
+            "{} records, {} tree nodes, {} files: nothing is amiss",
+            report.checked.records, report.checked.nodes, report.checked.blobs
+        ),
+    )?;
     if args.once {
         demo.running.stop().await;
         return Ok(());
@@ -142,7 +176,11 @@ async fn serve(demo: &Demo<'_>, args: &Args, has_story: bool) -> Result<(), CliE
     let access = Access::open(&demo.archive.layout, demo.context.clock.clone())?;
     let (username, password) = ("auditor", random_word()?);
     // A directory that is used again has its auditor already; a new password is a new account.
-    let username = if access.users()?.iter().any(|user| user.name == username) { format!("auditor-{}", random_word()?) } else { username.to_owned() };
+    let username = if access.users()?.iter().any(|user| user.name == username) {
+        format!("auditor-{}", random_word()?)
+    } else {
+        username.to_owned()
+    };
     access.add_user(&username, Role::Auditor, &Scope::All, &password.clone().into())?;
     let ends = demo.context.clock.now() + chrono::TimeDelta::days(1);
     let (token, _) = access.create_token(&format!("demo-{}", random_word()?), Role::Auditor, &Scope::All, ends)?;
@@ -151,7 +189,11 @@ async fn serve(demo: &Demo<'_>, args: &Args, has_story: bool) -> Result<(), CliE
     if demo.context.output.json {
         demo.context.output.json_line(&ready)?;
     } else {
-        demo.context.output.data(&format!("\nopen      {}\nname      {username}\npassword  {password}\ntoken     {}\n", serving.url, token.expose_secret()))?;
+        demo.context.output.data(&format!(
+            "\nopen      {}\nname      {username}\npassword  {password}\ntoken     {}\n",
+            serving.url,
+            token.expose_secret()
+        ))?;
         demo.context.output.say("people go on chatting, and the archive follows every 10 s; Ctrl-C ends it");
     }
     if has_story {

@@ -14,7 +14,9 @@ use crate::model::{Clock, MessageTs};
 /// only, and says of each assumption that the crawl rests on whether it is confirmed, contradicted
 /// or not testable. The report names no person and holds no text: it can be sent to us.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  teamchat-archive doctor\n  teamchat-archive doctor --server https://chat.example.com/teamchatapi/ --report doctor.json")]
+#[command(
+    after_help = "Examples:\n  teamchat-archive doctor\n  teamchat-archive doctor --server https://chat.example.com/teamchatapi/ --report doctor.json"
+)]
 pub struct Args {
     /// The server to ask; with an archive of it, its account is used
     #[arg(long, value_name = "URL")]
@@ -86,24 +88,39 @@ fn installation(context: &Context, checks: &mut Vec<Check>) {
     };
     checks.push(check("archive", true, format!("{} opens for reading", archive.layout.root().display())));
     match archive.keys.ledger_key() {
-        Ok(key) => checks.push(check("signing key", archive.reader.own_key() == Some(key.verifier()), "the key that is kept is the one the archive names")),
+        Ok(key) => checks.push(check(
+            "signing key",
+            archive.reader.own_key() == Some(key.verifier()),
+            "the key that is kept is the one the archive names",
+        )),
         Err(error) => checks.push(check("signing key", false, error.to_string())),
     }
-    let inside = std::path::absolute(archive.keys.folder()).ok().zip(std::path::absolute(archive.layout.root()).ok()).is_some_and(|(keys, root)| keys.starts_with(root));
+    let inside = std::path::absolute(archive.keys.folder())
+        .ok()
+        .zip(std::path::absolute(archive.layout.root()).ok())
+        .is_some_and(|(keys, root)| keys.starts_with(root));
     checks.push(check("keys apart", !inside, "keys lie outside the archive's directory"));
     match archive.keys.account_names() {
         Ok(names) => checks.push(check("accounts", !names.is_empty(), format!("{} enrolled", names.len()))),
         Err(error) => checks.push(check("accounts", false, error.to_string())),
     }
     match archive.reader.newest_checkpoint() {
-        Ok(Some((checkpoint, _, _))) => checks.push(check("checkpoint", archive.reader.continues(&checkpoint).is_ok(), "the archive continues its newest checkpoint")),
+        Ok(Some((checkpoint, _, _))) => checks.push(check(
+            "checkpoint",
+            archive.reader.continues(&checkpoint).is_ok(),
+            "the archive continues its newest checkpoint",
+        )),
         Ok(None) => checks.push(untestable("checkpoint", "none was signed yet")),
         Err(error) => checks.push(check("checkpoint", false, error.to_string())),
     }
     match archive.reader.head() {
         Ok(head) => {
             let index = crate::index::status(&archive.layout, head);
-            checks.push(check("index", index.lag == 0, format!("reaches record {}, {} behind", index.record, index.lag)));
+            checks.push(check(
+                "index",
+                index.lag == 0,
+                format!("reaches record {}, {} behind", index.record, index.lag),
+            ));
         }
         Err(error) => checks.push(check("index", false, error.to_string())),
     }
@@ -136,7 +153,9 @@ async fn server_checks(context: &Context, server: &str, checks: &mut Vec<Check>)
         None => checks.push(untestable("certificate", "the connection is not encrypted")),
     }
     let accounts = match &archive {
-        Some(archive) if archive.reader.archive().server == connection.base().as_str() => archive.accounts(&[], &connection).unwrap_or_default(),
+        Some(archive) if archive.reader.archive().server == connection.base().as_str() => {
+            archive.accounts(&[], &connection).unwrap_or_default()
+        }
         _ => Vec::new(),
     };
     let Some(account) = accounts.into_iter().next() else {
@@ -148,10 +167,19 @@ async fn server_checks(context: &Context, server: &str, checks: &mut Vec<Check>)
 }
 
 /// Reports the outcome of a call that must work.
-fn called<T>(name: &'static str, outcome: &Result<T, api::Error>, checks: &mut Vec<Check>, detail: impl FnOnce(&T) -> String) {
+fn called<T>(
+    name: &'static str,
+    outcome: &Result<T, api::Error>,
+    checks: &mut Vec<Check>,
+    detail: impl FnOnce(&T) -> String,
+) {
     match outcome {
         Ok(value) => checks.push(check(name, true, detail(value))),
-        Err(error) => checks.push(check(name, false, error.code().map_or_else(|| "it did not answer".to_owned(), |code| format!("refused: {code}")))),
+        Err(error) => checks.push(check(
+            name,
+            false,
+            error.code().map_or_else(|| "it did not answer".to_owned(), |code| format!("refused: {code}")),
+        )),
     }
 }
 
@@ -165,7 +193,9 @@ async fn with_account(reader: &api::Reader, checks: &mut Vec<Check>) {
     called("channels.list", &channels, checks, |page| format!("{} channels", page.items.len()));
     let ims = reader.im_list().await;
     called("im.list", &ims, checks, |page| format!("{} conversations", page.items.len()));
-    called("users.list", &reader.users_list(None).await, checks, |page| format!("{} people without naming a channel", page.items.len()));
+    called("users.list", &reader.users_list(None).await, checks, |page| {
+        format!("{} people without naming a channel", page.items.len())
+    });
     let Ok(channels) = channels else { return };
     let views: Vec<&api::wire::Channel> = channels.items.iter().filter_map(|item| item.view.as_ref()).collect();
     let cut = views.iter().filter(|channel| channel.roster_is_cut()).count();
@@ -184,30 +214,60 @@ async fn with_account(reader: &api::Reader, checks: &mut Vec<Check>) {
         checks.push(untestable("history", "no channel has three messages to test with"));
         return;
     };
-    let stamps: Vec<Option<MessageTs>> = page.items.iter().map(|item| item.view.as_ref().and_then(api::wire::Message::parsed_ts)).collect();
+    let stamps: Vec<Option<MessageTs>> =
+        page.items.iter().map(|item| item.view.as_ref().and_then(api::wire::Message::parsed_ts)).collect();
     checks.push(check("time stamps", stamps.iter().all(Option::is_some), "seconds, a point, six digits"));
     let stamps: Vec<MessageTs> = stamps.into_iter().flatten().collect();
-    checks.push(check("newest first", stamps.windows(2).all(|pair| pair[0] >= pair[1]), "channels.history gives the newest first"));
+    checks.push(check(
+        "newest first",
+        stamps.windows(2).all(|pair| pair[0] >= pair[1]),
+        "channels.history gives the newest first",
+    ));
     checks.push(check("has_more", page.has_more.is_some(), "channels.history says whether there is more"));
     if let [_, middle, last] = stamps.as_slice() {
-        let bounded = reader.channels_history(&channel, HistoryWindow { oldest: *last, latest: *middle, count: 10 }).await;
+        let bounded =
+            reader.channels_history(&channel, HistoryWindow { oldest: *last, latest: *middle, count: 10 }).await;
         let inclusive = bounded.as_ref().is_ok_and(|page| {
-            let found: Vec<MessageTs> = page.items.iter().filter_map(|item| item.view.as_ref().and_then(api::wire::Message::parsed_ts)).collect();
+            let found: Vec<MessageTs> = page
+                .items
+                .iter()
+                .filter_map(|item| item.view.as_ref().and_then(api::wire::Message::parsed_ts))
+                .collect();
             found.contains(middle) && found.contains(last) && found.iter().all(|ts| (*last..=*middle).contains(ts))
         });
-        checks.push(check("bounds are inclusive", inclusive, "inclusive=1 with both bounds gives both ends and nothing outside"));
+        checks.push(check(
+            "bounds are inclusive",
+            inclusive,
+            "inclusive=1 with both bounds gives both ends and nothing outside",
+        ));
         let item = reader.items_info(&channel, &last.to_string()).await;
         called("items.info", &item, checks, |_| "one message by its time stamp".to_owned());
         let absent = reader.items_info(&channel, "1000000000.000001").await;
-        checks.push(check("message_not_found", absent.as_ref().err().and_then(api::Error::code) == Some("message_not_found"), "the code for a message that is not there, which deletions rest on"));
-        called("channels.atom.history", &reader.channels_atom_history(&channel, HistoryWindow { oldest: *last, latest: MessageTs::MAX, count: 3 }).await, checks, |(feed, _)| {
-            format!("{} entries", feed.entries.len())
-        });
+        checks.push(check(
+            "message_not_found",
+            absent.as_ref().err().and_then(api::Error::code) == Some("message_not_found"),
+            "the code for a message that is not there, which deletions rest on",
+        ));
+        called(
+            "channels.atom.history",
+            &reader
+                .channels_atom_history(&channel, HistoryWindow { oldest: *last, latest: MessageTs::MAX, count: 3 })
+                .await,
+            checks,
+            |(feed, _)| format!("{} entries", feed.entries.len()),
+        );
     }
     let reacts = page.items.iter().any(|item| item.view.as_ref().is_some_and(|view| view.reactions.is_some()));
-    checks.push(if reacts { check("reactions in history", true, "messages carry them") } else { untestable("reactions in history", "none of the messages looked at has any") });
+    checks.push(if reacts {
+        check("reactions in history", true, "messages carry them")
+    } else {
+        untestable("reactions in history", "none of the messages looked at has any")
+    });
     let files = reader.files_list(&channel, None, 1, 1).await;
     called("files.list", &files, checks, |(page, _)| format!("{} files on the first page of one", page.items.len()));
     called("pins.list", &reader.pins_list(&channel).await, checks, |page| format!("{} pins", page.items.len()));
-    checks.push(untestable("what this account cannot see", "private messages between others, rooms it is not in, whispers to others"));
+    checks.push(untestable(
+        "what this account cannot see",
+        "private messages between others, rooms it is not in, whispers to others",
+    ));
 }

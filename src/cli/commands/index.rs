@@ -23,7 +23,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     if matches!(args.verb, Verb::Rebuild) {
         let _lock = archive.layout.lock()?;
         let bar = context.output.bar("records", archive.reader.head()?);
-        let outcome = Indexer::rebuild(&archive.layout).and_then(|mut indexer| indexer.catch_up(&archive.reader, &mut |done| bar.set_position(done)));
+        let outcome = Indexer::rebuild(&archive.layout)
+            .and_then(|mut indexer| indexer.catch_up(&archive.reader, &mut |done| bar.set_position(done)));
         bar.finish_and_clear();
         outcome?;
     }

@@ -10,7 +10,9 @@ use crate::cli::{CliError, Context, Exit};
 /// Asks the server whether it is TeamChat, then makes the directory, its databases and a signing
 /// key. The key lies outside the archive: back it up apart from it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  teamchat-archive init --server https://chat.example.com/teamchatapi/\n  teamchat-archive --archive /srv/chat init --server https://10.0.0.5/teamchatapi/ --pin sha256:ab12…")]
+#[command(
+    after_help = "Examples:\n  teamchat-archive init --server https://chat.example.com/teamchatapi/\n  teamchat-archive --archive /srv/chat init --server https://10.0.0.5/teamchatapi/ --pin sha256:ab12…"
+)]
 pub struct Args {
     /// Base URL of TeamChat's API
     #[arg(long, value_name = "URL")]
@@ -27,7 +29,13 @@ pub struct Args {
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
-    let new = NewArchive { root: &context.global.archive, server: &args.server, pin: args.pin.clone(), ca: args.ca.clone(), keys_dir: args.keys_dir.clone() };
+    let new = NewArchive {
+        root: &context.global.archive,
+        server: &args.server,
+        pin: args.pin.clone(),
+        ca: args.ca.clone(),
+        keys_dir: args.keys_dir.clone(),
+    };
     let (archive, fingerprint) = context.block_on(async {
         let archive = app::create(&new, &context.environment, &context.clock).await?;
         let connection = archive.connect(crate::api::Patience::brief(), None)?;
@@ -45,7 +53,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
         }))?;
         return Ok(Exit::Done);
     }
-    let mut text = format!("archive     {}\nid          {}\nserver      {}\nkey         {key_id}, in {}\n", archive.layout.root().display(), row.id, row.server, archive.keys.folder().display());
+    let mut text = format!(
+        "archive     {}\nid          {}\nserver      {}\nkey         {key_id}, in {}\n",
+        archive.layout.root().display(),
+        row.id,
+        row.server,
+        archive.keys.folder().display()
+    );
     if let Some(fingerprint) = fingerprint {
         text.push_str(&format!("certificate sha256:{fingerprint}\n"));
     }

@@ -14,7 +14,9 @@ use crate::store::keys::AccountFile;
 /// so, and is not kept unless --keep-password says so. An archive holds what its accounts can see:
 /// enrol more than one to see more.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  teamchat-archive login --username audit@example.com\n  teamchat-archive login --username audit@example.com --password-file - < password\n  teamchat-archive login --token-file token")]
+#[command(
+    after_help = "Examples:\n  teamchat-archive login --username audit@example.com\n  teamchat-archive login --username audit@example.com --password-file - < password\n  teamchat-archive login --token-file token"
+)]
 pub struct Args {
     /// Sign-in name
     #[arg(long, value_name = "NAME", required_unless_present = "token_file")]
@@ -56,7 +58,11 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
                 file.password = Some(password.expose_secret().to_owned());
             }
             let username = username.clone();
-            if args.plain { Credentials::Plain { username, password } } else { Credentials::Digest { username, password } }
+            if args.plain {
+                Credentials::Plain { username, password }
+            } else {
+                Credentials::Digest { username, password }
+            }
         }
         (None, None) => return Err(CliError::usage("name the account with `--username NAME`")),
     };

@@ -13,7 +13,9 @@ use crate::sandbox::{Options, corpus, faults, generate, start, story};
 /// A stateful model of a server for trying things out and for tests: a built-in company, a corpus
 /// of real chat, or a synthetic workspace of any size. It never leaves this machine.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  teamchat-archive sandbox\n  teamchat-archive sandbox --corpus DIR --json\n  teamchat-archive sandbox --generate 100000 --faults error-500=0.1,reset=0.05")]
+#[command(
+    after_help = "Examples:\n  teamchat-archive sandbox\n  teamchat-archive sandbox --corpus DIR --json\n  teamchat-archive sandbox --generate 100000 --faults error-500=0.1,reset=0.05"
+)]
 pub struct Args {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
@@ -36,7 +38,11 @@ pub struct Args {
 }
 
 /// The workspace that the flags ask for.
-pub(super) fn workspace(corpus_dir: Option<&std::path::Path>, generated: Option<usize>, seed: u64) -> Result<Seed, CliError> {
+pub(super) fn workspace(
+    corpus_dir: Option<&std::path::Path>,
+    generated: Option<usize>,
+    seed: u64,
+) -> Result<Seed, CliError> {
     Ok(match (corpus_dir, generated) {
         (Some(dir), _) => corpus::load(dir).map_err(|error| CliError::other(format!("{error:#}")))?,
         (None, Some(messages)) => generate::seed(messages, seed),
@@ -46,7 +52,9 @@ pub(super) fn workspace(corpus_dir: Option<&std::path::Path>, generated: Option<
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     if !args.listen.ip().is_loopback() {
-        return Err(CliError::usage("the sandbox listens on this machine only").hint("use an address such as 127.0.0.1:0"));
+        return Err(
+            CliError::usage("the sandbox listens on this machine only").hint("use an address such as 127.0.0.1:0")
+        );
     }
     let faults = match &args.faults {
         Some(text) => faults::parse_list(text).map_err(|error| CliError::usage(error.to_string()))?,

@@ -13,7 +13,9 @@ use crate::web::teamchat::{SearchRequest, parse_states, search_reply};
 /// from: in: before: after: on: during: has: is: kind: file: ext: id:. Accents and case do not
 /// matter. Totals are exact. Exit code 1 when nothing matches.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  teamchat-archive search '\"change order\" -draft'\n  teamchat-archive search 'from:sara after:2026-03-01 is:deleted' --sort newest\n  teamchat-archive search 'price*' --kind files --json")]
+#[command(
+    after_help = "Examples:\n  teamchat-archive search '\"change order\" -draft'\n  teamchat-archive search 'from:sara after:2026-03-01 is:deleted' --sort newest\n  teamchat-archive search 'price*' --kind files --json"
+)]
 pub struct Args {
     /// What to look for
     query: String,
@@ -52,13 +54,16 @@ pub struct Args {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let archive = context.archive()?;
     let zone = match &args.tz {
-        Some(name) => Zone::parse(name).ok_or_else(|| CliError::usage(format!("`{name}` is no zone; it looks like Europe/Prague")))?,
+        Some(name) => Zone::parse(name)
+            .ok_or_else(|| CliError::usage(format!("`{name}` is no zone; it looks like Europe/Prague")))?,
         None => archive.config.zone(),
     };
     let parsed = query::parse(&args.query, &query::Context { zone, now: context.clock.now() })?;
     let mut query = parsed.query;
     if let Some(before) = &args.before {
-        let to = parse_time(before, zone).ok_or_else(|| CliError::usage(format!("`{before}` is no time; it looks like 2026-03-04 or 2026-03-04T10:00:00Z")))?;
+        let to = parse_time(before, zone).ok_or_else(|| {
+            CliError::usage(format!("`{before}` is no time; it looks like 2026-03-04 or 2026-03-04T10:00:00Z"))
+        })?;
         query = Query::And(vec![query, Query::Time(crate::model::TimeRange { from: None, to: Some(to) })]);
     }
     let reading = explain(&query, zone);
@@ -73,7 +78,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
         }
         return Ok(Exit::Done);
     }
-    let states = parse_states(&args.states).ok_or_else(|| CliError::usage("states are current, edited and deleted, with commas between"))?;
+    let states = parse_states(&args.states)
+        .ok_or_else(|| CliError::usage("states are current, edited and deleted, with commas between"))?;
     let scope = match args.channel.as_slice() {
         [] => Scope::All,
         channels => Scope::Channels(channels.iter().filter_map(|id| ChannelId::parse(id)).collect()),
@@ -108,7 +114,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     Ok(if total == 0 { Exit::Failure } else { Exit::Done })
 }
 
-fn print(context: &Context, reply: &Value, reading: &str, zone: Zone, names: &crate::history::Directory) -> Result<(), CliError> {
+fn print(
+    context: &Context,
+    reply: &Value,
+    reading: &str,
+    zone: Zone,
+    names: &crate::history::Directory,
+) -> Result<(), CliError> {
     context.output.say(&format!("interpreted as: {reading} (times in {})", zone.name()));
     for note in reply["notes"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         context.output.say(&format!("note: {note}"));
@@ -131,14 +143,20 @@ fn line(found: &Value, zone: Zone, names: &crate::history::Directory) -> String 
     let archive = &found["archive"];
     let time = match found["ts"].as_str().and_then(crate::model::MessageTs::parse) {
         Some(ts) => ts.time(),
-        None => chrono::DateTime::from_timestamp(crate::model::json::as_int(&found["created"]).unwrap_or(0), 0).unwrap_or(chrono::DateTime::UNIX_EPOCH),
+        None => chrono::DateTime::from_timestamp(crate::model::json::as_int(&found["created"]).unwrap_or(0), 0)
+            .unwrap_or(chrono::DateTime::UNIX_EPOCH),
     };
     let state = match archive["state"].as_str() {
         Some("current") | None => String::new(),
         Some(state) => format!(" [{state}]"),
     };
     let author = found["user"].as_str().or_else(|| found["username"].as_str()).unwrap_or_default();
-    let text = archive["highlight"].as_str().unwrap_or_default().replace(HIT_START, "\u{1b}[1m[").replace(HIT_END, "]\u{1b}[0m").replace('\n', "\n    ");
+    let text = archive["highlight"]
+        .as_str()
+        .unwrap_or_default()
+        .replace(HIT_START, "\u{1b}[1m[")
+        .replace(HIT_END, "]\u{1b}[0m")
+        .replace('\n', "\n    ");
     let name = found["name"].as_str().map(|name| format!("{name}: ")).unwrap_or_default();
     format!(
         "record {}  {}  {}  {}{state}\n    {name}{text}",

@@ -32,12 +32,17 @@ pub(super) struct Serving {
 /// Opens the web side of an archive on an address.
 pub(super) async fn open(archive: &Archive, listen: SocketAddr) -> Result<Serving, CliError> {
     if !listen.ip().is_loopback() {
-        return Err(CliError::usage(format!("{listen} can be reached from other machines, and what is served is not encrypted"))
-            .hint("listen on 127.0.0.1 and put a proxy that speaks TLS before it"));
+        return Err(CliError::usage(format!(
+            "{listen} can be reached from other machines, and what is served is not encrypted"
+        ))
+        .hint("listen on 127.0.0.1 and put a proxy that speaks TLS before it"));
     }
     let access = Access::open(&archive.layout, archive.clock.clone())?;
     let web = Web::new(archive.reader.clone(), access, archive.config.zone(), archive.clock.clone())?;
-    let listener = TcpListener::bind(listen).await.map_err(|error| CliError::other(format!("can't listen on {listen}: {error}")).hint("another program may use the port; `--listen 127.0.0.1:0` takes a free one"))?;
+    let listener = TcpListener::bind(listen).await.map_err(|error| {
+        CliError::other(format!("can't listen on {listen}: {error}"))
+            .hint("another program may use the port; `--listen 127.0.0.1:0` takes a free one")
+    })?;
     let url = format!("http://{}/", listener.local_addr()?);
     Ok(Serving { url, listener, app: router(Arc::new(web)) })
 }

@@ -12,7 +12,9 @@ use crate::store::Reader;
 /// REF is a record's number; channel/ts; a file's or a comment's id; or one of them with `record:`,
 /// `file:` or `comment:` before it.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  teamchat-archive show 4711\n  teamchat-archive show 'cHVibGlj…/1490004760.000165'\n  teamchat-archive show 4a74599400a5 --raw > file.json\n  teamchat-archive show 4711 --proof > 4711.tlog-proof")]
+#[command(
+    after_help = "Examples:\n  teamchat-archive show 4711\n  teamchat-archive show 'cHVibGlj…/1490004760.000165'\n  teamchat-archive show 4a74599400a5 --raw > file.json\n  teamchat-archive show 4711 --proof > 4711.tlog-proof"
+)]
 pub struct Args {
     /// What to show
     reference: String,
@@ -27,8 +29,10 @@ pub struct Args {
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let archive = context.archive()?;
     let reader = &archive.reader;
-    let found = resolve(reader, &args.reference)?
-        .ok_or_else(|| CliError::other(format!("nothing in the archive is called {}", args.reference)).hint("`teamchat-archive search` finds records by what they say"))?;
+    let found = resolve(reader, &args.reference)?.ok_or_else(|| {
+        CliError::other(format!("nothing in the archive is called {}", args.reference))
+            .hint("`teamchat-archive search` finds records by what they say")
+    })?;
     if args.raw {
         context.output.bytes(&found.record.body)?;
         return Ok(Exit::Done);
@@ -50,9 +54,12 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
 
 /// The proof that a record is in the newest signed checkpoint.
 fn proof(reader: &Reader, seq: RecordSeq) -> Result<String, CliError> {
-    let (checkpoint, note, _) = reader.newest_checkpoint()?.ok_or_else(|| CliError::other("no checkpoint was signed yet").hint("the next `crawl` signs one"))?;
+    let (checkpoint, note, _) = reader
+        .newest_checkpoint()?
+        .ok_or_else(|| CliError::other("no checkpoint was signed yet").hint("the next `crawl` signs one"))?;
     if seq.0 >= checkpoint.size {
-        return Err(CliError::other(format!("record {seq} was added after the newest checkpoint")).hint("the next `crawl` signs one that covers it"));
+        return Err(CliError::other(format!("record {seq} was added after the newest checkpoint"))
+            .hint("the next `crawl` signs one that covers it"));
     }
     let path = reader.inclusion(seq, checkpoint.size)?;
     let entry = reader.leaf_entry(seq)?;
@@ -95,7 +102,10 @@ fn text(found: &Reference) -> String {
     if let Some(channel) = &header.channel {
         out.push_str(&format!("channel   {channel}\n"));
     }
-    out.push_str(&format!("seen by   {} through {}, run {}, at {}\n", header.account, header.via, header.run, header.observed_at));
+    out.push_str(&format!(
+        "seen by   {} through {}, run {}, at {}\n",
+        header.account, header.via, header.run, header.observed_at
+    ));
     for digest in &header.attachments {
         out.push_str(&format!("content   sha256:{digest}\n"));
     }
@@ -103,7 +113,10 @@ fn text(found: &Reference) -> String {
         let body = bytes_json::parse(&version.record.body).and_then(|value| serde_json::to_string_pretty(&value).ok());
         let body = body.unwrap_or_else(|| String::from_utf8_lossy(&version.record.body).into_owned());
         let gone = if version.record.header.state == State::Gone { " (says that it is gone)" } else { "" };
-        out.push_str(&format!("\nversion {}{gone}, record {}, {}\n{body}\n", version.version, version.seq, version.record.header.observed_at));
+        out.push_str(&format!(
+            "\nversion {}{gone}, record {}, {}\n{body}\n",
+            version.version, version.seq, version.record.header.observed_at
+        ));
     }
     out
 }

@@ -26,10 +26,16 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
         };
         let (word, exit) = match (&continues, incomplete) {
             (Err(detail), _) => (format!("integrity: {detail}"), Exit::Integrity),
-            (Ok(()), true) => (format!("incomplete: {} gaps, {} debts", status["coverage"]["gaps"], status["coverage"]["debts"]), Exit::Incomplete),
+            (Ok(()), true) => (
+                format!("incomplete: {} gaps, {} debts", status["coverage"]["gaps"], status["coverage"]["debts"]),
+                Exit::Incomplete,
+            ),
             (Ok(()), false) => ("ok".to_owned(), Exit::Done),
         };
-        context.output.data(&format!("{word}; {} records, {} s since the last pass", status["records"], status["worst_staleness_seconds"]))?;
+        context.output.data(&format!(
+            "{word}; {} records, {} s since the last pass",
+            status["records"], status["worst_staleness_seconds"]
+        ))?;
         return Ok(exit);
     }
     if context.output.json {
@@ -47,13 +53,20 @@ pub(super) fn status(archive: &Archive) -> Result<Value, CliError> {
     let count = |name: &str| counters.get(name).copied().unwrap_or(0);
     let head = reader.head()?;
     let blobs = reader.blobs()?;
-    let accounts: Vec<Value> =
-        reader.accounts()?.into_iter().map(|row| json!({"account": row.name, "state": row.state, "last_success": row.last_success.map(rfc3339)})).collect();
+    let accounts: Vec<Value> = reader
+        .accounts()?
+        .into_iter()
+        .map(|row| json!({"account": row.name, "state": row.state, "last_success": row.last_success.map(rfc3339)}))
+        .collect();
     let walks = reader.walks()?;
     let now = archive.clock.now();
     let gaps = walks.iter().filter(|row| row.walked_until.is_none() || row.result == "under way").count();
     let debts = reader.debts()?.len();
-    let staleness = walks.iter().map(|row| row.walked_until.map_or(i64::MAX, |at| (now - at).num_seconds())).filter(|seconds| *seconds < i64::MAX).max();
+    let staleness = walks
+        .iter()
+        .map(|row| row.walked_until.map_or(i64::MAX, |at| (now - at).num_seconds()))
+        .filter(|seconds| *seconds < i64::MAX)
+        .max();
     let checkpoint = reader.newest_checkpoint()?.map(|(checkpoint, _, at)| {
         json!({"size": checkpoint.size, "root": checkpoint.root.to_string(), "time": at, "key_id": reader.own_key().map(|key| key.id())})
     });
@@ -100,22 +113,44 @@ fn describe(status: &Value) -> String {
     let mut text = format!("server      {}\n", status["server"].as_str().unwrap_or_default());
     for account in status["accounts"].as_array().into_iter().flatten() {
         let last = account["last_success"].as_str().unwrap_or("never");
-        text.push_str(&format!("account     {} ({}, last pass {last})\n", account["account"].as_str().unwrap_or_default(), account["state"].as_str().unwrap_or_default()));
+        text.push_str(&format!(
+            "account     {} ({}, last pass {last})\n",
+            account["account"].as_str().unwrap_or_default(),
+            account["state"].as_str().unwrap_or_default()
+        ));
     }
     text.push_str(&format!(
         "messages    {} current, {} deleted, {} edited, {} versions in all\n",
-        status["messages"]["current"], status["messages"]["deleted"], status["messages"]["edited"], status["messages"]["versions"]
+        status["messages"]["current"],
+        status["messages"]["deleted"],
+        status["messages"]["edited"],
+        status["messages"]["versions"]
     ));
-    text.push_str(&format!("files       {} ({} versions, {} bytes)\n", status["files"]["count"], status["files"]["versions"], status["files"]["bytes"]));
-    text.push_str(&format!("comments    {}\nchannels    {}\npeople      {}\nrecords     {}\n", status["comments"], status["channels"], status["users"], status["records"]));
+    text.push_str(&format!(
+        "files       {} ({} versions, {} bytes)\n",
+        status["files"]["count"], status["files"]["versions"], status["files"]["bytes"]
+    ));
+    text.push_str(&format!(
+        "comments    {}\nchannels    {}\npeople      {}\nrecords     {}\n",
+        status["comments"], status["channels"], status["users"], status["records"]
+    ));
     let coverage = &status["coverage"];
-    let word = if coverage["complete"] == json!(true) { "complete for what these accounts can see" } else { "not complete" };
+    let word =
+        if coverage["complete"] == json!(true) { "complete for what these accounts can see" } else { "not complete" };
     text.push_str(&format!("coverage    {word}: {} gaps, {} debts\n", coverage["gaps"], coverage["debts"]));
     text.push_str("            one account sees one person's view: rooms and conversations of others are not here\n");
     match status["checkpoint"].as_object() {
-        Some(checkpoint) => text.push_str(&format!("checkpoint  {} records, {}, key {}\n", checkpoint["size"], checkpoint["time"].as_str().unwrap_or_default(), checkpoint["key_id"].as_str().unwrap_or_default())),
+        Some(checkpoint) => text.push_str(&format!(
+            "checkpoint  {} records, {}, key {}\n",
+            checkpoint["size"],
+            checkpoint["time"].as_str().unwrap_or_default(),
+            checkpoint["key_id"].as_str().unwrap_or_default()
+        )),
         None => text.push_str("checkpoint  none yet\n"),
     }
-    text.push_str(&format!("index       reaches record {}, {} behind\n", status["index"]["record"], status["index"]["lag"]));
+    text.push_str(&format!(
+        "index       reaches record {}, {} behind\n",
+        status["index"]["record"], status["index"]["lag"]
+    ));
     text
 }

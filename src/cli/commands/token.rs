@@ -59,7 +59,12 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
                 context.output.json(&json!({"token": secret.expose_secret(), "name": token.name, "role": token.role.as_str(), "expires": rfc3339(token.expires)}))?;
             } else {
                 context.output.data(secret.expose_secret())?;
-                context.output.say(&format!("{} may read as {} until {}; this is the only time its secret is shown", token.name, token.role.as_str(), rfc3339(token.expires)));
+                context.output.say(&format!(
+                    "{} may read as {} until {}; this is the only time its secret is shown",
+                    token.name,
+                    token.role.as_str(),
+                    rfc3339(token.expires)
+                ));
             }
         }
         Verb::List => {
@@ -69,7 +74,12 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
             } else {
                 for token in tokens {
                     let revoked = if token.revoked { "  revoked" } else { "" };
-                    context.output.data(&format!("{}  {}  until {}{revoked}", token.name, token.role.as_str(), rfc3339(token.expires)))?;
+                    context.output.data(&format!(
+                        "{}  {}  until {}{revoked}",
+                        token.name,
+                        token.role.as_str(),
+                        rfc3339(token.expires)
+                    ))?;
                 }
             }
         }

@@ -111,7 +111,12 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     if context.output.json {
         context.output.json(&user_json(&user))?;
     } else {
-        context.output.data(&format!("{} is {}{}", user.name, user.role.as_str(), if user.disabled { ", disabled" } else { "" }))?;
+        context.output.data(&format!(
+            "{} is {}{}",
+            user.name,
+            user.role.as_str(),
+            if user.disabled { ", disabled" } else { "" }
+        ))?;
     }
     Ok(Exit::Done)
 }

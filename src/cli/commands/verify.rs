@@ -11,7 +11,9 @@ use crate::verify::{Depth, Finding, Report, check};
 /// and compares the tables, the guards and the search index with the records. Exit code 3 when
 /// anything is not what it must be; each finding names the record.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  teamchat-archive verify\n  teamchat-archive verify --quick\n  teamchat-archive verify --checkpoint /mnt/elsewhere/latest.note --key ledger.vkey")]
+#[command(
+    after_help = "Examples:\n  teamchat-archive verify\n  teamchat-archive verify --quick\n  teamchat-archive verify --checkpoint /mnt/elsewhere/latest.note --key ledger.vkey"
+)]
 pub struct Args {
     /// Signatures and roots only
     #[arg(long, conflicts_with_all = ["full", "sample"])]
@@ -35,7 +37,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
         Ok(archive) => archive,
         // A database that SQLite refuses is what `verify` is there to say.
         Err(error) if error.message().contains("is damaged") => {
-            return Err(CliError::new(Exit::Integrity, error.message()).hint("put back a copy whose checkpoint you know, and compare it with `--checkpoint`"));
+            return Err(CliError::new(Exit::Integrity, error.message())
+                .hint("put back a copy whose checkpoint you know, and compare it with `--checkpoint`"));
         }
         Err(error) => return Err(error),
     };
@@ -67,7 +70,12 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
 }
 
 /// A checkpoint kept elsewhere: signed by the trusted key, and continued by the archive.
-fn outside(reader: &crate::store::Reader, path: &std::path::Path, key: Option<&VerifierKey>, report: &mut Report) -> Result<(), CliError> {
+fn outside(
+    reader: &crate::store::Reader,
+    path: &std::path::Path,
+    key: Option<&VerifierKey>,
+    report: &mut Report,
+) -> Result<(), CliError> {
     let bytes = fs_err::read(path).map_err(|error| CliError::usage(error.to_string()))?;
     let parsed = Note::parse(&bytes).and_then(|note| {
         if let Some(key) = key {
@@ -77,7 +85,9 @@ fn outside(reader: &crate::store::Reader, path: &std::path::Path, key: Option<&V
     });
     let problem = match parsed {
         Err(error) => Some(error.to_string()),
-        Ok(checkpoint) if checkpoint.origin != reader.archive().origin => Some(format!("it is a checkpoint of another archive, {}", checkpoint.origin)),
+        Ok(checkpoint) if checkpoint.origin != reader.archive().origin => {
+            Some(format!("it is a checkpoint of another archive, {}", checkpoint.origin))
+        }
         Ok(checkpoint) => match reader.continues(&checkpoint) {
             Ok(()) => {
                 report.checked.checkpoints += 1;
@@ -103,9 +113,14 @@ fn outside(reader: &crate::store::Reader, path: &std::path::Path, key: Option<&V
 
 fn describe(report: &Report) -> String {
     let checked = &report.checked;
-    let mut text = if report.ok { "nothing is amiss\n".to_owned() } else { format!("{} findings\n", report.findings.len()) };
+    let mut text =
+        if report.ok { "nothing is amiss\n".to_owned() } else { format!("{} findings\n", report.findings.len()) };
     for finding in &report.findings {
-        let place = finding.record.map(|record| format!("record {record}: ")).or_else(|| finding.path.as_ref().map(|path| format!("{path}: "))).unwrap_or_default();
+        let place = finding
+            .record
+            .map(|record| format!("record {record}: "))
+            .or_else(|| finding.path.as_ref().map(|path| format!("{path}: ")))
+            .unwrap_or_default();
         text.push_str(&format!("  {}  {place}{}\n", finding.kind, finding.detail));
         if !finding.expected.is_empty() {
             text.push_str(&format!("      expected {}\n      found    {}\n", finding.expected, finding.found));

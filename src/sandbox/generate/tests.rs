@@ -3,35 +3,17 @@ use std::collections::{HashMap, HashSet};
 use super::*;
 
 fn check(workspace: &Seed) {
-    let users: HashSet<&str> = workspace
-        .users
-        .iter()
-        .map(|user| user.email.as_str())
-        .collect();
-    let channels: HashMap<&str, &SeedChannel> = workspace
-        .channels
-        .iter()
-        .map(|channel| (channel.key.as_str(), channel))
-        .collect();
-    let files: HashSet<&str> = workspace
-        .files
-        .iter()
-        .map(|file| file.key.as_str())
-        .collect();
+    let users: HashSet<&str> = workspace.users.iter().map(|user| user.email.as_str()).collect();
+    let channels: HashMap<&str, &SeedChannel> =
+        workspace.channels.iter().map(|channel| (channel.key.as_str(), channel)).collect();
+    let files: HashSet<&str> = workspace.files.iter().map(|file| file.key.as_str()).collect();
     assert_eq!(users.len(), workspace.users.len(), "users are unique");
-    assert_eq!(
-        channels.len(),
-        workspace.channels.len(),
-        "channels are unique"
-    );
+    assert_eq!(channels.len(), workspace.channels.len(), "channels are unique");
     assert_eq!(files.len(), workspace.files.len(), "files are unique");
     assert!(users.contains(workspace.account.as_str()));
     for channel in &workspace.channels {
         assert!(channel.is_im || channel.members.contains(&workspace.account));
-        assert!(
-            !channel.is_im
-                || (channel.members.len() == 2 && channel.members[0] != channel.members[1])
-        );
+        assert!(!channel.is_im || (channel.members.len() == 2 && channel.members[0] != channel.members[1]));
     }
     let mut newest: HashMap<&str, (i64, u64)> = HashMap::new();
     let mut shared = HashSet::new();
@@ -45,22 +27,9 @@ fn check(workspace: &Seed) {
         assert!(counter.parse::<u64>().unwrap() < 65_536);
         let stamp = (message.at, counter.parse().unwrap());
         let before = newest.insert(&message.channel, stamp);
-        assert!(
-            before.is_none_or(|before| before < stamp),
-            "{} in {}",
-            message.ts,
-            message.channel
-        );
-        let people: HashSet<&str> = message
-            .reactions
-            .iter()
-            .map(|(_, who)| who.as_str())
-            .collect();
-        assert_eq!(
-            people.len(),
-            message.reactions.len(),
-            "one reaction a person"
-        );
+        assert!(before.is_none_or(|before| before < stamp), "{} in {}", message.ts, message.channel);
+        let people: HashSet<&str> = message.reactions.iter().map(|(_, who)| who.as_str()).collect();
+        assert_eq!(people.len(), message.reactions.len(), "one reaction a person");
         for file in &message.files {
             assert!(files.contains(file.as_str()));
             shared.insert(file.as_str());
@@ -80,8 +49,7 @@ fn each_size_holds_together() {
 
 #[test]
 fn the_same_arguments_give_the_same_workspace() {
-    let [first, second, third] =
-        [seed(3_000, 5), seed(3_000, 5), seed(3_000, 6)].map(|seed| format!("{seed:?}"));
+    let [first, second, third] = [seed(3_000, 5), seed(3_000, 5), seed(3_000, 6)].map(|seed| format!("{seed:?}"));
     assert_eq!(first, second);
     assert_ne!(first, third);
 }
@@ -89,15 +57,8 @@ fn the_same_arguments_give_the_same_workspace() {
 #[test]
 fn a_few_channels_hold_most_messages() {
     let workspace = seed(50_000, 1);
-    let first_ten = shares(50_000, workspace.channels.len())
-        .iter()
-        .take(10)
-        .sum::<usize>();
-    assert!(
-        first_ten > 25_000,
-        "{first_ten} of 50,000 in ten of {}",
-        workspace.channels.len()
-    );
+    let first_ten = shares(50_000, workspace.channels.len()).iter().take(10).sum::<usize>();
+    assert!(first_ten > 25_000, "{first_ten} of 50,000 in ten of {}", workspace.channels.len());
     assert!(workspace.channels.len() > 50);
 }
 
@@ -105,20 +66,11 @@ fn a_few_channels_hold_most_messages() {
 fn there_is_some_of_everything() {
     let workspace = seed(50_000, 1);
     assert_eq!(workspace.files.len(), 100);
-    let count = |is: &dyn Fn(&SeedMessage) -> bool| {
-        workspace
-            .messages
-            .iter()
-            .filter(|message| is(message))
-            .count()
-    };
+    let count = |is: &dyn Fn(&SeedMessage) -> bool| workspace.messages.iter().filter(|message| is(message)).count();
     assert!(count(&|message| message.edited.is_some()) > 800);
     assert!(count(&|message| !message.reactions.is_empty()) > 1_000);
     assert!(count(&|message| message.pinned.is_some()) > 10);
-    assert!(
-        count(&|message| message.text.contains('\u{0627}')) > 100,
-        "Arabic"
-    );
+    assert!(count(&|message| message.text.contains('\u{0627}')) > 100, "Arabic");
     assert!(count(&|message| message.subtype == "bot_message") > 1_000);
     assert!(workspace.files.iter().any(|file| !file.comments.is_empty()));
     assert!(workspace.later.len() >= 30);
@@ -127,11 +79,6 @@ fn there_is_some_of_everything() {
 
 #[test]
 fn the_last_week_ends_where_it_should() {
-    let newest = seed(10_000, 1)
-        .messages
-        .iter()
-        .map(|message| message.at)
-        .max()
-        .unwrap();
+    let newest = seed(10_000, 1).messages.iter().map(|message| message.at).max().unwrap();
     assert!(newest < END && newest > END - WEEK_SECONDS);
 }

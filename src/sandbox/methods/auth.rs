@@ -53,10 +53,7 @@ pub(super) fn start_rtm(call: Call<'_>) -> Answer {
             expires: expired + SOCKET_SECONDS,
         };
         state.sockets.insert(socket.clone(), ticket);
-        let (scheme, host) = state
-            .origin
-            .split_once("://")
-            .ok_or(Refusal("fatal_error"))?;
+        let (scheme, host) = state.origin.split_once("://").ok_or(Refusal("fatal_error"))?;
         let scheme = if scheme == "https" { "wss" } else { "ws" };
         Ok(json!({ "url": format!("{scheme}://{host}/rtm/{socket}") }))
     })

@@ -67,8 +67,7 @@ pub(super) fn list(call: Call<'_>) -> Value {
     let mut is_cut = false;
     let mut channels = Vec::new();
     for (index, channel) in state.channels.iter().enumerate() {
-        if channel.is_im || (without_archived && channel.is_archived) || !call.is_in(&state, index)
-        {
+        if channel.is_im || (without_archived && channel.is_archived) || !call.is_in(&state, index) {
             continue;
         }
         is_cut |= with_members && channel.members.len() > MAX_MEMBERS;
@@ -91,10 +90,7 @@ pub(super) fn invite(call: Call<'_>) -> Answer {
 
 pub(super) fn join(call: Call<'_>) -> Answer {
     call.workspace().change(|state| {
-        let name = call
-            .params
-            .get("channel")
-            .or_else(|| call.params.get("name"));
+        let name = call.params.get("channel").or_else(|| call.params.get("name"));
         let channel = name
             .and_then(|name| state.channel_by_name(name))
             .filter(|channel| !state.channels[*channel].is_im)

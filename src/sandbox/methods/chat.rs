@@ -18,20 +18,11 @@ fn text(call: Call<'_>) -> Result<&str, Refusal> {
     Ok(text)
 }
 
-fn own(
-    call: Call<'_>,
-    state: &State,
-    channel: usize,
-    error: &'static str,
-) -> Result<ids::Ts, Refusal> {
+fn own(call: Call<'_>, state: &State, channel: usize, error: &'static str) -> Result<ids::Ts, Refusal> {
     let ts = call.ts("ts").map_err(|_bad| Refusal("message_not_found"))?;
     let at = call.item(state, channel, ts)?;
     let is_own = state.channels[channel].messages[at].user == call.caller;
-    if is_own || call.moderates(state) {
-        Ok(ts)
-    } else {
-        Err(Refusal(error))
-    }
+    if is_own || call.moderates(state) { Ok(ts) } else { Err(Refusal(error)) }
 }
 
 pub(super) fn post(call: Call<'_>) -> Answer {

@@ -12,18 +12,9 @@ use crate::sandbox::workspace::view::FileView;
 pub(super) fn list(call: Call<'_>) -> Answer {
     let state = call.workspace().read();
     let channel = call.readable_channel(&state)?;
-    let user = call
-        .params
-        .get("user")
-        .map(|user| state.user_by_name(user).ok_or(Refusal("user_not_found")))
-        .transpose()?;
-    let bound = |name| {
-        call.params
-            .get(name)
-            .and_then(Ts::parse)
-            .filter(|ts| *ts != Ts::default())
-            .map(|ts| ts.seconds)
-    };
+    let user =
+        call.params.get("user").map(|user| state.user_by_name(user).ok_or(Refusal("user_not_found"))).transpose()?;
+    let bound = |name| call.params.get(name).and_then(Ts::parse).filter(|ts| *ts != Ts::default()).map(|ts| ts.seconds);
     let (from, to) = (bound("ts_from"), bound("ts_to"));
     let mut files: Vec<usize> = state.channels[channel]
         .files
@@ -43,11 +34,8 @@ pub(super) fn list(call: Call<'_>) -> Answer {
     });
     let total = files.len();
     let page = Page::read(call.params, 100);
-    let files: Vec<Value> = page
-        .cut(files)
-        .into_iter()
-        .map(|file| state.file_json(file, FileView::Stream(channel), call.caller))
-        .collect();
+    let files: Vec<Value> =
+        page.cut(files).into_iter().map(|file| state.file_json(file, FileView::Stream(channel), call.caller)).collect();
     let paging = page.paging(files.len(), total);
     Ok(json!({ "files": files, "paging": paging }))
 }
@@ -113,10 +101,7 @@ pub(super) fn delete(call: Call<'_>) -> Answer {
 
 fn comment_text(params: &Params) -> Result<&str, Refusal> {
     // The reference misspells it for edits.
-    params
-        .get("comment")
-        .or_else(|| params.get("commant"))
-        .ok_or(Refusal("no_comment"))
+    params.get("comment").or_else(|| params.get("commant")).ok_or(Refusal("no_comment"))
 }
 
 fn comment_answer(state: &State, channel: usize, ts: Ts) -> Answer {
@@ -138,23 +123,14 @@ pub(super) fn add_comment(call: Call<'_>) -> Answer {
 fn own_comment(call: Call<'_>, state: &State, error: &'static str) -> Result<(usize, Ts), Refusal> {
     let file = call.file(state, "file")?;
     let id = call.params.need("id", "comment_not_found")?;
-    let (channel, ts) = *state
-        .comment_index
-        .get(id)
-        .ok_or(Refusal("comment_not_found"))?;
-    let at = state
-        .alive(channel, ts)
-        .map_err(|_gone| Refusal("comment_not_found"))?;
+    let (channel, ts) = *state.comment_index.get(id).ok_or(Refusal("comment_not_found"))?;
+    let at = state.alive(channel, ts).map_err(|_gone| Refusal("comment_not_found"))?;
     let message = &state.channels[channel].messages[at];
     match message.comment().map(|comment| comment.parent) {
         Some(Parent::File(parent)) if parent == file => {}
         _ => return Err(Refusal("comment_not_found")),
     }
-    if message.user == call.caller || call.moderates(state) {
-        Ok((channel, ts))
-    } else {
-        Err(Refusal(error))
-    }
+    if message.user == call.caller || call.moderates(state) { Ok((channel, ts)) } else { Err(Refusal(error)) }
 }
 
 pub(super) fn edit_comment(call: Call<'_>) -> Answer {
@@ -181,9 +157,7 @@ fn edited_file(call: Call<'_>, state: &State) -> Result<usize, Refusal> {
             return call.file(state, name);
         }
     }
-    let ts = call
-        .ts("timestamp")
-        .map_err(|_bad| Refusal("file_not_found"))?;
+    let ts = call.ts("timestamp").map_err(|_bad| Refusal("file_not_found"))?;
     state
         .channels
         .iter()
@@ -235,9 +209,7 @@ pub(super) fn stop_edit(call: Call<'_>) -> Answer {
         let bytes = match (sent, &state.files[file].newest().content) {
             (Some(bytes), _) => bytes,
             (None, Stored::Bytes(bytes)) => bytes.clone(),
-            (None, Stored::Path(path)) => fs_err::read(path)
-                .map_err(|_unreadable| Refusal("fatal_error"))?
-                .into(),
+            (None, Stored::Path(path)) => fs_err::read(path).map_err(|_unreadable| Refusal("fatal_error"))?.into(),
         };
         state.replace_file(file, bytes)?;
         Ok(json!({}))

@@ -47,26 +47,17 @@ impl Window {
     fn range(&self, state: &State, channel: usize) -> Range<usize> {
         let messages = &state.channels[channel].messages;
         let start = self.oldest.map_or(0, |oldest| {
-            messages.partition_point(|message| {
-                message.ts < oldest || (!self.is_inclusive && message.ts == oldest)
-            })
+            messages.partition_point(|message| message.ts < oldest || (!self.is_inclusive && message.ts == oldest))
         });
         let end = self.latest.map_or(messages.len(), |latest| {
-            messages.partition_point(|message| {
-                message.ts < latest || (self.is_inclusive && message.ts == latest)
-            })
+            messages.partition_point(|message| message.ts < latest || (self.is_inclusive && message.ts == latest))
         });
         start..end.max(start)
     }
 
     /// The page of a channel. With `oldest` alone it is the one closest to `oldest`, else the
     /// one closest to `latest`.
-    pub(in crate::sandbox) fn select(
-        &self,
-        call: Call<'_>,
-        state: &State,
-        channel: usize,
-    ) -> Selection {
+    pub(in crate::sandbox) fn select(&self, call: Call<'_>, state: &State, channel: usize) -> Selection {
         let messages = &state.channels[channel].messages;
         let shown = |at: &usize| call.shows(state, channel, &messages[*at]);
         let range = self.range(state, channel);
@@ -81,10 +72,7 @@ impl Window {
         if is_forward {
             positions.reverse();
         }
-        Selection {
-            positions,
-            has_more,
-        }
+        Selection { positions, has_more }
     }
 }
 
@@ -142,12 +130,6 @@ fn move_page(workspace: &Workspace, channel: usize, last: usize) {
         let (ts, user) = (message.ts, message.user);
         // Gone already when another page drifted at the same seam: nothing to do then.
         let _gone = state.delete(channel, ts, None);
-        state.post(
-            channel,
-            user,
-            "posted between two pages",
-            "",
-            workspace.faults(),
-        );
+        state.post(channel, user, "posted between two pages", "", workspace.faults());
     });
 }

@@ -12,9 +12,7 @@ pub(super) fn list(call: Call<'_>) -> Value {
         .iter()
         .enumerate()
         .filter(|(_, channel)| {
-            channel.is_im
-                && channel.members.contains(&call.caller)
-                && !channel.closed_for.contains(&call.caller)
+            channel.is_im && channel.members.contains(&call.caller) && !channel.closed_for.contains(&call.caller)
         })
         .map(|(index, _)| state.im_json(index, call.caller))
         .collect();

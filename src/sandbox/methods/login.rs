@@ -26,9 +26,7 @@ pub(super) fn plain(sandbox: &Sandbox, params: &Params) -> Answer {
 
 /// Lets an account in, or counts a bad attempt: after too many the account is locked.
 fn enter(state: &mut State, username: &str, is_right: bool) -> Answer {
-    let user = state
-        .user_by_name(username)
-        .ok_or(Refusal("invalid_auth"))?;
+    let user = state.user_by_name(username).ok_or(Refusal("invalid_auth"))?;
     let bad = state.bad_logins.entry(user).or_default();
     let limit = state.settings.lock_after;
     if limit > 0 && *bad >= limit {
@@ -43,10 +41,7 @@ fn enter(state: &mut State, username: &str, is_right: bool) -> Answer {
         return Err(Refusal("account_inactive"));
     }
     let token = new_token();
-    let session = Token {
-        user,
-        is_revoked: false,
-    };
+    let session = Token { user, is_revoked: false };
     state.tokens.insert(token.clone(), session);
     Ok(json!({ "authorized": state.flag(true), "token": token }))
 }
@@ -120,14 +115,7 @@ impl Answerer<'_> {
         let secret = md5(&[self.username, self.realm, self.password]);
         let first = md5(&[&secret, self.nonce, self.client_nonce]);
         let second = md5(&[self.method, self.uri]);
-        md5(&[
-            &first,
-            self.nonce,
-            self.count,
-            self.client_nonce,
-            self.qop,
-            &second,
-        ])
+        md5(&[&first, self.nonce, self.count, self.client_nonce, self.qop, &second])
     }
 }
 

@@ -61,12 +61,7 @@ fn route(sandbox: &Sandbox, method: &str, params: &Params) -> Answer {
         return Err(Refusal("unknown_method"));
     }
     let (caller, token) = authenticate(sandbox, params)?;
-    let call = Call {
-        sandbox,
-        params,
-        token,
-        caller,
-    };
+    let call = Call { sandbox, params, token, caller };
     match method {
         "auth.revoke" => Ok(auth::revoke(call)),
         "auth.test" => Ok(auth::test(call)),
@@ -141,10 +136,7 @@ fn is_known(method: &str) -> bool {
 }
 
 /// The account behind the token of a call.
-pub(super) fn authenticate<'a>(
-    sandbox: &Sandbox,
-    params: &'a Params,
-) -> Result<(usize, &'a str), Refusal> {
+pub(super) fn authenticate<'a>(sandbox: &Sandbox, params: &'a Params) -> Result<(usize, &'a str), Refusal> {
     let token = params.need("token", "not_authed")?;
     let state = sandbox.workspace.read();
     let known = state.tokens.get(token).ok_or(Refusal("invalid_auth"))?;
@@ -168,8 +160,7 @@ impl<'a> Call<'a> {
 
     /// Whether the caller has lost a channel through a fault.
     pub(super) fn has_lost(&self, state: &State, channel: usize) -> bool {
-        self.faults()
-            .chooses(Fault::MembershipLoss, &state.channels[channel].id)
+        self.faults().chooses(Fault::MembershipLoss, &state.channels[channel].id)
     }
 
     pub(super) fn is_in(&self, state: &State, channel: usize) -> bool {
@@ -178,14 +169,8 @@ impl<'a> Call<'a> {
 
     /// The channel that the call names, if the caller may know of it.
     pub(super) fn channel(&self, state: &State) -> Result<usize, Refusal> {
-        let name = self
-            .params
-            .get("channel")
-            .or_else(|| self.params.get("id"))
-            .ok_or(Refusal("channel_not_found"))?;
-        let channel = state
-            .channel_by_id(name)
-            .ok_or(Refusal("channel_not_found"))?;
+        let name = self.params.get("channel").or_else(|| self.params.get("id")).ok_or(Refusal("channel_not_found"))?;
+        let channel = state.channel_by_id(name).ok_or(Refusal("channel_not_found"))?;
         if state.channels[channel].is_im && !state.is_member(channel, self.caller) {
             return Err(Refusal("channel_not_found"));
         }
@@ -195,11 +180,7 @@ impl<'a> Call<'a> {
     /// The channel that the call names, if the caller may read it.
     pub(super) fn readable_channel(&self, state: &State) -> Result<usize, Refusal> {
         let channel = self.channel(state)?;
-        if self.is_in(state, channel) {
-            Ok(channel)
-        } else {
-            Err(Refusal("no_permission"))
-        }
+        if self.is_in(state, channel) { Ok(channel) } else { Err(Refusal("no_permission")) }
     }
 
     /// The channel that the call names, if the caller may write to it.
@@ -216,20 +197,14 @@ impl<'a> Call<'a> {
 
     /// A time stamp of the call.
     pub(super) fn ts(&self, name: &str) -> Result<Ts, Refusal> {
-        self.params
-            .get(name)
-            .and_then(Ts::parse)
-            .ok_or(Refusal("bad_timestamp"))
+        self.params.get(name).and_then(Ts::parse).ok_or(Refusal("bad_timestamp"))
     }
 
     /// Whether an item is shown to the caller: alive, and no whisper between others.
     pub(super) fn shows(&self, state: &State, channel: usize, message: &Message) -> bool {
         !message.is_deleted
             && State::is_for(message, self.caller)
-            && (message.user == self.caller
-                || !self
-                    .faults()
-                    .hushes(&state.channels[channel].id, message.ts))
+            && (message.user == self.caller || !self.faults().hushes(&state.channels[channel].id, message.ts))
     }
 
     /// Where a living item that the caller sees stands in its channel.
@@ -244,20 +219,12 @@ impl<'a> Call<'a> {
 
     /// A file that the caller may see.
     pub(super) fn file(&self, state: &State, name: &str) -> Result<usize, Refusal> {
-        let file = self
-            .params
-            .get(name)
-            .and_then(|id| state.file_by_id(id))
-            .ok_or(Refusal("file_not_found"))?;
+        let file = self.params.get(name).and_then(|id| state.file_by_id(id)).ok_or(Refusal("file_not_found"))?;
         let entry = &state.files[file];
         if entry.is_deleted {
             return Err(Refusal("file_deleted"));
         }
-        if entry
-            .channels
-            .iter()
-            .any(|channel| self.is_in(state, *channel))
-        {
+        if entry.channels.iter().any(|channel| self.is_in(state, *channel)) {
             Ok(file)
         } else {
             Err(Refusal("file_not_found"))
@@ -288,11 +255,7 @@ impl Page {
     }
 
     pub(super) fn cut<T>(self, items: Vec<T>) -> Vec<T> {
-        items
-            .into_iter()
-            .skip((self.page - 1) * self.count)
-            .take(self.count)
-            .collect()
+        items.into_iter().skip((self.page - 1) * self.count).take(self.count).collect()
     }
 
     fn pages(self, total: usize) -> usize {

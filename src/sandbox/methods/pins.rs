@@ -10,9 +10,7 @@ use crate::sandbox::workspace::state::State;
 /// The item that a call names: by time, by file (id or name), or by comment.
 fn target(call: Call<'_>, state: &State, channel: usize) -> Result<Ts, Refusal> {
     if call.params.get("timestamp").is_some() {
-        let ts = call
-            .ts("timestamp")
-            .map_err(|_bad| Refusal("message_not_found"))?;
+        let ts = call.ts("timestamp").map_err(|_bad| Refusal("message_not_found"))?;
         call.item(state, channel, ts)?;
         return Ok(ts);
     }
@@ -40,12 +38,10 @@ fn target(call: Call<'_>, state: &State, channel: usize) -> Result<Ts, Refusal> 
 
 pub(super) fn add(call: Call<'_>) -> Answer {
     call.workspace().change(|state| {
-        let channel = call
-            .readable_channel(state)
-            .map_err(|refusal| match refusal.0 {
-                "no_permission" => Refusal("permission_denied"),
-                _ => refusal,
-            })?;
+        let channel = call.readable_channel(state).map_err(|refusal| match refusal.0 {
+            "no_permission" => Refusal("permission_denied"),
+            _ => refusal,
+        })?;
         let ts = target(call, state, channel)?;
         state.pin(channel, ts, call.caller, call.params.flag("global"))?;
         Ok(json!({ "ok": state.flag(true) }))
@@ -69,18 +65,16 @@ pub(super) fn list(call: Call<'_>) -> Answer {
         .iter()
         .rev()
         .filter(|message| {
-            message.more.as_deref().is_some_and(|more| {
-                more.pinned_by.is_some() || more.pinned_privately.contains(&call.caller)
-            }) && call.shows(&state, channel, message)
+            message
+                .more
+                .as_deref()
+                .is_some_and(|more| more.pinned_by.is_some() || more.pinned_privately.contains(&call.caller))
+                && call.shows(&state, channel, message)
         })
         .map(|message| {
             let body = state.message_json(channel, message, Some(call.caller));
             if state.settings.wrapped_pins {
-                let pinned_by = message
-                    .more
-                    .as_deref()
-                    .and_then(|more| more.pinned_by)
-                    .unwrap_or(call.caller);
+                let pinned_by = message.more.as_deref().and_then(|more| more.pinned_by).unwrap_or(call.caller);
                 json!({
                     "type": "message",
                     "channel": state.channels[channel].id,

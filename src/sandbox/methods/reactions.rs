@@ -48,10 +48,7 @@ pub(super) fn list(call: Call<'_>) -> Answer {
         .enumerate()
         .rev()
         .filter(|(_, message)| {
-            message
-                .more
-                .as_deref()
-                .is_some_and(|more| more.reactions.iter().any(|(_, who)| *who == user))
+            message.more.as_deref().is_some_and(|more| more.reactions.iter().any(|(_, who)| *who == user))
                 && call.shows(&state, channel, message)
         })
         .map(|(at, _)| at)

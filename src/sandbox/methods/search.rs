@@ -29,9 +29,7 @@ struct Term {
 
 /// Lower case, letter by letter, so that positions stay those of the text.
 fn lower(text: &str) -> Vec<char> {
-    text.chars()
-        .map(|letter| letter.to_lowercase().next().unwrap_or(letter))
-        .collect()
+    text.chars().map(|letter| letter.to_lowercase().next().unwrap_or(letter)).collect()
 }
 
 impl Query {
@@ -63,10 +61,7 @@ impl Query {
             if stem.is_empty() {
                 continue;
             }
-            let term = Term {
-                is_whole: stem.len() == word.len() && stem.is_ascii(),
-                letters: lower(stem),
-            };
+            let term = Term { is_whole: stem.len() == word.len() && stem.is_ascii(), letters: lower(stem) };
             if is_unwanted {
                 query.unwanted.push(term);
             } else {
@@ -126,9 +121,7 @@ impl Term {
         letters
             .windows(length)
             .enumerate()
-            .filter(move |(at, window)| {
-                *window == self.letters && (!self.is_whole || is_bounded(letters, *at, length))
-            })
+            .filter(move |(at, window)| *window == self.letters && (!self.is_whole || is_bounded(letters, *at, length)))
             .map(|(at, _)| at)
     }
 
@@ -138,11 +131,7 @@ impl Term {
 }
 
 fn is_bounded(letters: &[char], at: usize, length: usize) -> bool {
-    let is_word = |at: usize| {
-        letters
-            .get(at)
-            .is_some_and(|letter| letter.is_alphanumeric())
-    };
+    let is_word = |at: usize| letters.get(at).is_some_and(|letter| letter.is_alphanumeric());
     let before = at.checked_sub(1).is_some_and(is_word);
     !before && !is_word(at + length)
 }
@@ -168,26 +157,19 @@ fn scope(call: Call<'_>, state: &State, query: &Query) -> Result<Vec<usize>, Ref
     let named = if call.params.get("channel").is_some() {
         vec![call.readable_channel(state)?]
     } else {
-        (0..state.channels.len())
-            .filter(|channel| call.is_in(state, *channel))
-            .collect()
+        (0..state.channels.len()).filter(|channel| call.is_in(state, *channel)).collect()
     };
     let Some(name) = &query.channel else {
         return Ok(named);
     };
     let only = state.channel_by_name(name);
-    Ok(named
-        .into_iter()
-        .filter(|channel| Some(*channel) == only)
-        .collect())
+    Ok(named.into_iter().filter(|channel| Some(*channel) == only).collect())
 }
 
 fn is_from(state: &State, query: &Query, user: usize) -> bool {
     query.from.as_ref().is_none_or(|from| {
         let user = &state.users[user];
-        [&user.id, &user.email, &user.name]
-            .iter()
-            .any(|name| name.eq_ignore_ascii_case(from))
+        [&user.id, &user.email, &user.name].iter().any(|name| name.eq_ignore_ascii_case(from))
     })
 }
 
@@ -220,11 +202,8 @@ fn messages(call: Call<'_>, state: &State, query: &Query, channels: &[usize], pa
     }
     sort(call, &mut found);
     let total = found.len();
-    let matches: Vec<Value> = page
-        .cut(found)
-        .into_iter()
-        .map(|(_, _, channel, at)| message_match(call, state, query, channel, at))
-        .collect();
+    let matches: Vec<Value> =
+        page.cut(found).into_iter().map(|(_, _, channel, at)| message_match(call, state, query, channel, at)).collect();
     results(page, total, matches)
 }
 
@@ -262,10 +241,7 @@ fn message_match(call: Call<'_>, state: &State, query: &Query, channel: usize, a
         })
     };
     let shown = |at: &usize| call.shows(state, channel, &stream.messages[*at]);
-    for (name, at) in ["previous", "previous_2"]
-        .into_iter()
-        .zip((0..at).rev().filter(shown))
-    {
+    for (name, at) in ["previous", "previous_2"].into_iter().zip((0..at).rev().filter(shown)) {
         body[name] = near(at);
     }
     let after = at + 1..stream.messages.len();
@@ -306,11 +282,7 @@ mod tests {
     use super::*;
 
     fn check(query: &str, text: &str, expected: bool) {
-        assert_eq!(
-            Query::parse(query).hits(text).is_some(),
-            expected,
-            "{query} in {text}"
-        );
+        assert_eq!(Query::parse(query).hits(text).is_some(), expected, "{query} in {text}");
     }
 
     #[test]

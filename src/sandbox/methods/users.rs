@@ -27,18 +27,10 @@ pub(super) fn list(call: Call<'_>) -> Answer {
         let channel = call.readable_channel(&state)?;
         state.channels[channel].members.clone()
     } else {
-        (0..state.users.len())
-            .filter(|user| !state.users[*user].is_hidden)
-            .collect()
+        (0..state.users.len()).filter(|user| !state.users[*user].is_hidden).collect()
     };
-    let members: Vec<_> = users
-        .into_iter()
-        .map(|user| state.user_json(user))
-        .collect();
-    let cache_ts = Ts {
-        seconds: now(),
-        fraction: 369,
-    };
+    let members: Vec<_> = users.into_iter().map(|user| state.user_json(user)).collect();
+    let cache_ts = Ts { seconds: now(), fraction: 369 };
     Ok(json!({ "members": members, "cache_ts": cache_ts.to_string() }))
 }
 
@@ -54,8 +46,7 @@ pub(super) fn get_presence(call: Call<'_>) -> Value {
 }
 
 pub(super) fn set_active(call: Call<'_>) -> Value {
-    call.workspace()
-        .change(|state| state.set_presence(call.caller, false));
+    call.workspace().change(|state| state.set_presence(call.caller, false));
     json!({})
 }
 
@@ -65,7 +56,6 @@ pub(super) fn set_presence(call: Call<'_>) -> Answer {
         Some("auto") => false,
         _ => return Err(Refusal("invalid_presence")),
     };
-    call.workspace()
-        .change(|state| state.set_presence(call.caller, is_away));
+    call.workspace().change(|state| state.set_presence(call.caller, is_away));
     Ok(json!({}))
 }

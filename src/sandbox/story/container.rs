@@ -62,10 +62,7 @@ pub(super) fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
 
 /// A text made safe for XML.
 pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 const XML: &str = r#"<?xml version="1.0" encoding="UTF-8" standalone="yes"?>"#;
@@ -107,8 +104,7 @@ pub(super) fn docx(text: &str) -> Vec<u8> {
         body.push_str("</w:t></w:r></w:p>");
     }
     let (types, relations) = package("word/document.xml", "wordprocessingml.document", "");
-    let document =
-        format!("{XML}<w:document xmlns:w=\"{WORD}\"><w:body>{body}</w:body></w:document>");
+    let document = format!("{XML}<w:document xmlns:w=\"{WORD}\"><w:body>{body}</w:body></w:document>");
     zip(&[
         ("[Content_Types].xml", types.as_bytes()),
         ("_rels/.rels", relations.as_bytes()),
@@ -137,8 +133,7 @@ pub(super) fn xlsx(sheet_name: &str, table: &str) -> Vec<u8> {
         }
         rows.push_str("</row>");
     }
-    let sheet =
-        format!("{XML}<worksheet xmlns=\"{SHEET}\"><sheetData>{rows}</sheetData></worksheet>");
+    let sheet = format!("{XML}<worksheet xmlns=\"{SHEET}\"><sheetData>{rows}</sheetData></worksheet>");
     let name = escape(sheet_name);
     let workbook = format!(
         "{XML}<workbook xmlns=\"{SHEET}\" xmlns:r=\"{OFFICE}\"><sheets>\
@@ -167,19 +162,11 @@ pub(super) fn pdf(text: &str) -> Vec<u8> {
     let lines: Vec<&str> = text.lines().collect();
     let pages: Vec<&[&str]> = lines.chunks(46).collect();
     // Objects: 1 catalogue, 2 page tree, 3 font, then a page and its contents in turn.
-    let kids: Vec<String> = (0..pages.len())
-        .map(|page| format!("{} 0 R", 4 + page * 2))
-        .collect();
+    let kids: Vec<String> = (0..pages.len()).map(|page| format!("{} 0 R", 4 + page * 2)).collect();
     let mut objects: Vec<Vec<u8>> = vec![
         b"<< /Type /Catalog /Pages 2 0 R >>".to_vec(),
-        format!(
-            "<< /Type /Pages /Kids [{}] /Count {} >>",
-            kids.join(" "),
-            kids.len()
-        )
-        .into_bytes(),
-        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
-            .to_vec(),
+        format!("<< /Type /Pages /Kids [{}] /Count {} >>", kids.join(" "), kids.len()).into_bytes(),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>".to_vec(),
     ];
     for (page, lines) in pages.iter().enumerate() {
         let contents = 5 + page * 2;
@@ -191,11 +178,7 @@ pub(super) fn pdf(text: &str) -> Vec<u8> {
             .into_bytes(),
         );
         let stream = zlib(&page_contents(lines));
-        let mut object = format!(
-            "<< /Length {} /Filter /FlateDecode >>\nstream\n",
-            stream.len()
-        )
-        .into_bytes();
+        let mut object = format!("<< /Length {} /Filter /FlateDecode >>\nstream\n", stream.len()).into_bytes();
         object.extend_from_slice(&stream);
         object.extend_from_slice(b"\nendstream");
         objects.push(object);

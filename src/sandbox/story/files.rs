@@ -366,19 +366,12 @@ fn steel_table() -> Vec<u8> {
 }
 
 fn steel_prices() -> Vec<usize> {
-    (0..26)
-        .map(|week| 648 + week * 4 + week * week / 8 + week * 7 % 5 * 3)
-        .collect()
+    (0..26).map(|week| 648 + week * 4 + week * week / 8 + week * 7 % 5 * 3).collect()
 }
 
 /// A draft of the supply contract.
 fn contract(cap: &str, security: &str, law: &str) -> Vec<u8> {
-    docx(
-        &CONTRACT
-            .replace("CAP", cap)
-            .replace("SECURITY", security)
-            .replace("LAW", law),
-    )
+    docx(&CONTRACT.replace("CAP", cap).replace("SECURITY", security).replace("LAW", law))
 }
 
 /// The bytes of the price list that replaces the first one.
@@ -388,11 +381,7 @@ pub(super) fn new_price_list() -> Vec<u8> {
 
 /// The second version of the settlement, which replaces the first one.
 pub(super) fn new_settlement() -> Vec<u8> {
-    docx(
-        &SETTLEMENT
-            .replace("draft v1", "draft v2")
-            .replace("____________", "30 September 2026"),
-    )
+    docx(&SETTLEMENT.replace("draft v1", "draft v2").replace("____________", "30 September 2026"))
 }
 
 /// A page of numbered paragraphs, for documents that are long because documents are.

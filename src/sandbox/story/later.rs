@@ -11,54 +11,30 @@ fn mail(who: &str) -> String {
 }
 
 fn post(channel: &str, who: &str, text: &str) -> SeedMessage {
-    SeedMessage {
-        channel: channel.to_owned(),
-        user: mail(who),
-        text: expand_mentions(text),
-        ..SeedMessage::default()
-    }
+    SeedMessage { channel: channel.to_owned(), user: mail(who), text: expand_mentions(text), ..SeedMessage::default() }
 }
 
 fn edit(label: &str, who: &str, text: &str) -> Action {
-    Action::Edit {
-        label: label.to_owned(),
-        user: mail(who),
-        text: expand_mentions(text),
-    }
+    Action::Edit { label: label.to_owned(), user: mail(who), text: expand_mentions(text) }
 }
 
 fn delete(label: &str, who: &str) -> Action {
-    Action::Delete {
-        label: label.to_owned(),
-        user: mail(who),
-    }
+    Action::Delete { label: label.to_owned(), user: mail(who) }
 }
 
 fn react(label: &str, who: &str, name: &str) -> Action {
-    Action::React {
-        label: label.to_owned(),
-        user: mail(who),
-        name: name.to_owned(),
-    }
+    Action::React { label: label.to_owned(), user: mail(who), name: name.to_owned() }
 }
 
 fn comment(file: &str, who: &str, text: &str) -> Action {
-    Action::Comment {
-        file: file.to_owned(),
-        user: mail(who),
-        text: text.to_owned(),
-    }
+    Action::Comment { file: file.to_owned(), user: mail(who), text: text.to_owned() }
 }
 
 /// Viktor tidies up his chats on his last day; the others work on the settlement.
 pub(super) fn actions() -> Vec<Action> {
     let answer = SeedMessage {
         label: "answer-v2".to_owned(),
-        ..post(
-            "project",
-            "camille",
-            "J'ai lu la v1. Une seule question : la date au § 2 ?",
-        )
+        ..post("project", "camille", "J'ai lu la v1. Une seule question : la date au § 2 ?")
     };
     let noticed = SeedMessage {
         label: "noticed".to_owned(),
@@ -71,19 +47,11 @@ pub(super) fn actions() -> Vec<Action> {
     vec![
         delete("not-in-writing", "viktor"),
         delete("call-me", "viktor"),
-        edit(
-            "shipped-date",
-            "viktor",
-            "For the delivery notice of crane 2: it was *ready* on 12 June. Use that date.",
-        ),
+        edit("shipped-date", "viktor", "For the delivery notice of crane 2: it was *ready* on 12 June. Use that date."),
         delete("papers", "viktor"),
         delete("forget-it", "viktor"),
         edit("you-will-see", "viktor", "Just a thought."),
-        edit(
-            "viktor-customer",
-            "viktor",
-            "Thanks for the quick work, Yuki.",
-        ),
+        edit("viktor-customer", "viktor", "Thanks for the quick work, Yuki."),
         delete("tidy-up", "viktor"),
         edit("figure-of-speech", "viktor", "Nobody promised anything."),
         edit(
@@ -94,58 +62,27 @@ pub(super) fn actions() -> Vec<Action> {
         Action::Post(noticed),
         react("noticed", "jana", "eyes"),
         react("noticed", "hana", "eyes"),
-        Action::Post(post(
-            "legal",
-            "jana",
-            "A breach of the hold. Account closes today, not tomorrow. <@hana>?",
-        )),
+        Action::Post(post("legal", "jana", "A breach of the hold. Account closes today, not tomorrow. <@hana>?")),
         Action::Post(post("legal", "hana", "Yes. Now.")),
-        Action::Leave {
-            channel: "legal".to_owned(),
-            user: mail("viktor"),
-        },
-        Action::Leave {
-            channel: "project".to_owned(),
-            user: mail("viktor"),
-        },
-        Action::CloseAccount {
-            user: mail("viktor"),
-        },
+        Action::Leave { channel: "legal".to_owned(), user: mail("viktor") },
+        Action::Leave { channel: "project".to_owned(), user: mail("viktor") },
+        Action::CloseAccount { user: mail("viktor") },
         Action::Post(answer),
         comment("settlement-v1", "camille", "§ 2 : date manquante."),
         comment("settlement-v1", "jana", "30 September, v2 follows."),
-        Action::ReplaceFile {
-            file: "settlement-v1".to_owned(),
-            content: files::new_settlement(),
-        },
+        Action::ReplaceFile { file: "settlement-v1".to_owned(), content: files::new_settlement() },
         Action::EditComment {
             file: "settlement-v1".to_owned(),
             user: mail("jana"),
             text: "30 September; v2 is in place of v1 now.".to_owned(),
         },
         react("answer-v2", "jana", "white_check_mark"),
-        Action::Pin {
-            label: "settlement-draft".to_owned(),
-            user: mail("petr"),
-        },
-        Action::ReplaceFile {
-            file: "price-list".to_owned(),
-            content: files::new_price_list(),
-        },
-        comment(
-            "price-list",
-            "mei",
-            "山瀬的价格含运费吗？ Is freight included for Yamase?",
-        ),
+        Action::Pin { label: "settlement-draft".to_owned(), user: mail("petr") },
+        Action::ReplaceFile { file: "price-list".to_owned(), content: files::new_price_list() },
+        comment("price-list", "mei", "山瀬的价格含运费吗？ Is freight included for Yamase?"),
         comment("price-list", "lenka", "Nein, äh: no."),
-        Action::DeleteComment {
-            file: "price-list".to_owned(),
-            user: mail("priya"),
-        },
-        Action::RenameChannel {
-            channel: "panel".to_owned(),
-            name: "operator-panel".to_owned(),
-        },
+        Action::DeleteComment { file: "price-list".to_owned(), user: mail("priya") },
+        Action::RenameChannel { channel: "panel".to_owned(), name: "operator-panel".to_owned() },
         Action::SetTopic {
             channel: "project".to_owned(),
             user: mail("petr"),
@@ -159,18 +96,10 @@ pub(super) fn actions() -> Vec<Action> {
             "klara",
             "Dobrý den, I'm the compliance officer. I'm a member of each room, which isn't mistrust but the job. My own rule: ask early, ask me anything.",
         ),
-        edit(
-            "mug",
-            "tomas",
-            "My mug is back. It has been *washed*. I'm suspicious.",
-        ),
+        edit("mug", "tomas", "My mug is back. It has been *washed*. I'm suspicious."),
         delete("renamed", "petr"),
         Action::Post(post("random", "noa", "היא שוב לבנה 😇 (the mug)")),
-        Action::Post(post(
-            "general",
-            "ondrej",
-            "One account closed today, as announced, a little earlier.",
-        )),
+        Action::Post(post("general", "ondrej", "One account closed today, as announced, a little earlier.")),
     ]
 }
 
@@ -230,11 +159,7 @@ pub(super) fn chatter() -> Vec<SeedMessage> {
     CHATTER
         .iter()
         .map(|&(channel, who, text)| SeedMessage {
-            subtype: if who == "dockhand" {
-                "bot_message".to_owned()
-            } else {
-                String::new()
-            },
+            subtype: if who == "dockhand" { "bot_message".to_owned() } else { String::new() },
             ..post(channel, who, text)
         })
         .collect()

@@ -43,10 +43,7 @@ pub fn seed() -> Seed {
     give_seconds(&mut messages);
     let mut files = files::files();
     for file in &mut files {
-        for message in messages
-            .iter()
-            .filter(|message| message.files.contains(&file.key))
-        {
+        for message in messages.iter().filter(|message| message.files.contains(&file.key)) {
             if !file.channels.contains(&message.channel) {
                 file.channels.push(message.channel.clone());
             }
@@ -68,10 +65,7 @@ pub fn seed() -> Seed {
 /// Key and text of each channel and each conversation.
 fn scripts() -> impl Iterator<Item = (&'static str, &'static str)> {
     let conversations = CONVERSATIONS.split("@@ ").skip(1);
-    SCRIPTS
-        .iter()
-        .copied()
-        .chain(conversations.filter_map(|part| part.split_once('\n')))
+    SCRIPTS.iter().copied().chain(conversations.filter_map(|part| part.split_once('\n')))
 }
 
 /// The messages of the scripts.

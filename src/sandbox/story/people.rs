@@ -23,158 +23,36 @@ enum Kind {
 
 /// Short name, mail address, display name, kind, time zone.
 const PEOPLE: &[(&str, &str, &str, Kind, &str)] = &[
-    (
-        "hana",
-        "hana.vesela@orlava.example",
-        "Hana Veselá",
-        Kind::Admin,
-        "Europe/Prague",
-    ),
-    (
-        "petr",
-        "petr.malek@orlava.example",
-        "Petr Málek",
-        Kind::Staff,
-        "Europe/Prague",
-    ),
-    (
-        "jana",
-        "jana.rihova@orlava.example",
-        "Jana Říhová",
-        Kind::Staff,
-        "Europe/Prague",
-    ),
-    (
-        "klara",
-        ACCOUNT,
-        "Klára Zemanová",
-        Kind::Staff,
-        "Europe/Prague",
-    ),
-    (
-        "tomas",
-        "tomas.dusek@orlava.example",
-        "Tomáš Dušek",
-        Kind::Staff,
-        "Europe/Prague",
-    ),
-    (
-        "lenka",
-        "lenka.horka@orlava.example",
-        "Lenka Horká",
-        Kind::Staff,
-        "Europe/Prague",
-    ),
-    (
-        "ondrej",
-        "ondrej.kubat@orlava.example",
-        "Ondřej Kubát",
-        Kind::Admin,
-        "Europe/Prague",
-    ),
-    (
-        "viktor",
-        "viktor.sokol@orlava.example",
-        "Viktor Sokol",
-        Kind::Staff,
-        "Europe/Prague",
-    ),
-    (
-        "priya",
-        "priya.nair@orlava.example",
-        "Priya Nair",
-        Kind::Staff,
-        "Europe/Prague",
-    ),
-    (
-        "noa",
-        "noa.barak@orlava.example",
-        "Noa Barak",
-        Kind::Staff,
-        "Europe/Prague",
-    ),
-    (
-        "sara",
-        "sara.nasser@orlava.example",
-        "Sara Nasser",
-        Kind::Staff,
-        "Asia/Beirut",
-    ),
-    (
-        "omar",
-        "omar.khalil@orlava.example",
-        "Omar Khalil",
-        Kind::Staff,
-        "Asia/Beirut",
-    ),
-    (
-        "kenji",
-        "kenji.mori@orlava.example",
-        "森 健司 (Kenji Mori)",
-        Kind::Staff,
-        "Asia/Tokyo",
-    ),
-    (
-        "yuki",
-        "yuki.tanabe@orlava.example",
-        "Yuki Tanabe",
-        Kind::Staff,
-        "Asia/Tokyo",
-    ),
-    (
-        "mei",
-        "mei.lin@orlava.example",
-        "林梅 (Mei Lin)",
-        Kind::Staff,
-        "Asia/Tokyo",
-    ),
-    (
-        "anong",
-        "anong.srisai@orlava.example",
-        "Anong Srisai",
-        Kind::Staff,
-        "Asia/Tokyo",
-    ),
-    (
-        "katrin",
-        "k.vogel@vogel-getriebe.example",
-        "Katrin Vogel",
-        Kind::Guest,
-        "Europe/Berlin",
-    ),
-    (
-        "camille",
-        "c.roux@port-saint-aubin.example",
-        "Camille Roux",
-        Kind::Guest,
-        "Europe/Paris",
-    ),
-    (
-        "dockhand",
-        "dockhand@orlava.example",
-        "Dockhand",
-        Kind::Bot,
-        "UTC",
-    ),
+    ("hana", "hana.vesela@orlava.example", "Hana Veselá", Kind::Admin, "Europe/Prague"),
+    ("petr", "petr.malek@orlava.example", "Petr Málek", Kind::Staff, "Europe/Prague"),
+    ("jana", "jana.rihova@orlava.example", "Jana Říhová", Kind::Staff, "Europe/Prague"),
+    ("klara", ACCOUNT, "Klára Zemanová", Kind::Staff, "Europe/Prague"),
+    ("tomas", "tomas.dusek@orlava.example", "Tomáš Dušek", Kind::Staff, "Europe/Prague"),
+    ("lenka", "lenka.horka@orlava.example", "Lenka Horká", Kind::Staff, "Europe/Prague"),
+    ("ondrej", "ondrej.kubat@orlava.example", "Ondřej Kubát", Kind::Admin, "Europe/Prague"),
+    ("viktor", "viktor.sokol@orlava.example", "Viktor Sokol", Kind::Staff, "Europe/Prague"),
+    ("priya", "priya.nair@orlava.example", "Priya Nair", Kind::Staff, "Europe/Prague"),
+    ("noa", "noa.barak@orlava.example", "Noa Barak", Kind::Staff, "Europe/Prague"),
+    ("sara", "sara.nasser@orlava.example", "Sara Nasser", Kind::Staff, "Asia/Beirut"),
+    ("omar", "omar.khalil@orlava.example", "Omar Khalil", Kind::Staff, "Asia/Beirut"),
+    ("kenji", "kenji.mori@orlava.example", "森 健司 (Kenji Mori)", Kind::Staff, "Asia/Tokyo"),
+    ("yuki", "yuki.tanabe@orlava.example", "Yuki Tanabe", Kind::Staff, "Asia/Tokyo"),
+    ("mei", "mei.lin@orlava.example", "林梅 (Mei Lin)", Kind::Staff, "Asia/Tokyo"),
+    ("anong", "anong.srisai@orlava.example", "Anong Srisai", Kind::Staff, "Asia/Tokyo"),
+    ("katrin", "k.vogel@vogel-getriebe.example", "Katrin Vogel", Kind::Guest, "Europe/Berlin"),
+    ("camille", "c.roux@port-saint-aubin.example", "Camille Roux", Kind::Guest, "Europe/Paris"),
+    ("dockhand", "dockhand@orlava.example", "Dockhand", Kind::Bot, "UTC"),
 ];
 
 /// The staff, for channels that everybody is in.
-const STAFF: &str =
-    "hana petr jana klara tomas lenka ondrej viktor priya noa sara omar kenji yuki mei anong";
+const STAFF: &str = "hana petr jana klara tomas lenka ondrej viktor priya noa sara omar kenji yuki mei anong";
 
 /// The staff and both guests.
-const EVERYBODY: &str = "hana petr jana klara tomas lenka ondrej viktor priya noa sara omar kenji yuki mei anong katrin camille";
+const EVERYBODY: &str =
+    "hana petr jana klara tomas lenka ondrej viktor priya noa sara omar kenji yuki mei anong katrin camille";
 
 /// A row of the table of channels: key, name, topic, purpose, creation, owner, members.
-type Row = (
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-    &'static str,
-);
+type Row = (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str, &'static str);
 
 /// The channels. Owners are group accounts, as the server has them.
 #[rustfmt::skip]
@@ -206,19 +84,12 @@ const CONVERSATIONS: &[(&str, &str, &str)] = &[
 
 /// The mail address behind a short name.
 pub(super) fn email(short: &str) -> Option<&'static str> {
-    PEOPLE
-        .iter()
-        .find(|person| person.0 == short)
-        .map(|person| person.1)
+    PEOPLE.iter().find(|person| person.0 == short).map(|person| person.1)
 }
 
 /// The mail addresses behind short names parted by blanks; unknown names are left out.
 fn emails(shorts: &str) -> Vec<String> {
-    shorts
-        .split(' ')
-        .filter_map(email)
-        .map(str::to_owned)
-        .collect()
+    shorts.split(' ').filter_map(email).map(str::to_owned).collect()
 }
 
 /// Everybody, in the order of the table.
@@ -241,28 +112,23 @@ pub(super) fn users() -> Vec<SeedUser> {
 
 /// Channels first, then direct conversations.
 pub(super) fn channels() -> Vec<SeedChannel> {
-    let rooms =
-        CHANNELS.iter().map(
-            |&(key, name, topic, purpose, created, owner, members)| SeedChannel {
-                key: key.to_owned(),
-                name: name.to_owned(),
-                topic: topic.to_owned(),
-                purpose: purpose.to_owned(),
-                created: script::moment_of(created).unwrap_or_default(),
-                creator: format!("{owner}@{DOMAIN}"),
-                members: emails(members),
-                is_archived: key == "fair",
-                ..SeedChannel::default()
-            },
-        );
-    let conversations = CONVERSATIONS
-        .iter()
-        .map(|&(key, created, members)| SeedChannel {
-            key: key.to_owned(),
-            created: script::moment_of(created).unwrap_or_default(),
-            members: emails(members),
-            is_im: true,
-            ..SeedChannel::default()
-        });
+    let rooms = CHANNELS.iter().map(|&(key, name, topic, purpose, created, owner, members)| SeedChannel {
+        key: key.to_owned(),
+        name: name.to_owned(),
+        topic: topic.to_owned(),
+        purpose: purpose.to_owned(),
+        created: script::moment_of(created).unwrap_or_default(),
+        creator: format!("{owner}@{DOMAIN}"),
+        members: emails(members),
+        is_archived: key == "fair",
+        ..SeedChannel::default()
+    });
+    let conversations = CONVERSATIONS.iter().map(|&(key, created, members)| SeedChannel {
+        key: key.to_owned(),
+        created: script::moment_of(created).unwrap_or_default(),
+        members: emails(members),
+        is_im: true,
+        ..SeedChannel::default()
+    });
     rooms.chain(conversations).collect()
 }

@@ -29,21 +29,16 @@ const GREY: u8 = 2;
 /// Block letters, five rows of three bits: a row is an octal digit.
 const LETTERS: &str = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-./:+%";
 const GLYPHS: [u16; 42] = [
-    0o75557, 0o26227, 0o71747, 0o71717, 0o55711, 0o74717, 0o74757, 0o71244, 0o75757, 0o75717,
-    0o25755, 0o65656, 0o34443, 0o65556, 0o74647, 0o74644, 0o34553, 0o55755, 0o72227, 0o11152,
-    0o55655, 0o44447, 0o57755, 0o65555, 0o25552, 0o65644, 0o25563, 0o65655, 0o34216, 0o72222,
-    0o55557, 0o55552, 0o55775, 0o55255, 0o55222, 0o71247, 0o00700, 0o00002, 0o11244, 0o02020,
-    0o02720, 0o51245,
+    0o75557, 0o26227, 0o71747, 0o71717, 0o55711, 0o74717, 0o74757, 0o71244, 0o75757, 0o75717, 0o25755, 0o65656,
+    0o34443, 0o65556, 0o74647, 0o74644, 0o34553, 0o55755, 0o72227, 0o11152, 0o55655, 0o44447, 0o57755, 0o65555,
+    0o25552, 0o65644, 0o25563, 0o65655, 0o34216, 0o72222, 0o55557, 0o55552, 0o55775, 0o55255, 0o55222, 0o71247,
+    0o00700, 0o00002, 0o11244, 0o02020, 0o02720, 0o51245,
 ];
 
 impl Picture {
     /// An empty sheet of paper.
     pub(super) fn new(width: usize, height: usize) -> Self {
-        Self {
-            width,
-            height,
-            pixels: vec![0; width * height],
-        }
+        Self { width, height, pixels: vec![0; width * height] }
     }
 
     fn dot(&mut self, x: usize, y: usize, colour: u8) {
@@ -125,12 +120,7 @@ pub(super) fn bars(title: &str, colour: u8, values: &[(&str, usize)]) -> Vec<u8>
     let greatest = values.iter().map(|value| value.1).max().unwrap_or(1).max(1);
     for quarter in 1..=4 {
         picture.fill(40, 320 - quarter * 60, 576, 1, GREY);
-        picture.text(
-            4,
-            316 - quarter * 60,
-            2,
-            &(greatest * quarter / 4).to_string(),
-        );
+        picture.text(4, 316 - quarter * 60, 2, &(greatest * quarter / 4).to_string());
     }
     let pitch = 576 / values.len().max(1);
     for (index, (name, value)) in values.iter().enumerate() {
@@ -147,21 +137,10 @@ pub(super) fn curves(title: &str, series: &[&[usize]]) -> Vec<u8> {
     let mut picture = Picture::new(640, 360);
     picture.text(24, 16, 4, title);
     picture.fill(40, 320, 576, 2, INK);
-    let greatest = series
-        .iter()
-        .flat_map(|values| values.iter())
-        .copied()
-        .max()
-        .unwrap_or(1)
-        .max(1);
+    let greatest = series.iter().flat_map(|values| values.iter()).copied().max().unwrap_or(1).max(1);
     for quarter in 1..=4 {
         picture.fill(40, 320 - quarter * 60, 576, 1, GREY);
-        picture.text(
-            4,
-            316 - quarter * 60,
-            2,
-            &(greatest * quarter / 4).to_string(),
-        );
+        picture.text(4, 316 - quarter * 60, 2, &(greatest * quarter / 4).to_string());
     }
     for (values, colour) in series.iter().zip(3..) {
         let pitch = 560 / values.len().saturating_sub(1).max(1);
@@ -179,12 +158,7 @@ pub(super) fn plan(title: &str, tasks: &[(&str, usize, usize, u8)]) -> Vec<u8> {
     picture.text(24, 16, 4, title);
     for week in (0..=32).step_by(4) {
         picture.fill(200 + week * 15, 52, 1, tasks.len() * 34, GREY);
-        picture.text(
-            196 + week * 15,
-            60 + tasks.len() * 34,
-            2,
-            &(week + 1).to_string(),
-        );
+        picture.text(196 + week * 15, 60 + tasks.len() * 34, 2, &(week + 1).to_string());
     }
     for (index, &(name, start, weeks, colour)) in tasks.iter().enumerate() {
         let top = 60 + index * 34;

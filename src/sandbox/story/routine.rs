@@ -228,11 +228,7 @@ fn bot(channel: &str, at: i64, text: String, attachment: Value) -> SeedMessage {
     if !attachment.is_null() {
         extra.push(("attachments".to_owned(), Value::Array(vec![attachment])));
     }
-    SeedMessage {
-        subtype: "bot_message".to_owned(),
-        extra,
-        ..person("dockhand", channel, at, text)
-    }
+    SeedMessage { subtype: "bot_message".to_owned(), extra, ..person("dockhand", channel, at, text) }
 }
 
 /// A message of a person.
@@ -274,12 +270,7 @@ fn standup() -> Vec<SeedMessage> {
     let mut messages = Vec::new();
     let week_starts = days((1, 5), (8, 31)).filter(|(day, _)| day.weekday() == Weekday::Mon);
     for (week, (_, monday)) in week_starts.enumerate() {
-        for (who, tasks, start) in [
-            ("tomas", TOMAS, 430),
-            ("noa", NOA, 440),
-            ("omar", OMAR, 410),
-            ("yuki", YUKI, 60),
-        ] {
+        for (who, tasks, start) in [("tomas", TOMAS, 430), ("noa", NOA, 440), ("omar", OMAR, 410), ("yuki", YUKI, 60)] {
             let Some(task) = tasks.get(week) else {
                 continue;
             };
@@ -296,12 +287,7 @@ fn standup() -> Vec<SeedMessage> {
             let thursday = monday + 3 * 86_400 + (minute + 9) * 60;
             if !is_away && week < 34 {
                 let outcome = dice.pick(OUTCOMES).copied().unwrap_or_default();
-                messages.push(person(
-                    who,
-                    "standup",
-                    thursday,
-                    format!("*{task}*: {outcome}."),
-                ));
+                messages.push(person(who, "standup", thursday, format!("*{task}*: {outcome}.")));
             }
         }
     }
@@ -332,26 +318,15 @@ fn builds() -> Vec<SeedMessage> {
         for (number, place) in (first..until).zip(0..) {
             let even = start + step * place;
             // Days are folded into working hours, but for the builds whose times are fixed.
-            let at = if place == 0 || number == 374 {
-                even
-            } else {
-                even - even % 86_400 + 25_200 + even % 86_400 * 5 / 12
-            };
+            let at =
+                if place == 0 || number == 374 { even } else { even - even % 86_400 + 25_200 + even % 86_400 * 5 / 12 };
             let passed = 120 + (number - 231) * 2 / 3;
             let fails = number == 311 || (number != 312 && number != 351 && dice.chance(1, 9));
-            let test = if number == 311 {
-                Some(&TESTS[0])
-            } else {
-                dice.pick(TESTS).filter(|_| fails)
-            };
+            let test = if number == 311 { Some(&TESTS[0]) } else { dice.pick(TESTS).filter(|_| fails) };
             let seconds = 190 + dice.below(95);
             let commit = format!("{:08x}", dice.roll() >> 32);
             let (colour, verdict, detail) = match test {
-                Some(test) => (
-                    "danger",
-                    "failed",
-                    format!("{passed} tests passed, 1 failed: `{test}`"),
-                ),
+                Some(test) => ("danger", "failed", format!("{passed} tests passed, 1 failed: `{test}`")),
                 None => ("good", "passed", format!("{} tests passed", passed + 1)),
             };
             let title = format!("crane-control build {number}: {verdict}");
@@ -367,26 +342,15 @@ fn builds() -> Vec<SeedMessage> {
                 ],
                 "ts": at,
             });
-            let line = format!(
-                "Build *{number}* {verdict} (<https://build.orlava.example/crane-control/{number}|{commit}>)"
-            );
+            let line =
+                format!("Build *{number}* {verdict} (<https://build.orlava.example/crane-control/{number}|{commit}>)");
             messages.push(bot("builds", at, line, attachment));
             let is_weekend = [2, 3].contains(&(at / 86_400 % 7));
             if let Some(test) = test.filter(|_| !is_weekend && dice.chance(2, 3)) {
-                let answer = [
-                    "Mine. Fixing.",
-                    "Looking.",
-                    "Flaky, I write a ticket.",
-                    "That's a real one, good.",
-                ];
+                let answer = ["Mine. Fixing.", "Looking.", "Flaky, I write a ticket.", "That's a real one, good."];
                 let answer = dice.pick(&answer).copied().unwrap_or_default();
                 let name = test.split_once("::").map_or(*test, |parts| parts.1);
-                messages.push(person(
-                    "noa",
-                    "builds",
-                    at + 540,
-                    format!("`{name}`: {answer}"),
-                ));
+                messages.push(person("noa", "builds", at + 540, format!("`{name}`: {answer}")));
             }
         }
     }
@@ -397,11 +361,7 @@ fn shifts() -> Vec<SeedMessage> {
     let mut dice = Dice::new(3);
     let mut messages = Vec::new();
     for (day, at) in days((2, 16), (6, 26)).filter(|(day, _)| is_workday(*day)) {
-        let (shift, hour) = if day.ordinal() % 2 == 0 {
-            ("early", 12)
-        } else {
-            ("late", 20)
-        };
+        let (shift, hour) = if day.ordinal() % 2 == 0 { ("early", 12) } else { ("late", 20) };
         let metres = 90 + dice.below(120);
         let plates = dice.below(9);
         let remark = dice.pick(REMARKS).copied().unwrap_or_default();
@@ -420,10 +380,7 @@ fn shifts() -> Vec<SeedMessage> {
         let text = if day >= NaiveDate::from_ymd_opt(2026, 7, 20).unwrap_or(day) {
             format!("Quay, {day}: {moves} moves, crew {crew}. {remark}")
         } else {
-            format!(
-                "Quay, {day}: crew {crew}, {} lifts. {remark}",
-                2 + moves % 11
-            )
+            format!("Quay, {day}: crew {crew}, {} lifts. {remark}", 2 + moves % 11)
         };
         messages.push(person("omar", "shifts", at + 15 * 3_600 + 900, text));
     }
@@ -436,21 +393,12 @@ fn weather() -> Vec<SeedMessage> {
     for (day, at) in days((1, 5), (8, 31)) {
         let season = u64::from(day.month().abs_diff(7));
         let is_storm = (5, 19) == (day.month(), day.day()) || dice.chance(season, 60);
-        let wind = if is_storm {
-            20 + dice.below(9)
-        } else {
-            4 + dice.below(10) + season
-        };
+        let wind = if is_storm { 20 + dice.below(9) } else { 4 + dice.below(10) + season };
         let wave = wind / 6 + dice.below(2);
-        let direction = dice
-            .pick(&["N", "NE", "SW", "W", "NW", "S"])
-            .copied()
-            .unwrap_or_default();
+        let direction = dice.pick(&["N", "NE", "SW", "W", "NW", "S"]).copied().unwrap_or_default();
         let warm = 21_u64.saturating_sub(season * 3) + dice.below(6);
-        let text = format!(
-            "Saint-Aubin {day}: wind {direction} {wind} m/s, waves {wave}.{} m, {warm} °C",
-            dice.below(10)
-        );
+        let text =
+            format!("Saint-Aubin {day}: wind {direction} {wind} m/s, waves {wave}.{} m, {warm} °C", dice.below(10));
         let attachment = if is_storm {
             json!({"fallback": "No lifts", "color": "danger", "title": "No lifts today",
                 "text": format!("Gusts up to {} m/s. Boom up, storm locks in.", wind + 7)})
@@ -459,11 +407,7 @@ fn weather() -> Vec<SeedMessage> {
         };
         messages.push(bot("weather", at + 5 * 3_600, text, attachment));
         if is_storm {
-            let answer = [
-                "Boom up, locks in, crew ashore.",
-                "Understood, paperwork day.",
-                "تم، الجميع بأمان.",
-            ];
+            let answer = ["Boom up, locks in, crew ashore.", "Understood, paperwork day.", "تم، الجميع بأمان."];
             let answer = dice.pick(&answer).copied().unwrap_or_default().to_owned();
             messages.push(person("omar", "weather", at + 5 * 3_600 + 1_260, answer));
         }

@@ -39,12 +39,7 @@ pub(super) fn moment_of(text: &str) -> Option<i64> {
     let (day, time) = text.trim().split_once(' ')?;
     let (month, day) = day.split_once('-')?;
     let (hour, minute) = time.split_once(':')?;
-    moment(
-        month.parse().ok()?,
-        day.parse().ok()?,
-        hour.parse().ok()?,
-        minute.parse().ok()?,
-    )
+    moment(month.parse().ok()?, day.parse().ok()?, hour.parse().ok()?, minute.parse().ok()?)
 }
 
 /// Puts mail addresses where a text mentions somebody by short name.
@@ -85,9 +80,7 @@ pub(super) fn parse(channel: &str, script: &str) -> Result<Vec<SeedMessage>, Str
             messages.push(message(channel, day, line_end).ok_or_else(|| refuse("not a message"))?);
             continue;
         }
-        let last = messages
-            .last_mut()
-            .ok_or_else(|| refuse("no message above"))?;
+        let last = messages.last_mut().ok_or_else(|| refuse("no message above"))?;
         let mut parts = line_end.splitn(2, ' ');
         let sign = parts.next().unwrap_or_default();
         let rest = parts.next().unwrap_or_default();
@@ -136,9 +129,7 @@ fn annotate(message: &mut SeedMessage, sign: &str, rest: &str) -> Option<()> {
         "%" => rest.clone_into(&mut message.subtype),
         "&" => {
             let (name, value) = rest.split_once(' ')?;
-            message
-                .extra
-                .push((name.to_owned(), Value::String(value.to_owned())));
+            message.extra.push((name.to_owned(), Value::String(value.to_owned())));
         }
         _ => return None,
     }

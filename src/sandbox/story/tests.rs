@@ -20,10 +20,7 @@ fn ending(file: &SeedFile) -> &str {
 #[test]
 fn each_script_is_read() {
     for (channel, text) in scripts() {
-        assert!(
-            !script::parse(channel, text).unwrap().is_empty(),
-            "{channel}"
-        );
+        assert!(!script::parse(channel, text).unwrap().is_empty(), "{channel}");
     }
 }
 
@@ -45,11 +42,7 @@ fn the_story_is_the_same_each_time() {
 fn every_name_in_the_story_leads_somewhere() {
     let seed = seed();
     let users: HashSet<&str> = seed.users.iter().map(|user| user.email.as_str()).collect();
-    let channels: HashMap<&str, &_> = seed
-        .channels
-        .iter()
-        .map(|channel| (channel.key.as_str(), channel))
-        .collect();
+    let channels: HashMap<&str, &_> = seed.channels.iter().map(|channel| (channel.key.as_str(), channel)).collect();
     let files: HashSet<&str> = seed.files.iter().map(|file| file.key.as_str()).collect();
     assert_eq!(files.len(), seed.files.len());
     let mut shared = HashSet::new();
@@ -57,41 +50,17 @@ fn every_name_in_the_story_leads_somewhere() {
     for message in seed.messages.iter().chain(&seed.chatter) {
         let channel = channels[message.channel.as_str()];
         let reactors = message.reactions.iter().map(|(_, who)| who);
-        for who in std::iter::once(&message.user)
-            .chain(reactors)
-            .chain(message.edited.as_ref().map(|edit| &edit.0))
-        {
+        for who in std::iter::once(&message.user).chain(reactors).chain(message.edited.as_ref().map(|edit| &edit.0)) {
             assert!(users.contains(who.as_str()), "{who}");
             if !channel.members.contains(who) {
                 strangers.push(format!("{who} in {}: {}", message.channel, message.text));
             }
         }
         assert!(!message.text.contains("<@") || message.text.contains('@'));
-        assert!(
-            message.at == 0 || message.at > channel.created,
-            "{} {}",
-            message.channel,
-            message.text
-        );
-        assert!(
-            message
-                .edited
-                .as_ref()
-                .is_none_or(|edit| edit.1 > message.at),
-            "{}",
-            message.text
-        );
-        let people: HashSet<&String> = message
-            .reactions
-            .iter()
-            .map(|reaction| &reaction.1)
-            .collect();
-        assert_eq!(
-            people.len(),
-            message.reactions.len(),
-            "one reaction a person: {}",
-            message.text
-        );
+        assert!(message.at == 0 || message.at > channel.created, "{} {}", message.channel, message.text);
+        assert!(message.edited.as_ref().is_none_or(|edit| edit.1 > message.at), "{}", message.text);
+        let people: HashSet<&String> = message.reactions.iter().map(|reaction| &reaction.1).collect();
+        assert_eq!(people.len(), message.reactions.len(), "one reaction a person: {}", message.text);
         for file in &message.files {
             assert!(files.contains(file.as_str()), "{file}");
             shared.insert(file.as_str());
@@ -101,18 +70,11 @@ fn every_name_in_the_story_leads_somewhere() {
     let unshared: Vec<_> = files.difference(&shared).collect();
     assert!(unshared.is_empty(), "{unshared:?}");
     let comments: usize = seed.files.iter().map(|file| file.comments.len()).sum();
-    assert!(
-        comments >= 30,
-        "{comments}: a comment names a file that does not exist"
-    );
+    assert!(comments >= 30, "{comments}: a comment names a file that does not exist");
     for file in &seed.files {
         assert!(users.contains(file.user.as_str()), "{}", file.key);
         for comment in &file.comments {
-            assert!(
-                users.contains(comment.user.as_str()) && comment.created > 0,
-                "{}",
-                file.key
-            );
+            assert!(users.contains(comment.user.as_str()) && comment.created > 0, "{}", file.key);
         }
     }
 }
@@ -121,9 +83,7 @@ fn every_name_in_the_story_leads_somewhere() {
 fn time_only_moves_on_within_a_channel() {
     let mut newest: HashMap<String, i64> = HashMap::new();
     for message in seed().messages {
-        let last = newest
-            .insert(message.channel, message.at)
-            .unwrap_or_default();
+        let last = newest.insert(message.channel, message.at).unwrap_or_default();
         assert!(message.at > last, "{}", message.text);
     }
 }
@@ -131,25 +91,13 @@ fn time_only_moves_on_within_a_channel() {
 #[test]
 fn what_comes_later_names_what_is_there() {
     let seed = seed();
-    let mut labels: HashSet<String> = seed
-        .messages
-        .iter()
-        .map(|message| message.label.clone())
-        .collect();
+    let mut labels: HashSet<String> = seed.messages.iter().map(|message| message.label.clone()).collect();
     let mut comments: HashSet<(String, String)> = HashSet::new();
     for file in &seed.files {
-        comments.extend(
-            file.comments
-                .iter()
-                .map(|comment| (file.key.clone(), comment.user.clone())),
-        );
+        comments.extend(file.comments.iter().map(|comment| (file.key.clone(), comment.user.clone())));
     }
     labels.remove("");
-    let channels: HashSet<&str> = seed
-        .channels
-        .iter()
-        .map(|channel| channel.key.as_str())
-        .collect();
+    let channels: HashSet<&str> = seed.channels.iter().map(|channel| channel.key.as_str()).collect();
     let files: HashSet<&str> = seed.files.iter().map(|file| file.key.as_str()).collect();
     let mut deleted = 0;
     for action in &seed.later {
@@ -158,9 +106,7 @@ fn what_comes_later_names_what_is_there() {
                 assert!(channels.contains(message.channel.as_str()) && message.user.contains('@'));
                 labels.insert(message.label.clone());
             }
-            Action::Edit { label, user, .. }
-            | Action::React { label, user, .. }
-            | Action::Pin { label, user } => {
+            Action::Edit { label, user, .. } | Action::React { label, user, .. } | Action::Pin { label, user } => {
                 assert!(labels.contains(label) && user.contains('@'), "{label}");
             }
             Action::Delete { label, user } => {
@@ -188,72 +134,34 @@ fn what_comes_later_names_what_is_there() {
             }
         }
     }
-    assert!(
-        deleted >= 5 && (25..=40).contains(&seed.later.len()),
-        "{}",
-        seed.later.len()
-    );
+    assert!(deleted >= 5 && (25..=40).contains(&seed.later.len()), "{}", seed.later.len());
     assert!((30..=60).contains(&seed.chatter.len()));
 }
 
 #[test]
 fn the_account_sees_all_channels_and_not_all_conversations() {
     let seed = seed();
-    let (conversations, rooms): (Vec<_>, Vec<_>) =
-        seed.channels.iter().partition(|channel| channel.is_im);
+    let (conversations, rooms): (Vec<_>, Vec<_>) = seed.channels.iter().partition(|channel| channel.is_im);
     let has_account = |channel: &SeedChannel| channel.members.contains(&seed.account);
     assert!(rooms.iter().all(|channel| has_account(channel)));
     let hidden = conversations.iter().filter(|channel| !has_account(channel));
     assert_eq!(hidden.count(), 3);
-    assert!(
-        conversations
-            .iter()
-            .all(|channel| channel.members.len() == 2)
-    );
+    assert!(conversations.iter().all(|channel| channel.members.len() == 2));
 }
 
 #[test]
 fn there_is_as_much_as_promised() {
     let seed = seed();
-    let rooms = seed
-        .channels
-        .iter()
-        .filter(|channel| !channel.is_im)
-        .count();
+    let rooms = seed.channels.iter().filter(|channel| !channel.is_im).count();
     assert!((9..=12).contains(&rooms), "{rooms} channels");
-    assert!(
-        (1_200..=1_800).contains(&seed.messages.len()),
-        "{} messages",
-        seed.messages.len()
-    );
-    assert!(
-        written().len() >= 450,
-        "{} written by hand",
-        written().len()
-    );
+    assert!((1_200..=1_800).contains(&seed.messages.len()), "{} messages", seed.messages.len());
+    assert!(written().len() >= 450, "{} written by hand", written().len());
     assert!(seed.files.len() >= 36, "{} files", seed.files.len());
-    assert!(
-        seed.messages
-            .iter()
-            .filter(|message| message.pinned.is_some())
-            .count()
-            >= 10
-    );
-    assert!(
-        seed.messages
-            .iter()
-            .filter(|message| message.edited.is_some())
-            .count()
-            >= 3
-    );
-    assert!(
-        seed.messages
-            .iter()
-            .any(|message| matches!(message.pinned, Some(Some(_))))
-    );
+    assert!(seed.messages.iter().filter(|message| message.pinned.is_some()).count() >= 10);
+    assert!(seed.messages.iter().filter(|message| message.edited.is_some()).count() >= 3);
+    assert!(seed.messages.iter().any(|message| matches!(message.pinned, Some(Some(_)))));
     let with = |letters: std::ops::RangeInclusive<char>| {
-        let speaks =
-            |message: &&SeedMessage| message.text.chars().any(|letter| letters.contains(&letter));
+        let speaks = |message: &&SeedMessage| message.text.chars().any(|letter| letters.contains(&letter));
         seed.messages.iter().filter(speaks).count()
     };
     let scripts = [
@@ -279,12 +187,7 @@ fn there_is_as_much_as_promised() {
         "bot_message",
         "file_share",
     ] {
-        assert!(
-            seed.messages
-                .iter()
-                .any(|message| message.subtype == subtype),
-            "{subtype}"
-        );
+        assert!(seed.messages.iter().any(|message| message.subtype == subtype), "{subtype}");
     }
 }
 
@@ -305,10 +208,9 @@ fn each_file_is_what_its_name_says() {
         }
         assert!(file.name.chars().count() <= 255);
     }
-    for kind in [
-        "png", "pdf", "docx", "xlsx", "csv", "txt", "md", "svg", "html", "eml", "json", "zip",
-        "log", "wav", "ics",
-    ] {
+    for kind in
+        ["png", "pdf", "docx", "xlsx", "csv", "txt", "md", "svg", "html", "eml", "json", "zip", "log", "wav", "ics"]
+    {
         assert!(kinds.contains_key(kind), "{kind}");
     }
 }
@@ -331,20 +233,13 @@ fn check_zip(name: &str, content: &[u8]) {
     assert!(archive.len() >= 3, "{name}");
     for index in 0..archive.len() {
         let mut text = String::new();
-        archive
-            .by_index(index)
-            .unwrap()
-            .read_to_string(&mut text)
-            .unwrap();
+        archive.by_index(index).unwrap().read_to_string(&mut text).unwrap();
         assert!(!text.is_empty(), "{name}");
     }
 }
 
 fn check_pdf(name: &str, content: &[u8]) {
-    assert!(
-        content.starts_with(b"%PDF-1.4") && content.ends_with(b"%%EOF\n"),
-        "{name}"
-    );
+    assert!(content.starts_with(b"%PDF-1.4") && content.ends_with(b"%%EOF\n"), "{name}");
     let tail = String::from_utf8_lossy(&content[content.len() - 40..]).into_owned();
     let start: usize = tail.lines().nth_back(1).unwrap().parse().unwrap();
     assert!(content[start..].starts_with(b"xref\n"), "{name}");
@@ -352,12 +247,7 @@ fn check_pdf(name: &str, content: &[u8]) {
 
 fn check_csv(name: &str, content: &[u8]) {
     let text = std::str::from_utf8(content).unwrap();
-    let cells = |line: &str| {
-        line.split('"')
-            .step_by(2)
-            .map(|part| part.matches(',').count())
-            .sum::<usize>()
-    };
+    let cells = |line: &str| line.split('"').step_by(2).map(|part| part.matches(',').count()).sum::<usize>();
     let first = cells(text.lines().next().unwrap());
     assert!(text.lines().all(|line| cells(line) == first), "{name}");
 }
@@ -368,25 +258,11 @@ fn some_files_are_hard_to_handle() {
     let has = |is: &dyn Fn(&SeedFile) -> bool| seed.files.iter().any(is);
     assert!(has(&|file| bytes(file).is_empty()), "an empty file");
     assert!(has(&|file| bytes(file).len() > 900_000), "a large log");
-    assert!(
-        has(&|file| file.name.contains('\u{202e}')),
-        "a bidi override"
-    );
-    assert!(
-        has(&|file| file.name.contains('"') && file.name.contains('<')),
-        "quotes and tags"
-    );
+    assert!(has(&|file| file.name.contains('\u{202e}')), "a bidi override");
+    assert!(has(&|file| file.name.contains('"') && file.name.contains('<')), "quotes and tags");
     assert!(has(&|file| file.name.chars().count() > 150), "a long name");
-    assert!(
-        has(&|file| file.channels.len() > 1),
-        "shared in two channels"
-    );
-    let mut contents: Vec<&[u8]> = seed
-        .files
-        .iter()
-        .map(bytes)
-        .filter(|bytes| !bytes.is_empty())
-        .collect();
+    assert!(has(&|file| file.channels.len() > 1), "shared in two channels");
+    let mut contents: Vec<&[u8]> = seed.files.iter().map(bytes).filter(|bytes| !bytes.is_empty()).collect();
     let count = contents.len();
     contents.sort_unstable();
     contents.dedup();

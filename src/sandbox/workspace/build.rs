@@ -5,9 +5,7 @@ use std::collections::{HashMap, HashSet};
 use anyhow::Context as _;
 
 use super::Settings;
-use super::state::{
-    Channel, Comment, File, Message, More, Parent, Remark, State, Stored, User, Version,
-};
+use super::state::{Channel, Comment, File, Message, More, Parent, Remark, State, Stored, User, Version};
 use crate::sandbox::faults::{Fault, Faults};
 use crate::sandbox::ids::{self, Ts};
 use crate::sandbox::seed::{Action, Content, Seed, SeedChannel, SeedFile, SeedMessage, SeedUser};
@@ -26,12 +24,7 @@ pub(super) fn build(seed: Seed, settings: Settings, faults: &Faults) -> anyhow::
         counter: 0x00a0,
         ..State::default()
     };
-    add_users(
-        &mut state,
-        seed.users,
-        &seed.account,
-        seed.account_is_hidden,
-    )?;
+    add_users(&mut state, seed.users, &seed.account, seed.account_is_hidden)?;
     for channel in seed.channels {
         add_channel(&mut state, channel)?;
     }
@@ -44,11 +37,7 @@ pub(super) fn build(seed: Seed, settings: Settings, faults: &Faults) -> anyhow::
         })
         .flatten()
         .collect();
-    let posted_now: HashSet<&String> = seed
-        .messages
-        .iter()
-        .flat_map(|message| &message.files)
-        .collect();
+    let posted_now: HashSet<&String> = seed.messages.iter().flat_map(|message| &message.files).collect();
     let mut seed_files = seed.files;
     for file in &mut seed_files {
         if posted_later.contains(&file.key) && !posted_now.contains(&file.key) {
@@ -61,19 +50,10 @@ pub(super) fn build(seed: Seed, settings: Settings, faults: &Faults) -> anyhow::
     Ok(state)
 }
 
-fn add_users(
-    state: &mut State,
-    users: Vec<SeedUser>,
-    account: &str,
-    is_hidden: bool,
-) -> anyhow::Result<()> {
+fn add_users(state: &mut State, users: Vec<SeedUser>, account: &str, is_hidden: bool) -> anyhow::Result<()> {
     for user in users {
         let index = state.users.len();
-        let id = if user.id.is_empty() {
-            user.email.clone()
-        } else {
-            user.id
-        };
+        let id = if user.id.is_empty() { user.email.clone() } else { user.id };
         state.user_index.insert(user.email.to_lowercase(), index);
         state.user_index.insert(id.to_lowercase(), index);
         state.users.push(User {
@@ -106,9 +86,8 @@ fn add_users(
             ..User::default()
         });
     }
-    state.account = state
-        .user_by_name(account)
-        .with_context(|| format!("the seed's account {account} is none of its users"))?;
+    state.account =
+        state.user_by_name(account).with_context(|| format!("the seed's account {account} is none of its users"))?;
     Ok(())
 }
 
@@ -117,19 +96,15 @@ fn add_channel(state: &mut State, seed: SeedChannel) -> anyhow::Result<()> {
     let mut members = Vec::with_capacity(seed.members.len() + 1);
     for member in &seed.members {
         members.push(
-            state.user_by_name(member).with_context(|| {
-                format!("channel {} names an unknown member {member}", seed.key)
-            })?,
+            state
+                .user_by_name(member)
+                .with_context(|| format!("channel {} names an unknown member {member}", seed.key))?,
         );
     }
     if !seed.is_im && !state.is_corpus && !members.contains(&state.account) {
         members.push(state.account);
     }
-    let creator = if seed.creator.is_empty() {
-        format!("public-folders@{}", state.domain)
-    } else {
-        seed.creator
-    };
+    let creator = if seed.creator.is_empty() { format!("public-folders@{}", state.domain) } else { seed.creator };
     let mut folder = String::new();
     let id = if !seed.id.is_empty() {
         seed.id
@@ -147,16 +122,10 @@ fn add_channel(state: &mut State, seed: SeedChannel) -> anyhow::Result<()> {
         };
         ids::channel_id(&creator, &folder)
     };
-    let set_by = state.users[members.first().copied().unwrap_or(state.account)]
-        .id
-        .clone();
+    let set_by = state.users[members.first().copied().unwrap_or(state.account)].id.clone();
     let remark = |value: String| Remark {
         last_set: if value.is_empty() { 0 } else { seed.created },
-        creator: if value.is_empty() {
-            String::new()
-        } else {
-            set_by.clone()
-        },
+        creator: if value.is_empty() { String::new() } else { set_by.clone() },
         value,
     };
     state.channel_index.insert(ids::canonical(&id), index);
@@ -189,20 +158,13 @@ fn add_file(state: &mut State, seed: &mut SeedFile) -> anyhow::Result<()> {
     };
     state.users[user].has_files = true;
     let version = match std::mem::take(&mut seed.content) {
-        Content::Bytes(bytes) => Version {
-            size: u64::try_from(bytes.len())?,
-            content: Stored::Bytes(bytes.into()),
-        },
-        Content::Path(path) => Version {
-            size: fs_err::metadata(&path)?.len(),
-            content: Stored::Path(path),
-        },
+        Content::Bytes(bytes) => Version { size: u64::try_from(bytes.len())?, content: Stored::Bytes(bytes.into()) },
+        Content::Path(path) => Version { size: fs_err::metadata(&path)?.len(), content: Stored::Path(path) },
     };
     let mut channels = Vec::new();
     for key in &seed.channels {
-        let channel = state
-            .channel_by_name(key)
-            .with_context(|| format!("file {} names an unknown channel {key}", seed.key))?;
+        let channel =
+            state.channel_by_name(key).with_context(|| format!("file {} names an unknown channel {key}", seed.key))?;
         channels.push(channel);
         state.channels[channel].files.push(index);
     }
@@ -212,11 +174,7 @@ fn add_file(state: &mut State, seed: &mut SeedFile) -> anyhow::Result<()> {
     state.file_index.insert(seed.key.clone(), index);
     state.files.push(File {
         id: seed.id.clone(),
-        title: if seed.title.is_empty() {
-            seed.name.clone()
-        } else {
-            seed.title.clone()
-        },
+        title: if seed.title.is_empty() { seed.name.clone() } else { seed.title.clone() },
         name: seed.name.clone(),
         user,
         created: seed.created,
@@ -230,10 +188,7 @@ fn add_file(state: &mut State, seed: &mut SeedFile) -> anyhow::Result<()> {
 
 fn mint(state: &mut State, at: i64) -> Ts {
     state.counter = state.counter.wrapping_add(1);
-    Ts {
-        seconds: at,
-        fraction: u32::from(state.counter),
-    }
+    Ts { seconds: at, fraction: u32::from(state.counter) }
 }
 
 fn add_stream(
@@ -253,8 +208,7 @@ fn add_stream(
         if message.ts.is_empty() {
             waiting.push((message.at, Waiting::Message(Box::new(message))));
         } else {
-            let ts = Ts::parse(&message.ts)
-                .with_context(|| format!("`{}` is no time stamp", message.ts))?;
+            let ts = Ts::parse(&message.ts).with_context(|| format!("`{}` is no time stamp", message.ts))?;
             add_message(state, message, ts)?;
         }
     }
@@ -303,9 +257,7 @@ fn add_stream(
                     .channels
                     .first()
                     .copied()
-                    .with_context(|| {
-                        format!("file {} has comments but no channel", seed_files[file].key)
-                    })?;
+                    .with_context(|| format!("file {} has comments but no channel", seed_files[file].key))?;
                 let id = ids::item_id(ts, state.settings.id_clock);
                 state.comment_index.insert(id.clone(), (channel, ts));
                 state.files[file].comments.push((channel, ts));
@@ -315,10 +267,7 @@ fn add_stream(
                     text: comment.text.clone(),
                     subtype: "file_comment".to_owned(),
                     more: Some(Box::new(More {
-                        comment: Some(Comment {
-                            id,
-                            parent: Parent::File(file),
-                        }),
+                        comment: Some(Comment { id, parent: Parent::File(file) }),
                         ..More::default()
                     })),
                     ..Message::default()
@@ -333,15 +282,11 @@ fn add_stream(
 }
 
 fn find_channel(state: &State, key: &str) -> anyhow::Result<usize> {
-    state
-        .channel_by_name(key)
-        .with_context(|| format!("a message names an unknown channel {key}"))
+    state.channel_by_name(key).with_context(|| format!("a message names an unknown channel {key}"))
 }
 
 fn find_user(state: &State, name: &str) -> anyhow::Result<usize> {
-    state
-        .user_by_name(name)
-        .with_context(|| format!("a message names an unknown user {name}"))
+    state.user_by_name(name).with_context(|| format!("a message names an unknown user {name}"))
 }
 
 fn add_message(state: &mut State, seed: SeedMessage, ts: Ts) -> anyhow::Result<()> {
@@ -362,14 +307,9 @@ pub(super) fn message_from_seed(
     ts: Ts,
 ) -> anyhow::Result<Message> {
     let user = find_user(state, &seed.user)?;
-    let mut more = More {
-        extra: seed.extra,
-        ..More::default()
-    };
+    let mut more = More { extra: seed.extra, ..More::default() };
     for key in &seed.files {
-        let file = state
-            .file_by_name(key)
-            .with_context(|| format!("a message names an unknown file {key}"))?;
+        let file = state.file_by_name(key).with_context(|| format!("a message names an unknown file {key}"))?;
         more.files.push(file);
         share(state, file, channel, ts);
     }
@@ -396,14 +336,7 @@ pub(super) fn message_from_seed(
     } else {
         seed.subtype
     };
-    Ok(Message {
-        ts,
-        user,
-        text: seed.text,
-        subtype,
-        is_deleted: false,
-        more: (!is_plain).then(|| Box::new(more)),
-    })
+    Ok(Message { ts, user, text: seed.text, subtype, is_deleted: false, more: (!is_plain).then(|| Box::new(more)) })
 }
 
 /// Notes that a file is shared by the message at `ts`.

@@ -15,10 +15,7 @@ impl State {
         let (counter, wrapped) = self.counter.overflowing_add(1);
         self.counter = counter;
         let seconds = now().max(self.last.seconds) + i64::from(wrapped);
-        self.last = Ts {
-            seconds,
-            fraction: u32::from(counter),
-        };
+        self.last = Ts { seconds, fraction: u32::from(counter) };
         self.last
     }
 
@@ -28,10 +25,7 @@ impl State {
         if faults.hits(Fault::CounterWrap) {
             let counter = self.counter.wrapping_add(1);
             self.counter = counter;
-            return Ts {
-                seconds: now().max(self.last.seconds),
-                fraction: u32::from(counter),
-            };
+            return Ts { seconds: now().max(self.last.seconds), fraction: u32::from(counter) };
         }
         let mut ts = self.mint();
         if let Some(newest) = newest {
@@ -50,12 +44,7 @@ impl State {
     }
 
     /// Puts an item into the stream of a channel.
-    pub(in crate::sandbox) fn append(
-        &mut self,
-        channel: usize,
-        mut message: Message,
-        faults: &Faults,
-    ) -> Ts {
+    pub(in crate::sandbox) fn append(&mut self, channel: usize, mut message: Message, faults: &Faults) -> Ts {
         if message.ts == Ts::default() {
             message.ts = self.mint_for(channel, faults);
         }
@@ -65,9 +54,7 @@ impl State {
         let stream = &mut self.channels[channel].messages;
         let at = stream.partition_point(|known| known.ts <= ts);
         stream.insert(at, message);
-        let audience = whisper_to.map_or(Audience::Channel(channel), |to| {
-            Audience::Users(vec![user, to])
-        });
+        let audience = whisper_to.map_or(Audience::Channel(channel), |to| Audience::Users(vec![user, to]));
         let mut body = self.message_json(channel, &self.channels[channel].messages[at], None);
         body["channel"] = json!(self.channels[channel].id);
         body["event_ts"] = json!(ts.to_string());
@@ -84,27 +71,20 @@ impl State {
         subtype: &str,
         faults: &Faults,
     ) -> Ts {
-        let message = Message {
-            user,
-            text: text.to_owned(),
-            subtype: subtype.to_owned(),
-            ..Message::default()
-        };
+        let message = Message { user, text: text.to_owned(), subtype: subtype.to_owned(), ..Message::default() };
         self.append(channel, message, faults)
     }
 
     pub(super) fn post_seed(&mut self, seed: SeedMessage, faults: &Faults) -> Outcome<()> {
-        let channel = self
-            .channel_by_name(&seed.channel)
-            .ok_or(Refusal("channel_not_found"))?;
+        let channel = self.channel_by_name(&seed.channel).ok_or(Refusal("channel_not_found"))?;
         let ts = if seed.ts.is_empty() {
             self.mint_for(channel, faults)
         } else {
             Ts::parse(&seed.ts).ok_or(Refusal("bad_timestamp"))?
         };
         let label = seed.label.clone();
-        let message = build::message_from_seed(self, channel, seed, ts)
-            .map_err(|_unknown| Refusal("user_not_found"))?;
+        let message =
+            build::message_from_seed(self, channel, seed, ts).map_err(|_unknown| Refusal("user_not_found"))?;
         let files = message.files().to_vec();
         self.append(channel, message, faults);
         for file in files {
@@ -119,9 +99,7 @@ impl State {
     fn audience_of(&self, channel: usize, at: usize) -> Audience {
         let message = &self.channels[channel].messages[at];
         let whisper_to = message.more.as_deref().and_then(|more| more.whisper_to);
-        whisper_to.map_or(Audience::Channel(channel), |to| {
-            Audience::Users(vec![message.user, to])
-        })
+        whisper_to.map_or(Audience::Channel(channel), |to| Audience::Users(vec![message.user, to]))
     }
 
     /// The event that tells a change of one message.
@@ -140,13 +118,7 @@ impl State {
         self.push_event(audience, body);
     }
 
-    pub(in crate::sandbox) fn edit(
-        &mut self,
-        channel: usize,
-        ts: Ts,
-        user: Option<usize>,
-        text: &str,
-    ) -> Outcome<()> {
+    pub(in crate::sandbox) fn edit(&mut self, channel: usize, ts: Ts, user: Option<usize>, text: &str) -> Outcome<()> {
         let at = self.alive(channel, ts)?;
         let edited_at = self.mint();
         let message = &mut self.channels[channel].messages[at];
@@ -169,12 +141,7 @@ impl State {
         Ok(())
     }
 
-    pub(in crate::sandbox) fn delete(
-        &mut self,
-        channel: usize,
-        ts: Ts,
-        user: Option<usize>,
-    ) -> Outcome<()> {
+    pub(in crate::sandbox) fn delete(&mut self, channel: usize, ts: Ts, user: Option<usize>) -> Outcome<()> {
         let at = self.alive(channel, ts)?;
         let deleted_at = self.mint();
         let message = &mut self.channels[channel].messages[at];
@@ -198,9 +165,7 @@ impl State {
     }
 
     pub(in crate::sandbox) fn restore(&mut self, channel: usize, ts: Ts) -> Outcome<()> {
-        let at = self.channels[channel]
-            .find(ts)
-            .ok_or(Refusal("message_not_found"))?;
+        let at = self.channels[channel].find(ts).ok_or(Refusal("message_not_found"))?;
         let message = &mut self.channels[channel].messages[at];
         message.is_deleted = false;
         message.more_mut().deleted_by = None;
@@ -239,9 +204,7 @@ impl State {
     }
 
     pub(in crate::sandbox) fn alive(&self, channel: usize, ts: Ts) -> Outcome<usize> {
-        self.channels[channel]
-            .find_alive(ts)
-            .ok_or(Refusal("message_not_found"))
+        self.channels[channel].find_alive(ts).ok_or(Refusal("message_not_found"))
     }
 
     pub(in crate::sandbox) fn comment_id(&self, channel: usize, ts: Ts) -> String {
@@ -264,10 +227,7 @@ impl State {
             text: text.to_owned(),
             subtype: subtype.to_owned(),
             more: Some(Box::new(More {
-                comment: Some(Comment {
-                    id: ids::item_id(ts, self.settings.id_clock),
-                    parent,
-                }),
+                comment: Some(Comment { id: ids::item_id(ts, self.settings.id_clock), parent }),
                 ..More::default()
             })),
             ..Message::default()
@@ -284,14 +244,10 @@ impl State {
         if self.files[file].is_deleted {
             return Err(Refusal("file_deleted"));
         }
-        let channel = *self.files[file]
-            .channels
-            .first()
-            .ok_or(Refusal("channel_not_found"))?;
+        let channel = *self.files[file].channels.first().ok_or(Refusal("channel_not_found"))?;
         let ts = self.mint();
         let item = self.comment_item(user, text, ts, Parent::File(file));
-        self.comment_index
-            .insert(ids::item_id(ts, self.settings.id_clock), (channel, ts));
+        self.comment_index.insert(ids::item_id(ts, self.settings.id_clock), (channel, ts));
         self.files[file].comments.push((channel, ts));
         self.append(channel, item, faults);
         let at = self.alive(channel, ts)?;
@@ -315,12 +271,8 @@ impl State {
         let at = self.alive(channel, parent)?;
         let ts = self.mint();
         let item = self.comment_item(user, text, ts, Parent::Message(parent));
-        self.comment_index
-            .insert(ids::item_id(ts, self.settings.id_clock), (channel, ts));
-        self.channels[channel].messages[at]
-            .more_mut()
-            .comments
-            .push(ts);
+        self.comment_index.insert(ids::item_id(ts, self.settings.id_clock), (channel, ts));
+        self.channels[channel].messages[at].more_mut().comments.push(ts);
         self.append(channel, item, faults);
         Ok(ts)
     }
@@ -343,13 +295,7 @@ impl State {
         self.push_event(audience, body);
     }
 
-    pub(in crate::sandbox) fn react(
-        &mut self,
-        channel: usize,
-        ts: Ts,
-        user: usize,
-        name: &str,
-    ) -> Outcome<()> {
+    pub(in crate::sandbox) fn react(&mut self, channel: usize, ts: Ts, user: usize, name: &str) -> Outcome<()> {
         if name.is_empty() || name.chars().any(char::is_whitespace) {
             return Err(Refusal("invalid_name"));
         }
@@ -379,9 +325,7 @@ impl State {
     ) -> Outcome<()> {
         let at = self.alive(channel, ts)?;
         let reactions = &mut self.channels[channel].messages[at].more_mut().reactions;
-        let found = reactions
-            .iter()
-            .position(|(known, who)| *who == user && name.is_none_or(|name| name == known));
+        let found = reactions.iter().position(|(known, who)| *who == user && name.is_none_or(|name| name == known));
         let (old, _) = reactions.remove(found.ok_or(Refusal("no_reaction"))?);
         self.reaction_event("reaction_removed", channel, at, user, &old);
         Ok(())
@@ -401,28 +345,14 @@ impl State {
             "item": item,
             "event_ts": self.mint().to_string(),
         });
-        let audience = if is_global {
-            self.audience_of(channel, at)
-        } else {
-            Audience::Users(vec![user])
-        };
+        let audience = if is_global { self.audience_of(channel, at) } else { Audience::Users(vec![user]) };
         self.push_event(audience, body);
     }
 
-    pub(in crate::sandbox) fn pin(
-        &mut self,
-        channel: usize,
-        ts: Ts,
-        user: usize,
-        is_global: bool,
-    ) -> Outcome<()> {
+    pub(in crate::sandbox) fn pin(&mut self, channel: usize, ts: Ts, user: usize, is_global: bool) -> Outcome<()> {
         let at = self.alive(channel, ts)?;
         let more = self.channels[channel].messages[at].more_mut();
-        let is_pinned = if is_global {
-            more.pinned_by.is_some()
-        } else {
-            more.pinned_privately.contains(&user)
-        };
+        let is_pinned = if is_global { more.pinned_by.is_some() } else { more.pinned_privately.contains(&user) };
         if is_pinned {
             return Err(Refusal("already_pinned"));
         }
@@ -525,21 +455,14 @@ impl State {
         self.channel_event("channel_joined", channel, Audience::Users(vec![user]));
     }
 
-    pub(in crate::sandbox) fn leave(
-        &mut self,
-        channel: usize,
-        user: usize,
-        faults: &Faults,
-    ) -> Outcome<()> {
+    pub(in crate::sandbox) fn leave(&mut self, channel: usize, user: usize, faults: &Faults) -> Outcome<()> {
         if !self.is_member(channel, user) {
             return Err(Refusal("not_in_channel"));
         }
         if self.users[user].is_hidden {
             self.channels[channel].has_hidden_member = false;
         } else {
-            self.channels[channel]
-                .members
-                .retain(|member| *member != user);
+            self.channels[channel].members.retain(|member| *member != user);
             let text = format!("<@{}> has left the channel", self.users[user].id);
             self.post(channel, user, &text, "channel_leave", faults);
         }
@@ -594,11 +517,7 @@ impl State {
         value: &str,
         faults: &Faults,
     ) {
-        let remark = Remark {
-            value: value.to_owned(),
-            creator: self.users[user].id.clone(),
-            last_set: now(),
-        };
+        let remark = Remark { value: value.to_owned(), creator: self.users[user].id.clone(), last_set: now() };
         let entry = &mut self.channels[channel];
         if kind == "topic" {
             entry.topic = remark;
@@ -612,10 +531,7 @@ impl State {
             user,
             text: format!("<@{}> set the channel {kind}: {value}", self.users[user].id),
             subtype: format!("channel_{kind}"),
-            more: Some(Box::new(More {
-                extra: vec![(kind.to_owned(), json!(value))],
-                ..More::default()
-            })),
+            more: Some(Box::new(More { extra: vec![(kind.to_owned(), json!(value))], ..More::default() })),
             ..Message::default()
         };
         self.append(channel, message, faults);

@@ -10,10 +10,7 @@ use crate::sandbox::faults::Faults;
 use crate::sandbox::ids::{self, Ts};
 
 fn version(bytes: Bytes) -> Version {
-    Version {
-        size: u64::try_from(bytes.len()).expect("usize has at most 64 bits"),
-        content: Stored::Bytes(bytes),
-    }
+    Version { size: u64::try_from(bytes.len()).expect("usize has at most 64 bits"), content: Stored::Bytes(bytes) }
 }
 
 impl State {
@@ -54,10 +51,7 @@ impl State {
                 ts,
                 user,
                 subtype: "file_share".to_owned(),
-                more: Some(Box::new(More {
-                    files: vec![file],
-                    ..More::default()
-                })),
+                more: Some(Box::new(More { files: vec![file], ..More::default() })),
                 ..Message::default()
             };
             self.append(*channel, message, faults);

@@ -77,11 +77,7 @@ impl Workspace {
         let mut state = build::build(seed, settings, &faults)?;
         state.password = password;
         state.secret = secret;
-        let workspace = Self {
-            state: RwLock::new(state),
-            changed: watch::Sender::new(0),
-            faults,
-        };
+        let workspace = Self { state: RwLock::new(state), changed: watch::Sender::new(0), faults };
         workspace.apply_standing_faults(Fault::ALL);
         Ok(workspace)
     }
@@ -126,9 +122,7 @@ impl Workspace {
     }
 
     fn channel(state: &State, channel: &str) -> Outcome<usize> {
-        state
-            .channel_by_name(channel)
-            .ok_or(Refusal("channel_not_found"))
+        state.channel_by_name(channel).ok_or(Refusal("channel_not_found"))
     }
 
     fn file(state: &State, file: &str) -> Outcome<usize> {
@@ -156,10 +150,7 @@ impl Workspace {
             let message = state::Message {
                 user,
                 text: text.to_owned(),
-                more: Some(Box::new(state::More {
-                    whisper_to: Some(to),
-                    ..state::More::default()
-                })),
+                more: Some(Box::new(state::More { whisper_to: Some(to), ..state::More::default() })),
                 ..state::Message::default()
             };
             Ok(state.append(channel, message, &self.faults).to_string())
@@ -193,13 +184,7 @@ impl Workspace {
     }
 
     /// Uploads a file into a channel; returns its id and the time stamp of its message.
-    pub fn upload(
-        &self,
-        channel: &str,
-        user: &str,
-        name: &str,
-        bytes: Vec<u8>,
-    ) -> Outcome<(String, String)> {
+    pub fn upload(&self, channel: &str, user: &str, name: &str, bytes: Vec<u8>) -> Outcome<(String, String)> {
         self.change(|state| {
             let (channel, user) = (Self::channel(state, channel)?, Self::user(state, user)?);
             let (file, ts) = state.upload(&[channel], user, name, bytes.into(), &self.faults);
@@ -233,13 +218,7 @@ impl Workspace {
     }
 
     /// Comments on a message; returns the time stamp of the comment in the stream.
-    pub fn comment_message(
-        &self,
-        channel: &str,
-        ts: &str,
-        user: &str,
-        text: &str,
-    ) -> Outcome<String> {
+    pub fn comment_message(&self, channel: &str, ts: &str, user: &str, text: &str) -> Outcome<String> {
         self.change(|state| {
             let (channel, ts) = (Self::channel(state, channel)?, Self::ts(ts)?);
             let user = Self::user(state, user)?;
@@ -251,10 +230,7 @@ impl Workspace {
     /// Gives a file comment another text, by its id.
     pub fn edit_comment(&self, comment: &str, text: &str) -> Outcome<()> {
         self.change(|state| {
-            let (channel, ts) = *state
-                .comment_index
-                .get(comment)
-                .ok_or(Refusal("comment_not_found"))?;
+            let (channel, ts) = *state.comment_index.get(comment).ok_or(Refusal("comment_not_found"))?;
             state.edit(channel, ts, None, text)
         })
     }
@@ -262,10 +238,7 @@ impl Workspace {
     /// Removes a file comment, by its id.
     pub fn delete_comment(&self, comment: &str) -> Outcome<()> {
         self.change(|state| {
-            let (channel, ts) = *state
-                .comment_index
-                .get(comment)
-                .ok_or(Refusal("comment_not_found"))?;
+            let (channel, ts) = *state.comment_index.get(comment).ok_or(Refusal("comment_not_found"))?;
             state.delete(channel, ts, None)
         })
     }
@@ -391,13 +364,7 @@ impl Workspace {
         let token = super::new_token();
         self.change(|state| {
             let user = Self::user(state, user)?;
-            state.tokens.insert(
-                token.clone(),
-                state::Token {
-                    user,
-                    is_revoked: false,
-                },
-            );
+            state.tokens.insert(token.clone(), state::Token { user, is_revoked: false });
             Ok(token)
         })
     }
@@ -424,9 +391,10 @@ impl Workspace {
     /// A channel and one of its people, for chatter that names neither.
     pub(super) fn somewhere(&self) -> Option<(String, String)> {
         let state = self.read();
-        let channel = state.channels.iter().find(|channel| {
-            !channel.is_im && !channel.is_archived && !channel.members.is_empty()
-        })?;
+        let channel = state
+            .channels
+            .iter()
+            .find(|channel| !channel.is_im && !channel.is_archived && !channel.members.is_empty())?;
         let user = &state.users[*channel.members.first()?];
         Some((channel.id.clone(), user.email.clone()))
     }
@@ -460,16 +428,10 @@ impl Workspace {
                 self.pin(&channel, &ts, &user, true)
             }
             Action::RenameChannel { channel, name } => self.rename_channel(&channel, &name),
-            Action::SetTopic {
-                channel,
-                user,
-                topic,
-            } => self.set_topic(&channel, &user, &topic),
+            Action::SetTopic { channel, user, topic } => self.set_topic(&channel, &user, &topic),
             Action::Leave { channel, user } => self.leave(&channel, &user),
             Action::CloseAccount { user } => self.close_account(&user),
-            Action::Comment { file, user, text } => {
-                self.comment(&file, &user, &text).map(|_comment| ())
-            }
+            Action::Comment { file, user, text } => self.comment(&file, &user, &text).map(|_comment| ()),
             Action::EditComment { file, user, text } => {
                 let comment = self.newest_comment(&file, &user)?;
                 self.edit_comment(&comment, &text)
@@ -491,9 +453,7 @@ impl Workspace {
             .rev()
             .find(|(channel, ts)| {
                 let channel = &state.channels[*channel];
-                channel
-                    .find_alive(*ts)
-                    .is_some_and(|at| channel.messages[at].user == user)
+                channel.find_alive(*ts).is_some_and(|at| channel.messages[at].user == user)
             })
             .map(|(channel, ts)| state.comment_id(*channel, *ts))
             .ok_or(Refusal("comment_not_found"))

@@ -43,10 +43,7 @@ pub(in crate::sandbox) struct State {
 }
 
 #[derive(Debug, Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a fact of its own in the API"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own in the API")]
 pub(in crate::sandbox) struct User {
     pub(in crate::sandbox) id: String,
     pub(in crate::sandbox) email: String,
@@ -228,13 +225,8 @@ impl Channel {
     /// The first item with this time stamp, deleted or not; a living one wins over a tie.
     pub(in crate::sandbox) fn find(&self, ts: Ts) -> Option<usize> {
         let start = self.position(ts);
-        let ties = self.messages[start..]
-            .iter()
-            .take_while(|message| message.ts == ts)
-            .count();
-        (start..start + ties)
-            .find(|at| !self.messages[*at].is_deleted)
-            .or((ties > 0).then_some(start))
+        let ties = self.messages[start..].iter().take_while(|message| message.ts == ts).count();
+        (start..start + ties).find(|at| !self.messages[*at].is_deleted).or((ties > 0).then_some(start))
     }
 
     pub(in crate::sandbox) fn find_alive(&self, ts: Ts) -> Option<usize> {
@@ -249,16 +241,10 @@ impl State {
 
     /// A channel by any spelling of its id, by its key in the seed, or by its name.
     pub(in crate::sandbox) fn channel_by_name(&self, name: &str) -> Option<usize> {
-        self.channel_index
-            .get(&ids::canonical(name))
-            .or_else(|| self.channel_index.get(name))
-            .copied()
-            .or_else(|| {
-                let name = name.trim_start_matches('#');
-                self.channels
-                    .iter()
-                    .position(|channel| !channel.is_im && channel.name == name && !name.is_empty())
-            })
+        self.channel_index.get(&ids::canonical(name)).or_else(|| self.channel_index.get(name)).copied().or_else(|| {
+            let name = name.trim_start_matches('#');
+            self.channels.iter().position(|channel| !channel.is_im && channel.name == name && !name.is_empty())
+        })
     }
 
     /// A channel by its id alone, in any spelling.
@@ -290,22 +276,14 @@ impl State {
 
     /// Whether an item of a channel is for the eyes of `user`: whispers are for two.
     pub(in crate::sandbox) fn is_for(message: &Message, user: usize) -> bool {
-        message
-            .more
-            .as_deref()
-            .and_then(|more| more.whisper_to)
-            .is_none_or(|to| to == user || message.user == user)
+        message.more.as_deref().and_then(|more| more.whisper_to).is_none_or(|to| to == user || message.user == user)
     }
 
     pub(in crate::sandbox) fn push_event(&mut self, audience: Audience, body: Value) {
         if self.events.len() == MAX_EVENTS {
             self.events.pop_front();
         }
-        self.events.push_back(Event {
-            number: self.next_event,
-            audience,
-            body,
-        });
+        self.events.push_back(Event { number: self.next_event, audience, body });
         self.next_event += 1;
     }
 

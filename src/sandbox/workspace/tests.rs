@@ -11,10 +11,7 @@ fn workspace(rates: &[(Fault, f64)], later: Vec<Action>) -> Workspace {
     let seed = Seed {
         domain: "harbour.example".to_owned(),
         account: ANN.to_owned(),
-        users: vec![SeedUser {
-            email: ANN.to_owned(),
-            ..SeedUser::default()
-        }],
+        users: vec![SeedUser { email: ANN.to_owned(), ..SeedUser::default() }],
         channels: vec![SeedChannel {
             key: "quay".to_owned(),
             name: "quay".to_owned(),
@@ -47,11 +44,7 @@ fn workspace(rates: &[(Fault, f64)], later: Vec<Action>) -> Workspace {
 
 fn stamps(workspace: &Workspace) -> Vec<Ts> {
     let state = workspace.read();
-    state.channels[0]
-        .messages
-        .iter()
-        .map(|message| message.ts)
-        .collect()
+    state.channels[0].messages.iter().map(|message| message.ts).collect()
 }
 
 #[test]
@@ -69,13 +62,8 @@ fn time_stamps_grow_even_across_the_counter() {
 #[test]
 fn a_wrapping_counter_sorts_a_later_message_lower() {
     let workspace = workspace(&[(Fault::CounterWrap, 1.0)], Vec::new());
-    let posted: Vec<String> = (0..8)
-        .map(|_| workspace.post("quay", ANN, "x").unwrap())
-        .collect();
-    let fractions: Vec<&str> = posted
-        .iter()
-        .map(|ts| ts.split_once('.').unwrap().1)
-        .collect();
+    let posted: Vec<String> = (0..8).map(|_| workspace.post("quay", ANN, "x").unwrap()).collect();
+    let fractions: Vec<&str> = posted.iter().map(|ts| ts.split_once('.').unwrap().1).collect();
     assert!(fractions.contains(&"065535") && fractions.contains(&"000000"));
     assert!(stamps(&workspace).is_sorted());
 }
@@ -103,14 +91,9 @@ fn a_sweep_takes_the_oldest_and_tells_the_truth() {
 #[test]
 fn the_file_of_an_upload_has_the_id_of_its_message() {
     let workspace = workspace(&[], Vec::new());
-    let (file, ts) = workspace
-        .upload("quay", ANN, "a.txt", b"a".to_vec())
-        .unwrap();
+    let (file, ts) = workspace.upload("quay", ANN, "a.txt", b"a".to_vec()).unwrap();
     let clock = IdClock::default();
-    assert_eq!(
-        file,
-        crate::sandbox::ids::item_id(Ts::parse(&ts).unwrap(), clock)
-    );
+    assert_eq!(file, crate::sandbox::ids::item_id(Ts::parse(&ts).unwrap(), clock));
     workspace.replace_file(&file, b"b".to_vec()).unwrap();
     let truth = workspace.file_truth().unwrap();
     assert_eq!(truth.last().unwrap().versions.len(), 2);
@@ -139,15 +122,9 @@ fn one_person_has_one_reaction_on_an_item() {
     let ts = workspace.post("quay", ANN, "x").unwrap();
     workspace.react("quay", &ts, ANN, "angry").unwrap();
     workspace.react("quay", &ts, ANN, "thumbsup").unwrap();
-    assert_eq!(
-        workspace.react("quay", &ts, ANN, "thumbsup"),
-        Err(Refusal("already_reacted"))
-    );
+    assert_eq!(workspace.react("quay", &ts, ANN, "thumbsup"), Err(Refusal("already_reacted")));
     workspace.unreact("quay", &ts, ANN).unwrap();
-    assert_eq!(
-        workspace.unreact("quay", &ts, ANN),
-        Err(Refusal("no_reaction"))
-    );
+    assert_eq!(workspace.unreact("quay", &ts, ANN), Err(Refusal("no_reaction")));
 }
 
 #[test]

@@ -81,9 +81,7 @@ pub(super) fn files(state: &State) -> anyhow::Result<Vec<TruthFile>> {
         for version in &file.versions {
             let digest = match &version.content {
                 Stored::Bytes(bytes) => Sha256::digest(bytes),
-                Stored::Path(path) => {
-                    Sha256::digest(fs_err::read(path).context("can't read a file of the corpus")?)
-                }
+                Stored::Path(path) => Sha256::digest(fs_err::read(path).context("can't read a file of the corpus")?),
             };
             versions.push(ids::hex(&digest));
         }

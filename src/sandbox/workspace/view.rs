@@ -26,20 +26,11 @@ pub(in crate::sandbox) enum FileView {
 impl State {
     /// A boolean in the form of the reference: `"true"`, unless the server is strict.
     pub(in crate::sandbox) fn flag(&self, value: bool) -> Value {
-        if self.settings.strict_bool {
-            json!(value)
-        } else {
-            json!(if value { "true" } else { "false" })
-        }
+        if self.settings.strict_bool { json!(value) } else { json!(if value { "true" } else { "false" }) }
     }
 
     /// A message; tickets in it are for `caller` (none: the ready account).
-    pub(in crate::sandbox) fn message_json(
-        &self,
-        channel: usize,
-        message: &Message,
-        caller: Option<usize>,
-    ) -> Value {
+    pub(in crate::sandbox) fn message_json(&self, channel: usize, message: &Message, caller: Option<usize>) -> Value {
         let caller = caller.unwrap_or(self.account);
         let mut body = Map::new();
         body.insert("type".to_owned(), json!("message"));
@@ -73,10 +64,7 @@ impl State {
             body.insert("files".to_owned(), Value::Array(files));
         }
         if let Some(comment) = &more.comment {
-            body.insert(
-                "comment".to_owned(),
-                self.comment_json(channel, message, true),
-            );
+            body.insert("comment".to_owned(), self.comment_json(channel, message, true));
             match comment.parent {
                 Parent::File(file) if !self.files[file].is_deleted => {
                     let file = self.file_json(file, FileView::Stream(channel), caller);
@@ -97,10 +85,7 @@ impl State {
 
     pub(in crate::sandbox) fn reactions_json(&self, message: &Message) -> Value {
         let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
-        let reactions = message
-            .more
-            .as_deref()
-            .map_or(&[][..], |more| &more.reactions);
+        let reactions = message.more.as_deref().map_or(&[][..], |more| &more.reactions);
         for (name, user) in reactions {
             let id = self.users[*user].id.as_str();
             match groups.iter_mut().find(|(known, _)| known == name) {
@@ -108,19 +93,11 @@ impl State {
                 None => groups.push((name, vec![id])),
             }
         }
-        groups
-            .into_iter()
-            .map(|(name, users)| json!({ "name": name, "count": users.len(), "users": users }))
-            .collect()
+        groups.into_iter().map(|(name, users)| json!({ "name": name, "count": users.len(), "users": users })).collect()
     }
 
     /// A comment; its channel is empty where the reference leaves it so.
-    pub(in crate::sandbox) fn comment_json(
-        &self,
-        channel: usize,
-        message: &Message,
-        with_channel: bool,
-    ) -> Value {
+    pub(in crate::sandbox) fn comment_json(&self, channel: usize, message: &Message, with_channel: bool) -> Value {
         let created = message.ts.seconds;
         let edited = message.edited().map_or(created, |(_, ts)| ts.seconds);
         json!({
@@ -150,14 +127,10 @@ impl State {
     /// The address of a file's bytes, with a ticket for `caller`.
     pub(in crate::sandbox) fn file_url(&self, file: usize, caller: usize) -> String {
         let entry = &self.files[file];
-        let home = entry
-            .channels
-            .first()
-            .map(|channel| &self.channels[*channel]);
+        let home = entry.channels.first().map(|channel| &self.channels[*channel]);
         let ticket = Ticket {
-            group: home.map_or_else(String::new, |home| {
-                format!("{:08x}a5fc", u32::try_from(home.created).unwrap_or(0))
-            }),
+            group: home
+                .map_or_else(String::new, |home| format!("{:08x}a5fc", u32::try_from(home.created).unwrap_or(0))),
             folder: home.map_or_else(String::new, |home| format!("TeamChat\\{}", home.folder)),
             subject: caller,
             item: entry.id.clone(),
@@ -177,20 +150,13 @@ impl State {
         )
     }
 
-    pub(in crate::sandbox) fn file_json(
-        &self,
-        file: usize,
-        view: FileView,
-        caller: usize,
-    ) -> Value {
+    pub(in crate::sandbox) fn file_json(&self, file: usize, view: FileView, caller: usize) -> Value {
         let entry = &self.files[file];
         let channels: Vec<&str> = match view {
             FileView::Info => vec![""],
-            FileView::Stream(_) | FileView::Upload => entry
-                .channels
-                .iter()
-                .map(|channel| ids::unpadded(&self.channels[*channel].id))
-                .collect(),
+            FileView::Stream(_) | FileView::Upload => {
+                entry.channels.iter().map(|channel| ids::unpadded(&self.channels[*channel].id)).collect()
+            }
         };
         let first = match view {
             FileView::Stream(channel) => ids::unpadded(&self.channels[channel].id),
@@ -260,12 +226,8 @@ impl State {
             "purpose": remark_json(&entry.purpose),
         });
         if with_members {
-            body["members"] = entry
-                .members
-                .iter()
-                .take(MAX_MEMBERS)
-                .map(|member| json!(self.users[*member].id))
-                .collect();
+            body["members"] =
+                entry.members.iter().take(MAX_MEMBERS).map(|member| json!(self.users[*member].id)).collect();
         }
         body
     }
@@ -273,12 +235,7 @@ impl State {
     /// A direct conversation as one of its two people sees it.
     pub(in crate::sandbox) fn im_json(&self, channel: usize, caller: usize) -> Value {
         let entry = &self.channels[channel];
-        let other = entry
-            .members
-            .iter()
-            .copied()
-            .find(|member| *member != caller)
-            .unwrap_or(caller);
+        let other = entry.members.iter().copied().find(|member| *member != caller).unwrap_or(caller);
         json!({
             "id": entry.id,
             "is_im": self.flag(true),
@@ -305,10 +262,7 @@ impl State {
             }
             url
         };
-        let (first_name, last_name) = entry
-            .real_name
-            .split_once(' ')
-            .unwrap_or((&entry.real_name, ""));
+        let (first_name, last_name) = entry.real_name.split_once(' ').unwrap_or((&entry.real_name, ""));
         let (tz, label, offset) = zone(&entry.tz);
         json!({
             "id": entry.id,
@@ -364,11 +318,7 @@ fn zone(name: &str) -> (&str, String, i64) {
         .expect("noon of a real day");
     let offset = chrono::TimeZone::offset_from_utc_datetime(&zone, &winter);
     let label = offset.fix().to_string();
-    (
-        name,
-        format!("UTC{label}"),
-        offset.base_utc_offset().num_seconds(),
-    )
+    (name, format!("UTC{label}"), offset.base_utc_offset().num_seconds())
 }
 
 /// `.png`, or nothing when the name has no extension.

@@ -51,7 +51,10 @@ pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer) -> Result<
                 } else {
                     ""
                 },
-                newest: walk.and_then(|row| row.pin).map(|pin| Moment::new(pin.time(), web.zone).full).unwrap_or_default(),
+                newest: walk
+                    .and_then(|row| row.pin)
+                    .map(|pin| Moment::new(pin.time(), web.zone).full)
+                    .unwrap_or_default(),
                 walked: match walk.and_then(|row| row.walked_until) {
                     Some(at) => Moment::new(at, web.zone).full,
                     None => "not walked to the end".to_owned(),

@@ -61,11 +61,20 @@ fn size_text(bytes: i64) -> String {
 }
 
 fn channel_names(channels: &[ChannelId], directory: &Directory, viewer: &Viewer) -> String {
-    channels.iter().filter(|id| viewer.scope.allows(id)).map(|id| visible(directory.channel(id))).collect::<Vec<_>>().join(", ")
+    channels
+        .iter()
+        .filter(|id| viewer.scope.allows(id))
+        .map(|id| visible(directory.channel(id)))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// The files in the reader's scope, newest first.
-pub(crate) async fn list(State(web): State<Arc<Web>>, viewer: Viewer, Query(paging): Query<Paging>) -> Result<Response, WebError> {
+pub(crate) async fn list(
+    State(web): State<Arc<Web>>,
+    viewer: Viewer,
+    Query(paging): Query<Paging>,
+) -> Result<Response, WebError> {
     let page = blocking(move || {
         let directory = web.directory()?;
         let files = teamchat::all_files(&web.reader, &viewer.scope)?;
@@ -125,7 +134,11 @@ struct FileVersion {
 }
 
 /// One file: versions, contents, comments.
-pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer, Path(id): Path<String>) -> Result<Response, WebError> {
+pub(crate) async fn page(
+    State(web): State<Arc<Web>>,
+    viewer: Viewer,
+    Path(id): Path<String>,
+) -> Result<Response, WebError> {
     let page = blocking(move || build(&web, &viewer, &id)).await?;
     Ok(render(StatusCode::OK, &page))
 }
@@ -152,13 +165,23 @@ fn build(web: &Web, viewer: &Viewer, id: &str) -> Result<FilePage, WebError> {
     let facts = vec![
         ("id", id.to_owned()),
         ("uploaded by", visible(directory.person(&text(&value, "user")))),
-        ("created", Moment::new(chrono::DateTime::from_timestamp(json::as_int(&value["created"]).unwrap_or(0), 0).unwrap_or(chrono::DateTime::UNIX_EPOCH), web.zone).full),
+        (
+            "created",
+            Moment::new(
+                chrono::DateTime::from_timestamp(json::as_int(&value["created"]).unwrap_or(0), 0)
+                    .unwrap_or(chrono::DateTime::UNIX_EPOCH),
+                web.zone,
+            )
+            .full,
+        ),
         ("shared in", channel_names(&found.shared_in(), &directory, viewer)),
         ("type, as the server says", text(&value, "pretty_type")),
     ];
     let newest = found.readings().len();
-    let kind = latest.record.header.attachment_digests().first().map(|digest| sniff(web, digest)).transpose()?.flatten();
-    let preview = kind.filter(|kind| kind.starts_with("image/")).map(|_| format!("/f/{}/blob?v={newest}&inline=1", encode(id)));
+    let kind =
+        latest.record.header.attachment_digests().first().map(|digest| sniff(web, digest)).transpose()?.flatten();
+    let preview =
+        kind.filter(|kind| kind.starts_with("image/")).map(|_| format!("/f/{}/blob?v={newest}&inline=1", encode(id)));
     let shown = match latest.record.header.attachment_digests().first() {
         Some(digest) if preview.is_none() => plain_text(web, digest)?,
         _ => None,
@@ -204,11 +227,14 @@ fn plain_text(web: &Web, digest: &Digest) -> Result<Option<String>, WebError> {
     let Ok(file) = fs_err::File::open(web.blobs.path(digest)) else { return Ok(None) };
     let size = file.metadata().map_err(|error| WebError::Internal(error.to_string()))?.len();
     let mut bytes = Vec::new();
-    std::io::Read::read_to_end(&mut std::io::Read::take(file, LONGEST), &mut bytes).map_err(|error| WebError::Internal(error.to_string()))?;
+    std::io::Read::read_to_end(&mut std::io::Read::take(file, LONGEST), &mut bytes)
+        .map_err(|error| WebError::Internal(error.to_string()))?;
     let text = match std::str::from_utf8(&bytes) {
         Ok(text) => text,
         // The limit may have cut a character in two.
-        Err(error) if size > LONGEST && error.error_len().is_none() => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+        Err(error) if size > LONGEST && error.error_len().is_none() => {
+            std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default()
+        }
         Err(_) => return Ok(None),
     };
     let is_text = !text.is_empty() && !text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
@@ -225,7 +251,13 @@ pub(crate) struct Wanted {
 
 /// The bytes of a version. They are hostile: a type only from our own list, sandboxed, and saved
 /// unless they are an image asked for inline.
-pub(crate) async fn blob(State(web): State<Arc<Web>>, viewer: Viewer, Path(id): Path<String>, Query(wanted): Query<Wanted>, headers: HeaderMap) -> Result<Response, WebError> {
+pub(crate) async fn blob(
+    State(web): State<Arc<Web>>,
+    viewer: Viewer,
+    Path(id): Path<String>,
+    Query(wanted): Query<Wanted>,
+    headers: HeaderMap,
+) -> Result<Response, WebError> {
     let shared = Arc::clone(&web);
     let (digest, name, kind) = blocking(move || {
         let found = find(&shared, &viewer, &format!("file:{id}"))?.item;
@@ -239,7 +271,9 @@ pub(crate) async fn blob(State(web): State<Arc<Web>>, viewer: Viewer, Path(id): 
     })
     .await?;
     let inline = wanted.inline == Some(1) && kind.is_some_and(|kind| kind.starts_with("image/"));
-    let mut response = teamchat::send_blob(&web.blobs, &digest, &name, kind.unwrap_or("application/octet-stream"), inline, &headers).await?;
+    let mut response =
+        teamchat::send_blob(&web.blobs, &digest, &name, kind.unwrap_or("application/octet-stream"), inline, &headers)
+            .await?;
     let policy = "sandbox; default-src 'none'; style-src 'unsafe-inline'";
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, header::HeaderValue::from_static(policy));
     Ok(response.into_response())

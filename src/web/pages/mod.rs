@@ -34,7 +34,12 @@ pub(super) struct Shell {
 }
 
 impl Shell {
-    pub(super) fn new(web: &Web, viewer: &Viewer, section: &'static str, title: impl Into<String>) -> Result<Self, WebError> {
+    pub(super) fn new(
+        web: &Web,
+        viewer: &Viewer,
+        section: &'static str,
+        title: impl Into<String>,
+    ) -> Result<Self, WebError> {
         let row = web.reader.archive();
         let checkpoint = match web.reader.newest_checkpoint() {
             Ok(Some((checkpoint, _, at))) => format!("{} records, signed {at}", checkpoint.size),

@@ -44,7 +44,8 @@ pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer) -> Result<
             .runs(12)?
             .into_iter()
             .map(|run| {
-                let summary: serde_json::Value = run.summary.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+                let summary: serde_json::Value =
+                    run.summary.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
                 let messages = &summary["messages"];
                 RunView {
                     id: run.id,
@@ -52,7 +53,10 @@ pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer) -> Result<
                     result: run.result.unwrap_or_else(|| "under way or cut off".to_owned()),
                     added: summary["records"]["added"].as_u64().map(|added| added.to_string()).unwrap_or_default(),
                     messages: if messages.is_object() {
-                        format!("{} new, {} edited, {} deleted", messages["new"], messages["edited"], messages["deleted"])
+                        format!(
+                            "{} new, {} edited, {} deleted",
+                            messages["new"], messages["edited"], messages["deleted"]
+                        )
                     } else {
                         String::new()
                     },
@@ -74,7 +78,14 @@ pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer) -> Result<
             .reader
             .accounts()?
             .into_iter()
-            .map(|row| (row.user_id, row.state, row.last_success.map_or_else(|| "never".to_owned(), |at| Moment::parse(&rfc3339(at), web.zone).full)))
+            .map(|row| {
+                (
+                    row.user_id,
+                    row.state,
+                    row.last_success
+                        .map_or_else(|| "never".to_owned(), |at| Moment::parse(&rfc3339(at), web.zone).full),
+                )
+            })
             .collect();
         Ok(Overview {
             shell: Shell::new(&web, &viewer, "overview", "Overview")?,
@@ -82,7 +93,15 @@ pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer) -> Result<
             accounts,
             runs,
             complete: gaps == 0 && debts.is_empty() && !walks.is_empty(),
-            debts: debts.into_iter().map(|debt| (format!("{} {}", debt.kind, debt.key), format!("{} (since {}, {} tries)", debt.reason, debt.since, debt.tries))).collect(),
+            debts: debts
+                .into_iter()
+                .map(|debt| {
+                    (
+                        format!("{} {}", debt.kind, debt.key),
+                        format!("{} (since {}, {} tries)", debt.reason, debt.since, debt.tries),
+                    )
+                })
+                .collect(),
             walked: walks.len(),
         })
     })

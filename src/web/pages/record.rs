@@ -71,7 +71,11 @@ pub(crate) fn proof_text(web: &Web, seq: RecordSeq) -> Result<Option<String>, We
 }
 
 /// Everything about one record.
-pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer, Path(reference): Path<String>) -> Result<Response, WebError> {
+pub(crate) async fn page(
+    State(web): State<Arc<Web>>,
+    viewer: Viewer,
+    Path(reference): Path<String>,
+) -> Result<Response, WebError> {
     let page = blocking(move || build(&web, &viewer, &reference)).await?;
     Ok(render(StatusCode::OK, &page))
 }
@@ -106,7 +110,13 @@ fn build(web: &Web, viewer: &Viewer, reference: &str) -> Result<RecordPage, WebE
     }
     let channel = item.channel.as_ref().map(|id| {
         let at = item.versions.first().map_or(found.seq.0, |version| version.seq.0);
-        (channel_href(id, if header.kind == Kind::Message { item.latest().map_or(at, |latest| latest.seq.0) } else { at }), visible(directory.channel(id)))
+        (
+            channel_href(
+                id,
+                if header.kind == Kind::Message { item.latest().map_or(at, |latest| latest.seq.0) } else { at },
+            ),
+            visible(directory.channel(id)),
+        )
     });
     let file = match header.kind {
         Kind::File => Some(header.key.clone()),
@@ -120,7 +130,8 @@ fn build(web: &Web, viewer: &Viewer, reference: &str) -> Result<RecordPage, WebE
         shell: Shell::new(web, viewer, "search", title)?,
         seq: found.seq.0,
         kind: header.kind.as_str(),
-        state: reading.map_or("", |reading| if is_present(record) { state_word(item, reading) } else { "says that it is gone" }),
+        state: reading
+            .map_or("", |reading| if is_present(record) { state_word(item, reading) } else { "says that it is gone" }),
         shown,
         gone: if item.is_gone() { super::view::gone_sentence(item, web.zone) } else { String::new() },
         versions: versions(item, web.zone),
@@ -137,7 +148,11 @@ fn build(web: &Web, viewer: &Viewer, reference: &str) -> Result<RecordPage, WebE
 }
 
 /// The bytes as they were received.
-pub(crate) async fn raw(State(web): State<Arc<Web>>, viewer: Viewer, Path(reference): Path<String>) -> Result<Response, WebError> {
+pub(crate) async fn raw(
+    State(web): State<Arc<Web>>,
+    viewer: Viewer,
+    Path(reference): Path<String>,
+) -> Result<Response, WebError> {
     let found = blocking(move || find(&web, &viewer, &format!("record:{reference}"))).await?;
     let name = format!("attachment; filename=\"record-{}.json\"", found.seq);
     let headers = [
@@ -149,7 +164,11 @@ pub(crate) async fn raw(State(web): State<Arc<Web>>, viewer: Viewer, Path(refere
 }
 
 /// The proof as a file.
-pub(crate) async fn proof(State(web): State<Arc<Web>>, viewer: Viewer, Path(reference): Path<String>) -> Result<Response, WebError> {
+pub(crate) async fn proof(
+    State(web): State<Arc<Web>>,
+    viewer: Viewer,
+    Path(reference): Path<String>,
+) -> Result<Response, WebError> {
     let (seq, text) = blocking(move || {
         let found = find(&web, &viewer, &format!("record:{reference}"))?;
         Ok((found.seq, proof_text(&web, found.seq)?.ok_or(WebError::NotFound)?))

@@ -66,15 +66,29 @@ struct HitView {
 }
 
 /// Search, with what should be known about the result.
-pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer, Query(asked): Query<Asked>) -> Result<Response, WebError> {
+pub(crate) async fn page(
+    State(web): State<Arc<Web>>,
+    viewer: Viewer,
+    Query(asked): Query<Asked>,
+) -> Result<Response, WebError> {
     let (status, page) = blocking(move || build(&web, &viewer, asked)).await?;
     Ok(render(status, &page))
 }
 
 fn build(web: &Web, viewer: &Viewer, asked: Asked) -> Result<(StatusCode, SearchPage), WebError> {
-    let mut shell = Shell::new(web, viewer, "search", if asked.q.is_empty() { "Search".to_owned() } else { format!("Search: {}", asked.q) })?;
+    let mut shell = Shell::new(
+        web,
+        viewer,
+        "search",
+        if asked.q.is_empty() { "Search".to_owned() } else { format!("Search: {}", asked.q) },
+    )?;
     shell.query.clone_from(&asked.q);
-    let walked = web.reader.walks()?.iter().filter(|row| row.walked_until.is_some() && viewer.scope.allows(&row.channel)).count();
+    let walked = web
+        .reader
+        .walks()?
+        .iter()
+        .filter(|row| row.walked_until.is_some() && viewer.scope.allows(&row.channel))
+        .count();
     let is_asked = !asked.q.trim().is_empty() || !asked.kind.is_empty() || !asked.state.is_empty();
     let mut page = SearchPage {
         shell,
@@ -147,7 +161,13 @@ fn build(web: &Web, viewer: &Viewer, asked: Asked) -> Result<(StatusCode, Search
     }
     let link = |number: usize| {
         let asked = &page.asked;
-        format!("/search?q={}&sort={}&state={}&kind={}&page={number}", encode(&asked.q), encode(&asked.sort), encode(&asked.state), encode(&asked.kind))
+        format!(
+            "/search?q={}&sort={}&state={}&kind={}&page={number}",
+            encode(&asked.q),
+            encode(&asked.sort),
+            encode(&asked.state),
+            encode(&asked.kind)
+        )
     };
     page.previous = (number > 1).then(|| link(number - 1));
     page.next = ((page.to as u64) < page.total).then(|| link(number + 1));
@@ -177,7 +197,11 @@ fn view(web: &Web, item: &Item, seq: u64, directory: &crate::history::Directory,
         record_href: format!("/r/{seq}"),
         kind: item.kind.as_str(),
         state: state_word(item, reading),
-        version: if readings.len() > 1 { format!("version {} of {}", number + 1, readings.len()) } else { String::new() },
+        version: if readings.len() > 1 {
+            format!("version {} of {}", number + 1, readings.len())
+        } else {
+            String::new()
+        },
         message: shown,
     }
 }

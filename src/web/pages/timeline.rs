@@ -58,7 +58,12 @@ struct Timeline {
 }
 
 /// A stretch of a channel.
-pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer, Path(id): Path<String>, Query(place): Query<Place>) -> Result<Response, WebError> {
+pub(crate) async fn page(
+    State(web): State<Arc<Web>>,
+    viewer: Viewer,
+    Path(id): Path<String>,
+    Query(place): Query<Place>,
+) -> Result<Response, WebError> {
     let page = blocking(move || build(&web, &viewer, &id, &place)).await?;
     Ok(render(StatusCode::OK, &page))
 }
@@ -81,7 +86,8 @@ fn build(web: &Web, viewer: &Viewer, id: &str, place: &Place) -> Result<Timeline
         items.extend(after(ts, count - count / 2)?);
         items
     } else if let Some(date) = place.date.as_deref().filter(|date| !date.is_empty()) {
-        let day = NaiveDate::parse_from_str(date, "%Y-%m-%d").map_err(|_| WebError::Bad(format!("`{date}` is no day; it looks like 2026-03-04")))?;
+        let day = NaiveDate::parse_from_str(date, "%Y-%m-%d")
+            .map_err(|_| WebError::Bad(format!("`{date}` is no day; it looks like 2026-03-04")))?;
         after(MessageTs::from_micros(web.zone.start_of_day(day).timestamp_micros()), count)?
     } else if let Some(from) = &place.after {
         after(next(parse(from)?), count)?
@@ -121,8 +127,14 @@ fn build(web: &Web, viewer: &Viewer, id: &str, place: &Place) -> Result<Timeline
         href: format!("/c/{}", encode(id)),
         older,
         newer,
-        date: place.date.clone().unwrap_or_else(|| first.map(|ts| web.zone.date(ts.time()).to_string()).unwrap_or_default()),
-        walked: walk.and_then(|row| row.walked_until).map_or_else(|| "not walked to the end yet".to_owned(), |at| format!("walked to the end at {}", Moment::new(at, web.zone).full)),
+        date: place
+            .date
+            .clone()
+            .unwrap_or_else(|| first.map(|ts| web.zone.date(ts.time()).to_string()).unwrap_or_default()),
+        walked: walk.and_then(|row| row.walked_until).map_or_else(
+            || "not walked to the end yet".to_owned(),
+            |at| format!("walked to the end at {}", Moment::new(at, web.zone).full),
+        ),
         mark: if facts.is_lost {
             "no longer visible to the archived accounts"
         } else if facts.is_archived {
@@ -138,7 +150,8 @@ fn target_of(web: &Web, channel: &ChannelId, at: &str) -> Result<MessageTs, WebE
     if let Some(ts) = MessageTs::parse(at) {
         return Ok(ts);
     }
-    let seq: u64 = at.parse().map_err(|_| WebError::Bad(format!("`{at}` is neither a record's number nor a time stamp")))?;
+    let seq: u64 =
+        at.parse().map_err(|_| WebError::Bad(format!("`{at}` is neither a record's number nor a time stamp")))?;
     if seq >= web.reader.head()? {
         return Err(WebError::NotFound);
     }
@@ -148,7 +161,12 @@ fn target_of(web: &Web, channel: &ChannelId, at: &str) -> Result<MessageTs, WebE
 }
 
 /// Reactions that changed after their message was archived, as they last were.
-pub(crate) fn reactions_between(web: &Web, channel: &ChannelId, from: MessageTs, to: MessageTs) -> Result<HashMap<MessageTs, Value>, WebError> {
+pub(crate) fn reactions_between(
+    web: &Web,
+    channel: &ChannelId,
+    from: MessageTs,
+    to: MessageTs,
+) -> Result<HashMap<MessageTs, Value>, WebError> {
     let mut out = HashMap::new();
     for (ts, rows) in web.reader.versions_between(Kind::Reactions, FIRST_SOURCE, channel, from, to)? {
         if let Some(row) = rows.last() {

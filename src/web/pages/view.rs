@@ -24,7 +24,8 @@ impl Moment {
     }
 
     pub(crate) fn parse(text: &str, zone: Zone) -> Self {
-        let time = chrono::DateTime::parse_from_rfc3339(text).map_or(chrono::DateTime::UNIX_EPOCH, |time| time.to_utc());
+        let time =
+            chrono::DateTime::parse_from_rfc3339(text).map_or(chrono::DateTime::UNIX_EPOCH, |time| time.to_utc());
         Self::new(time, zone)
     }
 }
@@ -135,7 +136,11 @@ fn note(value: &Value) -> String {
 }
 
 fn initials(name: &str) -> String {
-    name.split(|c: char| !c.is_alphanumeric()).filter_map(|word| word.chars().next()).take(2).flat_map(char::to_uppercase).collect()
+    name.split(|c: char| !c.is_alphanumeric())
+        .filter_map(|word| word.chars().next())
+        .take(2)
+        .flat_map(char::to_uppercase)
+        .collect()
 }
 
 /// The sentence about a disappearance: only what the source said.
@@ -143,7 +148,8 @@ pub(crate) fn gone_sentence(item: &Item, zone: Zone) -> String {
     let Some(evidence) = item.evidence() else { return String::new() };
     let gone = &evidence["gone"];
     let between = |name: &str| Moment::parse(gone[name].as_str().unwrap_or_default(), zone).full;
-    let who = gone["actor"].as_str().map_or_else(|| text::GONE_BY_WHOM.to_owned(), |actor| format!("removed by {actor}"));
+    let who =
+        gone["actor"].as_str().map_or_else(|| text::GONE_BY_WHOM.to_owned(), |actor| format!("removed by {actor}"));
     format!("gone between {} and {}; {who}", between("last_seen"), between("first_missing"))
 }
 
@@ -155,7 +161,12 @@ pub(crate) fn versions(item: &Item, zone: Zone) -> Vec<VersionView> {
     for (n, reading) in readings.iter().enumerate() {
         let text = text_of(&reading.record);
         let changes = if n == 0 { vec![Change::Same(text.clone())] } else { compare(&before, &text) };
-        out.push(VersionView { number: n + 1, record: reading.seq.0, observed: Moment::parse(&reading.record.header.observed_at, zone), changes });
+        out.push(VersionView {
+            number: n + 1,
+            record: reading.seq.0,
+            observed: Moment::parse(&reading.record.header.observed_at, zone),
+            changes,
+        });
         before = text;
     }
     out
@@ -168,7 +179,13 @@ pub(crate) fn reactions(array: &Value, directory: &Directory) -> Vec<ReactionChi
         .into_iter()
         .flatten()
         .map(|reaction| {
-            let people: Vec<&str> = reaction["users"].as_array().into_iter().flatten().filter_map(Value::as_str).map(|id| directory.person(id)).collect();
+            let people: Vec<&str> = reaction["users"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(|id| directory.person(id))
+                .collect();
             let count = json::as_int(&reaction["count"]).unwrap_or(i64::try_from(people.len()).unwrap_or(0));
             ReactionChip { name: get(reaction, "name"), count, people: people.join(", ") }
         })
@@ -177,7 +194,13 @@ pub(crate) fn reactions(array: &Value, directory: &Directory) -> Vec<ReactionChi
 }
 
 /// Shows a reading of a message, comment or file.
-pub(crate) fn message(item: &Item, reading: &Version, directory: &Directory, zone: Zone, query: Option<&Query>) -> MessageView {
+pub(crate) fn message(
+    item: &Item,
+    reading: &Version,
+    directory: &Directory,
+    zone: Zone,
+    query: Option<&Query>,
+) -> MessageView {
     let value = json::parse(&reading.record.body).unwrap_or_default();
     let raw = text_of(&reading.record);
     let marked = query.and_then(|query| mark(&raw, query)).unwrap_or(raw);
@@ -186,7 +209,8 @@ pub(crate) fn message(item: &Item, reading: &Version, directory: &Directory, zon
     let author = visible(if author_id.is_empty() { "nobody" } else { directory.person(&author_id) });
     let time = match MessageTs::parse(&item.key) {
         Some(ts) if item.kind == Kind::Message => ts.time(),
-        _ => chrono::DateTime::from_timestamp(json::as_int(&value["created"]).unwrap_or(0), 0).unwrap_or(chrono::DateTime::UNIX_EPOCH),
+        _ => chrono::DateTime::from_timestamp(json::as_int(&value["created"]).unwrap_or(0), 0)
+            .unwrap_or(chrono::DateTime::UNIX_EPOCH),
     };
     let files = value.get("file").into_iter().chain(value["files"].as_array().into_iter().flatten());
     let mut chips: Vec<FileChip> = Vec::new();
@@ -242,7 +266,11 @@ pub(crate) fn timeline(
         let time = ts.map_or(chrono::DateTime::UNIX_EPOCH, MessageTs::time);
         let day = view.day.clone();
         view.continues = previous.as_ref().is_some_and(|(author, last_day, last)| {
-            *author == view.author_id && *last_day == day && time - *last < chrono::TimeDelta::minutes(5) && view.note.is_empty() && view.gone.is_empty()
+            *author == view.author_id
+                && *last_day == day
+                && time - *last < chrono::TimeDelta::minutes(5)
+                && view.note.is_empty()
+                && view.gone.is_empty()
         });
         if previous.as_ref().is_some_and(|(_, last_day, _)| *last_day == day) {
             view.day = String::new();

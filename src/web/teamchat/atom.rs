@@ -17,7 +17,15 @@ fn fixed(time: UtcTime) -> FixedDateTime {
 
 /// What XML 1.0 cannot hold becomes U+FFFD.
 fn clean(text: &str) -> String {
-    text.chars().map(|c| if matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && !matches!(c, '\u{fffe}' | '\u{ffff}')) { c } else { '\u{fffd}' }).collect()
+    text.chars()
+        .map(|c| {
+            if matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && !matches!(c, '\u{fffe}' | '\u{ffff}')) {
+                c
+            } else {
+                '\u{fffd}'
+            }
+        })
+        .collect()
 }
 
 /// `channels.atom.history` (RFC 4287; protocol notes 4).
@@ -28,7 +36,10 @@ pub(super) fn history(web: &Web, call: &Call) -> Result<Response, Refusal> {
     let count = call.number("count", 100, 1000);
     let mut items = standing(web, &channel, oldest, latest, count, forward)?;
     items.truncate(count);
-    let host = url::Url::parse(&web.reader.archive().server).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_else(|| "teamchat".to_owned());
+    let host = url::Url::parse(&web.reader.archive().server)
+        .ok()
+        .and_then(|url| url.host_str().map(str::to_owned))
+        .unwrap_or_else(|| "teamchat".to_owned());
     let mut entries = Vec::new();
     let mut newest = chrono::DateTime::UNIX_EPOCH;
     for item in &items {
@@ -45,11 +56,19 @@ pub(super) fn history(web: &Web, call: &Call) -> Result<Response, Refusal> {
             title: Text::plain(if title.trim().is_empty() { "(no text)".to_owned() } else { title }),
             updated: fixed(updated),
             published: Some(fixed(ts.time())),
-            authors: vec![Person { name: clean(call.directory.person(author)), email: author.contains('@').then(|| author.to_owned()), ..Person::default() }],
+            authors: vec![Person {
+                name: clean(call.directory.person(author)),
+                email: author.contains('@').then(|| author.to_owned()),
+                ..Person::default()
+            }],
             content: Some(Content { value: Some(text), content_type: Some("text".to_owned()), ..Content::default() }),
             ..Entry::default()
         };
-        entry.links.push(Link { href: format!("{}items.info?channel={}&ts={ts}", call.base, encode(&facts.api_id)), rel: "alternate".to_owned(), ..Link::default() });
+        entry.links.push(Link {
+            href: format!("{}items.info?channel={}&ts={ts}", call.base, encode(&facts.api_id)),
+            rel: "alternate".to_owned(),
+            ..Link::default()
+        });
         let files = value.get("file").into_iter().chain(value["files"].as_array().into_iter().flatten());
         for file in files {
             let href = file["url_private"].as_str().unwrap_or_default();
@@ -70,10 +89,15 @@ pub(super) fn history(web: &Web, call: &Call) -> Result<Response, Refusal> {
         title: Text::plain(clean(&facts.name)),
         updated: fixed(newest),
         entries,
-        links: vec![Link { href: format!("{}channels.atom.history?channel={}", call.base, encode(&facts.api_id)), rel: "self".to_owned(), ..Link::default() }],
+        links: vec![Link {
+            href: format!("{}channels.atom.history?channel={}", call.base, encode(&facts.api_id)),
+            rel: "self".to_owned(),
+            ..Link::default()
+        }],
         ..Feed::default()
     };
     let text = feed.to_string();
     let tag = format!("\"{}\"", Digest::of(text.as_bytes()).short());
-    Ok(([(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8".to_owned()), (header::ETAG, tag)], text).into_response())
+    Ok(([(header::CONTENT_TYPE, "application/atom+xml; charset=utf-8".to_owned()), (header::ETAG, tag)], text)
+        .into_response())
 }

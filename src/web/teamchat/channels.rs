@@ -7,7 +7,8 @@ use crate::web::Web;
 /// A channel's object as the server last gave it.
 fn object(web: &Web, call: &Call, id: &ChannelId) -> Result<Value, Refusal> {
     let facts = call.directory.channels.get(id).ok_or(Refusal::Code("channel_not_found"))?;
-    let mut value = json::parse(&web.reader.record(facts.record)?.body).unwrap_or_else(|| json!({"id": facts.api_id, "name": facts.name}));
+    let mut value = json::parse(&web.reader.record(facts.record)?.body)
+        .unwrap_or_else(|| json!({"id": facts.api_id, "name": facts.name}));
     if let Some(object) = value.as_object_mut()
         && !facts.is_im
     {

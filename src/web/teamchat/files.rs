@@ -36,7 +36,14 @@ pub(in crate::web) fn all_files(reader: &Reader, scope: &Scope) -> Result<Vec<Fi
         let channels = found.shared_in();
         let value = found.latest().and_then(|latest| json::parse(&latest.record.body));
         let Some(value) = value.filter(|_| scope.allows_any(&channels)) else { continue };
-        out.push(FileObject { created: json::as_int(&value["created"]).unwrap_or(0), id, value, is_gone, versions: found.readings().len(), channels });
+        out.push(FileObject {
+            created: json::as_int(&value["created"]).unwrap_or(0),
+            id,
+            value,
+            is_gone,
+            versions: found.readings().len(),
+            channels,
+        });
     }
     out.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
     Ok(out)
@@ -46,13 +53,24 @@ pub(in crate::web) fn all_files(reader: &Reader, scope: &Scope) -> Result<Vec<Fi
 pub(super) fn with_tickets(web: &Web, call: &Call, file: &mut Value) -> Result<(), Refusal> {
     let Some(id) = file["id"].as_str() else { return Ok(()) };
     let found = item(&web.reader, Kind::File, FIRST_SOURCE, None, id)?;
-    let content = found.as_ref().and_then(Item::latest).and_then(|latest| latest.record.header.attachment_digests().first().copied());
+    let content = found
+        .as_ref()
+        .and_then(Item::latest)
+        .and_then(|latest| latest.record.header.attachment_digests().first().copied());
     let name = file["name"].as_str().unwrap_or("file").to_owned();
-    let counter = file["url_private"].as_str().and_then(|url| url.split_once("editcounter=")).map_or("0", |(_, rest)| rest.split('&').next().unwrap_or("0")).to_owned();
+    let counter = file["url_private"]
+        .as_str()
+        .and_then(|url| url.split_once("editcounter="))
+        .map_or("0", |(_, rest)| rest.split('&').next().unwrap_or("0"))
+        .to_owned();
     let url = match content {
         Some(content) => {
             let ticket = web.tickets.mint(&content, &name, &call.bearer, web.clock.now());
-            format!("{}{}?override_method=files.download&ticket={ticket}&editcounter={counter}", call.base, encode(&name))
+            format!(
+                "{}{}?override_method=files.download&ticket={ticket}&editcounter={counter}",
+                call.base,
+                encode(&name)
+            )
         }
         None => String::new(),
     };
@@ -96,7 +114,8 @@ pub(super) fn list(web: &Web, call: &Call) -> Result<Value, Refusal> {
 /// The channels a file was seen in that the token may see, in the server's spelling.
 fn visible_channels(call: &Call, channels: &[ChannelId]) -> Vec<String> {
     let seen = channels.iter().filter(|id| call.scope.allows(id));
-    seen.map(|id| call.directory.channels.get(id).map_or_else(|| id.to_string(), |facts| facts.api_id.clone())).collect()
+    seen.map(|id| call.directory.channels.get(id).map_or_else(|| id.to_string(), |facts| facts.api_id.clone()))
+        .collect()
 }
 
 /// The comments of a file that still stand, oldest first.
@@ -107,7 +126,9 @@ fn standing_comments(web: &Web, file: &str) -> Result<Vec<Value>, Refusal> {
             out.extend(json::parse(&web.reader.record(row.seq)?.body));
         }
     }
-    out.sort_by_key(|comment| (json::as_int(&comment["created"]).unwrap_or(0), comment["id"].as_str().unwrap_or_default().to_owned()));
+    out.sort_by_key(|comment| {
+        (json::as_int(&comment["created"]).unwrap_or(0), comment["id"].as_str().unwrap_or_default().to_owned())
+    });
     Ok(out)
 }
 
@@ -149,28 +170,46 @@ pub(super) async fn download(web: &Web, parameters: &HashMap<String, String>, he
 /// The first and last byte of a `Range` over `size` bytes; `None` for no usable range, `Err` for
 /// one outside the content (RFC 9110 section 14).
 fn range(text: Option<&str>, size: u64) -> Result<Option<(u64, u64)>, ()> {
-    let Some((first, last)) = text.and_then(|text| text.strip_prefix("bytes=")).filter(|text| !text.contains(',')).and_then(|text| text.split_once('-')) else {
+    let Some((first, last)) = text
+        .and_then(|text| text.strip_prefix("bytes="))
+        .filter(|text| !text.contains(','))
+        .and_then(|text| text.split_once('-'))
+    else {
         return Ok(None);
     };
     let found = match (first.trim().parse::<u64>(), last.trim().parse::<u64>()) {
         (Ok(first), Ok(last)) if first <= last => (first, last.min(size.saturating_sub(1))),
         (Ok(first), Err(_)) if last.trim().is_empty() => (first, size.saturating_sub(1)),
-        (Err(_), Ok(count)) if first.trim().is_empty() && count > 0 => (size.saturating_sub(count), size.saturating_sub(1)),
+        (Err(_), Ok(count)) if first.trim().is_empty() && count > 0 => {
+            (size.saturating_sub(count), size.saturating_sub(1))
+        }
         _ => return Ok(None),
     };
     if found.0 < size { Ok(Some(found)) } else { Err(()) }
 }
 
 /// Streams a content with its name (RFC 6266), whole or in part. Its ETag is its SHA-256.
-pub(in crate::web) async fn send_blob(blobs: &Blobs, content: &Digest, name: &str, kind: &'static str, inline: bool, headers: &HeaderMap) -> Result<Response, WebError> {
+pub(in crate::web) async fn send_blob(
+    blobs: &Blobs,
+    content: &Digest,
+    name: &str,
+    kind: &'static str,
+    inline: bool,
+    headers: &HeaderMap,
+) -> Result<Response, WebError> {
     let mut file = tokio::fs::File::open(blobs.path(content)).await.map_err(|_| WebError::NotFound)?;
     let size = file.metadata().await.map_err(|error| WebError::Internal(error.to_string()))?.len();
     let tag = format!("\"{content}\"");
-    let asked = header_text(headers, &header::RANGE).filter(|_| header_text(headers, &header::IF_RANGE).is_none_or(|given| given == tag));
+    let asked = header_text(headers, &header::RANGE)
+        .filter(|_| header_text(headers, &header::IF_RANGE).is_none_or(|given| given == tag));
     let (status, first, length) = match range(asked, size) {
         Err(()) => {
             let mut response = StatusCode::RANGE_NOT_SATISFIABLE.into_response();
-            response.headers_mut().insert(header::CONTENT_RANGE, HeaderValue::from_str(&format!("bytes */{size}")).map_err(|error| WebError::Internal(error.to_string()))?);
+            response.headers_mut().insert(
+                header::CONTENT_RANGE,
+                HeaderValue::from_str(&format!("bytes */{size}"))
+                    .map_err(|error| WebError::Internal(error.to_string()))?,
+            );
             return Ok(response);
         }
         Ok(None) => (StatusCode::OK, 0, size),
@@ -178,7 +217,10 @@ pub(in crate::web) async fn send_blob(blobs: &Blobs, content: &Digest, name: &st
     };
     file.seek(std::io::SeekFrom::Start(first)).await.map_err(|error| WebError::Internal(error.to_string()))?;
     let body = Body::from_stream(ReaderStream::new(file.take(length)));
-    let plain: String = name.chars().map(|c| if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '/' | '%') || c == ' ' { c } else { '_' }).collect();
+    let plain: String = name
+        .chars()
+        .map(|c| if c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '/' | '%') || c == ' ' { c } else { '_' })
+        .collect();
     let how = if inline { "inline" } else { "attachment" };
     let disposition = format!("{how}; filename=\"{plain}\"; filename*=UTF-8''{}", encode(name));
     let mut response = (status, [(header::CONTENT_TYPE, kind)], body).into_response();

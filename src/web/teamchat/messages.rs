@@ -14,7 +14,9 @@ const STEP: usize = 512;
 /// A message as it last read, with its reactions as they last were, and files that open here.
 pub(super) fn object(web: &Web, call: &Call, item: &Item) -> Result<Value, Refusal> {
     let latest = item.latest().ok_or(Refusal::Code("message_not_found"))?;
-    let mut value = json::parse(&latest.record.body).filter(Value::is_object).unwrap_or_else(|| json!({"type": "message", "ts": item.key, "text": String::from_utf8_lossy(&latest.record.body)}));
+    let mut value = json::parse(&latest.record.body).filter(Value::is_object).unwrap_or_else(
+        || json!({"type": "message", "ts": item.key, "text": String::from_utf8_lossy(&latest.record.body)}),
+    );
     if let Some(channel) = &item.channel
         && let Some(row) = web.reader.versions(Kind::Reactions, FIRST_SOURCE, Some(channel), &item.key)?.last()
         && let Some(object) = value.as_object_mut()
@@ -39,7 +41,14 @@ pub(super) fn object(web: &Web, call: &Call, item: &Item) -> Result<Value, Refus
 /// The messages that still stand between two bounds, both inclusive: the `count` nearest to the
 /// later one, newest first, or nearest to the earlier one when `forward`. One more than asked for
 /// says that there are more.
-pub(super) fn standing(web: &Web, channel: &ChannelId, oldest: MessageTs, latest: MessageTs, count: usize, forward: bool) -> Result<Vec<Item>, Refusal> {
+pub(super) fn standing(
+    web: &Web,
+    channel: &ChannelId,
+    oldest: MessageTs,
+    latest: MessageTs,
+    count: usize,
+    forward: bool,
+) -> Result<Vec<Item>, Refusal> {
     let mut found: Vec<Item> = Vec::new();
     let (mut low, mut high) = (oldest, latest);
     while found.len() <= count && low <= high {
@@ -52,7 +61,9 @@ pub(super) fn standing(web: &Web, channel: &ChannelId, oldest: MessageTs, latest
         let stamps: Vec<MessageTs> = items.iter().filter_map(|item| MessageTs::parse(&item.key)).collect();
         let (Some(first), Some(last)) = (stamps.first().copied(), stamps.last().copied()) else { break };
         let is_last_step = items.len() < step;
-        let live = items.into_iter().filter(|item| !item.is_gone() && MessageTs::parse(&item.key).is_some_and(|ts| (oldest..=latest).contains(&ts)));
+        let live = items.into_iter().filter(|item| {
+            !item.is_gone() && MessageTs::parse(&item.key).is_some_and(|ts| (oldest..=latest).contains(&ts))
+        });
         if forward {
             found.extend(live);
             low = MessageTs::from_micros(last.micros() + 1);
@@ -130,7 +141,11 @@ pub(super) fn history(web: &Web, call: &Call) -> Result<Value, Refusal> {
 
 fn find(web: &Web, call: &Call, name: &str) -> Result<Item, Refusal> {
     let channel = call.channel()?;
-    let ts = call.text(name).or_else(|| call.text("ts")).or_else(|| call.text("timestamp")).ok_or(Refusal::Code("no_item_specified"))?;
+    let ts = call
+        .text(name)
+        .or_else(|| call.text("ts"))
+        .or_else(|| call.text("timestamp"))
+        .ok_or(Refusal::Code("no_item_specified"))?;
     let ts = MessageTs::parse(ts).ok_or(Refusal::Code("bad_timestamp"))?;
     let found = item(&web.reader, Kind::Message, FIRST_SOURCE, Some(&channel), &ts.to_string())?;
     found.filter(|item| !item.is_gone()).ok_or(Refusal::Code("message_not_found"))
@@ -139,7 +154,9 @@ fn find(web: &Web, call: &Call, name: &str) -> Result<Item, Refusal> {
 /// `items.info`.
 pub(super) fn item_info(web: &Web, call: &Call) -> Result<Value, Refusal> {
     let found = find(web, call, "ts")?;
-    Ok(json!({"ok": true, "message": object(web, call, &found)?, "paging": {"count": 0, "total": 0, "page": 1, "pages": 0}}))
+    Ok(
+        json!({"ok": true, "message": object(web, call, &found)?, "paging": {"count": 0, "total": 0, "page": 1, "pages": 0}}),
+    )
 }
 
 /// `pins.list`: what was pinned when it was last read, for all accounts together.
@@ -163,7 +180,9 @@ pub(super) fn pins(web: &Web, call: &Call) -> Result<Value, Refusal> {
 /// `reactions.get`.
 pub(super) fn reactions_get(web: &Web, call: &Call) -> Result<Value, Refusal> {
     let message = object(web, call, &find(web, call, "timestamp")?)?;
-    Ok(json!({"ok": true, "type": "message", "reactions": message.get("reactions").cloned().unwrap_or_else(|| json!([]))}))
+    Ok(
+        json!({"ok": true, "type": "message", "reactions": message.get("reactions").cloned().unwrap_or_else(|| json!([]))}),
+    )
 }
 
 /// `reactions.list`: what a person reacted to in a channel, newest first.
@@ -174,9 +193,16 @@ pub(super) fn reactions_list(web: &Web, call: &Call) -> Result<Value, Refusal> {
         None => web.reader.accounts()?.into_iter().next().map(|row| row.user_id).unwrap_or_default(),
     };
     let mut found = Vec::new();
-    for item in messages_between(&web.reader, FIRST_SOURCE, &channel, MessageTs::MIN, MessageTs::MAX)?.iter().rev().filter(|item| !item.is_gone()) {
+    for item in messages_between(&web.reader, FIRST_SOURCE, &channel, MessageTs::MIN, MessageTs::MAX)?
+        .iter()
+        .rev()
+        .filter(|item| !item.is_gone())
+    {
         let message = object(web, call, item)?;
-        let set = message["reactions"].as_array().into_iter().flatten().any(|reaction| reaction["users"].as_array().into_iter().flatten().any(|id| id.as_str() == Some(&user)));
+        let set =
+            message["reactions"].as_array().into_iter().flatten().any(|reaction| {
+                reaction["users"].as_array().into_iter().flatten().any(|id| id.as_str() == Some(&user))
+            });
         if set {
             found.push(json!({"type": "message", "channel": call.text("channel"), "message": message}));
         }

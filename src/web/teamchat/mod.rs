@@ -120,7 +120,8 @@ impl Call {
     /// The channel that is asked for, when the token may see it.
     fn channel(&self) -> Result<ChannelId, Refusal> {
         let id = self.text("channel").or_else(|| self.text("id")).and_then(ChannelId::parse);
-        id.filter(|id| self.scope.allows(id) && self.directory.channels.contains_key(id)).ok_or(Refusal::Code("channel_not_found"))
+        id.filter(|id| self.scope.allows(id) && self.directory.channels.contains_key(id))
+            .ok_or(Refusal::Code("channel_not_found"))
     }
 }
 
@@ -153,7 +154,10 @@ pub(super) async fn handle(State(web): State<Arc<Web>>, Path(method): Path<Strin
         }
         return json_response(&body);
     }
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| value.strip_prefix("Bearer "));
+    let bearer = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.strip_prefix("Bearer "));
     let secret = bearer.map(str::to_owned).or_else(|| parameters.remove("token")).unwrap_or_default();
     parameters.remove("token");
     if secret.is_empty() {
@@ -166,7 +170,13 @@ pub(super) async fn handle(State(web): State<Arc<Web>>, Path(method): Path<Strin
     };
     let shared = Arc::clone(&web);
     let work = move || -> Result<Response, Refusal> {
-        let call = Call { parameters, scope: token.scope, directory: shared.directory()?, base: format!("http://{host}/teamchatapi/"), bearer: secret };
+        let call = Call {
+            parameters,
+            scope: token.scope,
+            directory: shared.directory()?,
+            base: format!("http://{host}/teamchatapi/"),
+            bearer: secret,
+        };
         if method == "channels.atom.history" {
             return atom::history(&shared, &call);
         }
@@ -223,7 +233,12 @@ fn form(bytes: &[u8]) -> HashMap<String, String> {
 
 /// Parameters of a body, by its type. JSON with nothing in it is an empty object.
 async fn body_parameters(request: Request) -> Result<HashMap<String, String>, &'static str> {
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_ascii_lowercase();
+    let kind = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     if kind.starts_with("multipart/form-data") {
         let mut out = HashMap::new();
         let mut multipart = Multipart::from_request(request, &()).await.map_err(|_| "invalid_form_data")?;
@@ -240,7 +255,10 @@ async fn body_parameters(request: Request) -> Result<HashMap<String, String>, &'
         }
         let value: Value = serde_json::from_slice(&bytes).map_err(|_| "invalid_json")?;
         let object = value.as_object().ok_or("json_not_object")?;
-        return Ok(object.iter().filter_map(|(name, value)| Some((name.clone(), bytes_json::as_text(value)?))).collect());
+        return Ok(object
+            .iter()
+            .filter_map(|(name, value)| Some((name.clone(), bytes_json::as_text(value)?)))
+            .collect());
     }
     Ok(form(&bytes))
 }

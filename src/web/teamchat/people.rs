@@ -28,7 +28,9 @@ pub(super) fn identity(web: &Web) -> Result<Value, Refusal> {
     let id = first_account(web)?;
     // An account that is in no list of people still has its id.
     let user = match person(web, &id) {
-        Err(Refusal::Code(_)) => json!({"id": id, "name": id.split('@').next().unwrap_or_default(), "deleted": false, "profile": {"email": id}}),
+        Err(Refusal::Code(_)) => {
+            json!({"id": id, "name": id.split('@').next().unwrap_or_default(), "deleted": false, "profile": {"email": id}})
+        }
         other => other?,
     };
     Ok(json!({"ok": true, "user": user}))

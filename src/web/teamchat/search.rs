@@ -34,13 +34,21 @@ pub struct SearchRequest<'a> {
 }
 
 /// The reply of `search.all` (contract, "`search`"): one match a version, exact totals.
-pub fn search_reply(reader: &Reader, searcher: &Searcher, directory: &Directory, scope: &Scope, request: &SearchRequest<'_>) -> Result<Value, index::Error> {
+pub fn search_reply(
+    reader: &Reader,
+    searcher: &Searcher,
+    directory: &Directory,
+    scope: &Scope,
+    request: &SearchRequest<'_>,
+) -> Result<Value, index::Error> {
     let mut reply = json!({"ok": true, "query": request.text});
     let mut cursors = [String::new(), String::new()];
     let given: Vec<&str> = request.cursor.map(|cursor| cursor.split('~').collect()).unwrap_or_default();
     let mut searched_through = 0;
     let mut notes: Vec<String> = Vec::new();
-    for (n, (name, kinds)) in [("messages", &[Sort::Message, Sort::Comment][..]), ("files", &[Sort::File][..])].into_iter().enumerate() {
+    for (n, (name, kinds)) in
+        [("messages", &[Sort::Message, Sort::Comment][..]), ("files", &[Sort::File][..])].into_iter().enumerate()
+    {
         let is_wanted = match request.only {
             None => true,
             Some(Sort::File) => name == "files",
@@ -57,7 +65,15 @@ pub fn search_reply(reader: &Reader, searcher: &Searcher, directory: &Directory,
             (Some(_), true) => Paging::Page { offset: 0, limit: 0 },
             (None, _) => Paging::Page { offset: (request.page - 1) * request.count, limit: request.count },
         };
-        let answer = searcher.search(&Request { query: request.query, scope, directory, kinds, states: request.states, order: request.order, paging })?;
+        let answer = searcher.search(&Request {
+            query: request.query,
+            scope,
+            directory,
+            kinds,
+            states: request.states,
+            order: request.order,
+            paging,
+        })?;
         let mut matches = Vec::with_capacity(answer.hits.len());
         for hit in &answer.hits {
             if let Some(found) = resolve(reader, &format!("record:{}", hit.seq))? {
@@ -104,9 +120,15 @@ fn one_match(item: &Item, seq: u64, directory: &Directory, scope: &Scope, reques
     let number = readings.iter().position(|reading| reading.seq.0 == seq).unwrap_or(0);
     let reading = readings[number];
     let body = &reading.record.body;
-    let mut value = json::parse(body).filter(Value::is_object).unwrap_or_else(|| json!({"text": String::from_utf8_lossy(body)}));
+    let mut value =
+        json::parse(body).filter(Value::is_object).unwrap_or_else(|| json!({"text": String::from_utf8_lossy(body)}));
     let text_name = if item.kind == Kind::Comment { "comment" } else { "text" };
-    let text = value[text_name].as_str().map(str::to_owned).filter(|text| !text.is_empty()).or_else(|| value["comment"]["comment"].as_str().map(str::to_owned)).unwrap_or_default();
+    let text = value[text_name]
+        .as_str()
+        .map(str::to_owned)
+        .filter(|text| !text.is_empty())
+        .or_else(|| value["comment"]["comment"].as_str().map(str::to_owned))
+        .unwrap_or_default();
     let name = value["name"].as_str().or_else(|| value["file"]["name"].as_str()).unwrap_or_default().to_owned();
     let marked = mark(&text, request.query);
     let marked_name = mark(&name, request.query);
@@ -117,9 +139,7 @@ fn one_match(item: &Item, seq: u64, directory: &Directory, scope: &Scope, reques
     if marked_name.is_some() {
         matched_in.push("file name");
     }
-    let channel = item.channel.clone().or_else(|| {
-        item.shared_in().into_iter().find(|id| scope.allows(id))
-    });
+    let channel = item.channel.clone().or_else(|| item.shared_in().into_iter().find(|id| scope.allows(id)));
     let channel_name = channel.as_ref().map(|id| directory.channel(id).to_owned());
     let archive = json!({
         "record": seq,
@@ -144,21 +164,29 @@ fn one_match(item: &Item, seq: u64, directory: &Directory, scope: &Scope, reques
 
 /// The words of `states` and `--states`.
 pub fn parse_states(text: &str) -> Option<Vec<ItemState>> {
-    text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(|word| [ItemState::Current, ItemState::Edited, ItemState::Deleted].into_iter().find(|state| state.as_str() == word)).collect()
+    text.split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+        .map(|word| {
+            [ItemState::Current, ItemState::Edited, ItemState::Deleted].into_iter().find(|state| state.as_str() == word)
+        })
+        .collect()
 }
 
 /// `search.all`, `search.files`, `search.messages` over HTTP: the current state unless `states`
 /// asks for more.
 pub(super) fn over_http(web: &Web, call: &Call, method: &str) -> Result<Value, Refusal> {
     let text = call.text("query").ok_or(Refusal::Code("no_query"))?;
-    let parsed = query::parse(text, &Context { zone: web.zone, now: web.clock.now() }).map_err(|error| Refusal::Query(error.to_string()))?;
+    let parsed = query::parse(text, &Context { zone: web.zone, now: web.clock.now() })
+        .map_err(|error| Refusal::Query(error.to_string()))?;
     let scope = match call.text("channel") {
         Some(_) => Scope::Channels([call.channel()?].into()),
         None => call.scope.clone(),
     };
     let states = match call.text("states") {
         None => vec![ItemState::Current],
-        Some(text) => parse_states(text).ok_or_else(|| Refusal::Query("states are current, edited and deleted, with commas between".to_owned()))?,
+        Some(text) => parse_states(text)
+            .ok_or_else(|| Refusal::Query("states are current, edited and deleted, with commas between".to_owned()))?,
     };
     let order = match (call.text("sort"), call.text("sort_dir")) {
         (Some("timestamp"), Some("asc")) | (Some("oldest"), _) => Order::Oldest,

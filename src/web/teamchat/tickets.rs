@@ -47,7 +47,10 @@ impl Tickets {
             return Ok(None);
         }
         let mut parts = text.splitn(4, '|');
-        let (Some(content), Some(ends), Some(_), Some(name)) = (parts.next(), parts.next(), parts.next(), parts.next()) else { return Ok(None) };
+        let (Some(content), Some(ends), Some(_), Some(name)) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Ok(None);
+        };
         match (content.parse(), ends.parse::<i64>()) {
             (Ok(content), Ok(ends)) if ends > now.timestamp() => Ok(Some((content, name.to_owned()))),
             (Ok(_), Ok(_)) => Err(()),
