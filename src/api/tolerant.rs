@@ -1,7 +1,7 @@
 //! Decoders that take a value in any of the spellings that servers use and never fail: what fits
 //! in none of them is absent (protocol notes, section 3, rows 5, 6, 9).
 
-use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde::de::{Deserialize as _, DeserializeOwned, Deserializer};
 use serde_json::Value;
 
 pub use crate::model::json::{as_bool, as_int, as_text};

@@ -199,7 +199,7 @@ async fn file(pass: &Pass<'_>, id: &str, known: Option<&FileRow>, sight: FileSig
             body: body.into_owned(),
         });
     }
-    let whole_comments = comment_records(pass, id, &all_comments, &mut records).await?;
+    let whole_comments = comment_records(pass, id, all_comments.as_deref(), &mut records).await?;
     match failure {
         None if whole_comments => {
             let comments = u64::try_from(view.comments_count).unwrap_or(0);
@@ -307,7 +307,7 @@ async fn all_comments(
 async fn comment_records(
     pass: &Pass<'_>,
     file: &str,
-    comments: &Option<Vec<(Item<Comment>, UtcTime)>>,
+    comments: Option<&[(Item<Comment>, UtcTime)]>,
     records: &mut Vec<NewRecord>,
 ) -> Result<bool, Error> {
     let Some(comments) = comments else { return Ok(false) };

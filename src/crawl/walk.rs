@@ -77,9 +77,9 @@ impl FileSight {
     }
 
     /// Puts a later sight of the same file over this one.
-    pub(super) fn update(&mut self, later: Self) {
-        let channels: BTreeSet<ChannelId> = self.channels.union(&later.channels).cloned().collect();
-        *self = Self { channels, ..later };
+    pub(super) fn update(&mut self, mut later: Self) {
+        later.channels.append(&mut self.channels);
+        *self = later;
     }
 }
 
@@ -232,7 +232,7 @@ async fn read_page(
     let window = HistoryWindow { oldest: floor, latest: cursor, count: PAGE };
     let mut read = judge(pass.reader.channels_history(&task.api_id, window).await?, floor, cursor, previous);
     let unreadable = |read: &ReadPage| read.items.iter().any(|(_, ts)| ts.is_none());
-    if read.1 && (unreadable(&read.0) || read.0.seam || read.0.disordered) || !read.1 {
+    if !read.1 || unreadable(&read.0) || read.0.seam || read.0.disordered {
         let again = judge(pass.reader.channels_history(&task.api_id, window).await?, floor, cursor, previous);
         if again.1 {
             read = again;
@@ -483,7 +483,7 @@ async fn absent(
                 }
             }
             Ok(_) => {
-                tracing::debug!(channel.id = %task.id, %ts, "a message is not in the history but answers by itself")
+                tracing::debug!(channel.id = %task.id, %ts, "a message is not in the history but answers by itself");
             }
             Err(api::Error::Refused { code, .. }) => {
                 pass.find(

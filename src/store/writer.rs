@@ -172,18 +172,17 @@ impl Writer {
             .query_row("SELECT note FROM checkpoint WHERE size = ?1", [size.cast_signed()], |row| row.get(0))
             .optional()?;
         let checkpoint = Checkpoint { origin: self.archive.origin.clone(), size, root: self.tree.frontier.root() };
-        let note = match known {
-            Some(note) => note,
-            None => {
-                // Never sign what does not continue the last signed tree (C2SP tlog-checkpoint).
-                self.refuse_rollback()?;
-                let note = checkpoint.sign(key).to_string();
-                self.connection.execute(
-                    "INSERT INTO checkpoint (size, note, at) VALUES (?1, ?2, ?3)",
-                    params![size.cast_signed(), note, rfc3339(self.clock.now())],
-                )?;
-                note
-            }
+        let note = if let Some(note) = known {
+            note
+        } else {
+            // Never sign what does not continue the last signed tree (C2SP tlog-checkpoint).
+            self.refuse_rollback()?;
+            let note = checkpoint.sign(key).to_string();
+            self.connection.execute(
+                "INSERT INTO checkpoint (size, note, at) VALUES (?1, ?2, ?3)",
+                params![size.cast_signed(), note, rfc3339(self.clock.now())],
+            )?;
+            note
         };
         let folder = self.layout.checkpoints();
         fs_err::create_dir_all(&folder)?;
