@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Error;
+use super::files;
 use super::pass::{ChannelTask, Pass};
 use super::pins::reaction_change;
 use crate::api::wire::Message;
@@ -289,6 +290,7 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
         ),
         _ => Default::default(),
     };
+    let mut on_page = BTreeMap::new();
     for (item, ts) in &page.items {
         let Some(ts) = ts else {
             batch.records.extend(unknown(pass, task, &item.bytes, page.received_at)?);
@@ -302,10 +304,8 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
         if item.view.is_none() {
             pass.find("unreadable_item", task, &format!("message {ts} is not JSON; it is kept as it came"));
         }
-        if let Some(view) = &item.view {
-            for file in view.all_files() {
-                out.files.insert(file.id.clone(), FileSight::of(file, &task.id));
-            }
+        for file in item.view.iter().flat_map(Message::all_files) {
+            on_page.insert(file.id.clone(), FileSight::of(file, &task.id));
         }
         let (body, tickets) = redact(Kind::Message, &item.bytes);
         let (version, change) = match known.get(ts) {
@@ -364,6 +364,8 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
             body,
         });
     }
+    batch.changes.extend(files::remember(pass, &on_page));
+    out.files.extend(on_page);
     Ok(batch)
 }
 

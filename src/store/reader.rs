@@ -702,6 +702,20 @@ impl Reader {
         })
     }
 
+    /// Files that were seen and are still to be fetched, with where they were seen.
+    pub fn files_wanted(&self, source: SourceId) -> Result<Vec<(String, ChannelId)>, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached("SELECT id, channel FROM file_wanted WHERE source = ?1")?;
+            let mut rows = statement.query([source.0])?;
+            let mut out = Vec::new();
+            while let Some(row) = rows.next()? {
+                let channel: String = row.get(1)?;
+                out.extend(ChannelId::parse(&channel).map(|channel| (row.get(0), channel)));
+            }
+            out.into_iter().map(|(id, channel)| Ok((id?, channel))).collect()
+        })
+    }
+
     /// What is owed.
     pub fn debts(&self) -> Result<Vec<DebtRow>, Error> {
         self.with(|connection| {

@@ -454,6 +454,13 @@ fn apply(transaction: &Transaction<'_>, change: &StateChange) -> Result<(), Erro
                     channels.iter().map(ChannelId::as_str).collect::<Vec<_>>().join("\n")
                 ])?;
         }
+        StateChange::FileWanted { source, id, channel } => {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO file_wanted (source, id, channel) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+                )?
+                .execute(params![source.0, id, channel.as_str()])?;
+        }
         StateChange::Blob { digest, size } => {
             transaction
                 .prepare_cached("INSERT INTO blob (digest, size) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
@@ -469,6 +476,9 @@ fn apply(transaction: &Transaction<'_>, change: &StateChange) -> Result<(), Erro
         }
         StateChange::Paid { kind, key } => {
             transaction.prepare_cached("DELETE FROM debt WHERE kind = ?1 AND key = ?2")?.execute(params![kind, key])?;
+            if *kind == "file" {
+                transaction.prepare_cached("DELETE FROM file_wanted WHERE id = ?1")?.execute([key])?;
+            }
         }
         StateChange::Account(row) => {
             transaction.execute(
