@@ -316,12 +316,12 @@ fn note_subject(
             counters.add(name, "versions", 1);
             counters.add(name, "changed", i64::from(earlier == 0));
         }
-        Change::Gone | Change::Back | Change::Shared => {}
+        Change::Gone | Change::Back | Change::Shared | Change::Fetched => {}
     }
     match new.change {
         Change::Gone => counters.add(name, "gone", 1),
         Change::Back | Change::BackChanged => counters.add(name, "gone", -1),
-        Change::New | Change::Changed | Change::Shared => {}
+        Change::New | Change::Changed | Change::Shared | Change::Fetched => {}
     }
     if new.kind.is_listed(new.version) {
         transaction
