@@ -340,7 +340,14 @@ async fn account_pass(pass: &Pass<'_>, account: &Account) -> Result<(), Error> {
     people::identity(pass, &reply).await?;
     people::people(pass).await?;
     let tasks = people::channels(pass).await?;
-    let tasks: Vec<ChannelTask> = tasks.into_iter().filter(|task| is_wanted(pass, task)).collect();
+    let tasks: Vec<ChannelTask> = tasks.into_iter().filter(|task| !is_excluded(pass, task)).collect();
+    // A channel that was seen and never walked is a gap, whatever this pass comes to.
+    let unwalked: Vec<StateChange> = tasks.iter().filter_map(|task| walk::not_yet(pass, task)).collect();
+    if !unwalked.is_empty() {
+        pass.append(Batch { records: Vec::new(), changes: unwalked }).await?;
+    }
+    let is_asked_for = |task: &ChannelTask| pass.options.only.as_ref().is_none_or(|only| only.contains(&task.id));
+    let tasks: Vec<ChannelTask> = tasks.into_iter().filter(is_asked_for).collect();
     pass.count(|summary| summary.channels.seen += tasks.len() as u64);
     *pass.tasks.lock().unwrap_or_else(PoisonError::into_inner) =
         tasks.iter().map(|task| (task.id.clone(), task.clone())).collect();
@@ -456,17 +463,13 @@ fn absent_files(
     Ok(out)
 }
 
-/// Whether a channel is to be fetched: it was asked for, and no exclusion names it.
-fn is_wanted(pass: &Pass<'_>, task: &ChannelTask) -> bool {
-    if pass.options.only.as_ref().is_some_and(|only| !only.contains(&task.id)) {
-        return false;
-    }
-    let excluded = pass.options.exclude.iter().any(|exclude| {
+/// Whether an exclusion names a channel: it is never fetched.
+fn is_excluded(pass: &Pass<'_>, task: &ChannelTask) -> bool {
+    pass.options.exclude.iter().any(|exclude| {
         let by_channel = !exclude.channel.is_empty()
             && (matches(&exclude.channel, task.id.as_str()) || matches(&exclude.channel, &task.name));
         by_channel || (!exclude.user.is_empty() && matches(&exclude.user, &task.name))
-    });
-    !excluded
+    })
 }
 
 /// Whether `text` is of the form of `pattern`, in which `*` stands for any text.

@@ -204,6 +204,12 @@ fn row(
     }
 }
 
+/// The row of a channel that no walk has been begun in.
+pub(super) fn not_yet(pass: &Pass<'_>, task: &ChannelTask) -> Option<StateChange> {
+    let is_new = task.walked_until.is_none() && task.pin.is_none() && task.standing.in_flight.is_none();
+    is_new.then(|| StateChange::Walk(row(pass, task, None, &task.standing, None, "not walked yet")))
+}
+
 /// Remembers that files and pins of a channel were read whole.
 pub(super) fn sides_done(pass: &Pass<'_>, task: &ChannelTask, pin: Option<MessageTs>) -> StateChange {
     let now = pass.options.clock.now();
