@@ -164,6 +164,15 @@ CREATE TABLE file_state (
   PRIMARY KEY (source, id)
 ) STRICT, WITHOUT ROWID;
 
+-- Files that were seen and not yet fetched as they were seen: written with the messages that name
+-- them, so that a pass cut off between the two forgets none.
+CREATE TABLE file_wanted (
+  source  INTEGER NOT NULL,
+  id      TEXT NOT NULL,
+  channel TEXT NOT NULL,
+  PRIMARY KEY (source, id, channel)
+) STRICT, WITHOUT ROWID;
+
 -- Guards.
 
 CREATE TRIGGER archive_update BEFORE UPDATE ON archive BEGIN SELECT RAISE(ABORT, 'the archive row never changes'); END;

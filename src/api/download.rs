@@ -9,7 +9,7 @@ use super::transport::{Connection, innermost};
 use crate::model::json;
 
 /// How long a download may stand still.
-const STALL: Duration = Duration::from_secs(60);
+const STALL: Duration = Duration::from_mins(1);
 /// An error page is never longer than this (protocol notes 1.1).
 const ERROR_PAGE_BYTES: u64 = 64 * 1024;
 

@@ -54,26 +54,25 @@ impl Limiter {
     /// Waits for a connection and for the next place in the pace.
     pub(super) async fn enter(&self) -> SemaphorePermit<'_> {
         let permit = self.slots.acquire().await.expect("the semaphore is never closed");
-        loop {
-            let at = {
-                let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                let now = Instant::now();
-                if state.next <= now {
-                    state.next = now + self.interval.unwrap_or_default() * state.slow;
-                    return permit;
-                }
-                let at = state.next;
-                // Unpaced calls wait for a pause to end and then go together.
-                if self.interval.is_some() {
-                    state.next = at + self.interval.unwrap_or_default() * state.slow;
-                    drop(state);
-                    tokio::time::sleep_until(at).await;
-                    return permit;
-                }
-                at
-            };
+        while let Some(at) = self.place() {
             tokio::time::sleep_until(at).await;
+            // A paced call has taken its place; unpaced ones look whether the pause was prolonged.
+            if self.interval.is_some() {
+                break;
+            }
         }
+        permit
+    }
+
+    /// Takes the next place in the pace, or says until when to wait.
+    fn place(&self) -> Option<Instant> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let at = state.next.max(now);
+        if at == now || self.interval.is_some() {
+            state.next = at + self.interval.unwrap_or_default() * state.slow;
+        }
+        (at > now).then_some(at)
     }
 
     /// Holds everything back for `pause`, as a `Retry-After` asks.

@@ -28,6 +28,7 @@ pub struct Reader {
     token: SecretString,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "numbers, texts and references are given alike")]
 fn p(name: &'static str, value: impl ToString) -> (&'static str, String) {
     (name, value.to_string())
 }

@@ -24,9 +24,9 @@ impl Default for Patience {
             first_wait: Duration::from_millis(500),
             longest_wait: Duration::from_secs(30),
             tries: 8,
-            deadline: Duration::from_secs(300),
-            request: Duration::from_secs(60),
-            unclear_pause: Duration::from_secs(60),
+            deadline: Duration::from_mins(5),
+            request: Duration::from_mins(1),
+            unclear_pause: Duration::from_mins(1),
         }
     }
 }
@@ -77,9 +77,9 @@ mod tests {
     fn a_retry_after_is_honoured_and_an_unclear_one_means_a_minute() {
         let patience = Patience::default();
         assert_eq!(patience.pause(Some(" 7 ")), Duration::from_secs(7));
-        assert_eq!(patience.pause(Some("soon")), Duration::from_secs(60));
-        assert_eq!(patience.pause(Some("-1")), Duration::from_secs(60));
-        assert_eq!(patience.pause(None), Duration::from_secs(60));
-        assert_eq!(patience.pause(Some("999999999")), Duration::from_secs(3600));
+        assert_eq!(patience.pause(Some("soon")), Duration::from_mins(1));
+        assert_eq!(patience.pause(Some("-1")), Duration::from_mins(1));
+        assert_eq!(patience.pause(None), Duration::from_mins(1));
+        assert_eq!(patience.pause(Some("999999999")), Duration::from_hours(1));
     }
 }

@@ -1,7 +1,7 @@
 //! Decoders that take a value in any of the spellings that servers use and never fail: what fits
 //! in none of them is absent (protocol notes, section 3, rows 5, 6, 9).
 
-use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde::de::{Deserialize as _, DeserializeOwned, Deserializer};
 use serde_json::Value;
 
 pub use crate::model::json::{as_bool, as_int, as_text};
@@ -35,7 +35,9 @@ decoder!(
 
 /// An object, or nothing when it is something else.
 pub fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
-    Ok(serde_json::from_value(Value::deserialize(deserializer)?).ok())
+    // serde reads a list as a struct's fields in order; here only an object is one.
+    let value = Some(Value::deserialize(deserializer)?).filter(Value::is_object);
+    Ok(value.and_then(|value| serde_json::from_value(value).ok()))
 }
 
 /// The elements of an array that can be read; nothing when it is no array.

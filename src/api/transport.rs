@@ -169,7 +169,7 @@ impl Connection {
                     paused += pause;
                     self.meter.retries.fetch_add(1, Ordering::Relaxed);
                     // A server that answers nothing but "later" is not asked for ever.
-                    if paused > Duration::from_secs(3600) {
+                    if paused > Duration::from_hours(1) {
                         return Err(self.unreachable("it asks for a pause again and again", tries, start.elapsed()));
                     }
                     continue;

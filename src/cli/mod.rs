@@ -23,7 +23,7 @@ use crate::model::Clock;
 /// Archives an IceWarp TeamChat server: every version kept, proved, searchable.
 #[derive(Debug, Parser)]
 #[command(name = "teamchat-archive", version, about, max_term_width = 100, disable_help_subcommand = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]
@@ -32,7 +32,7 @@ pub struct Cli {
 
 /// What every command understands.
 #[derive(Debug, Clone, clap::Args)]
-pub struct Global {
+pub(crate) struct Global {
     /// The archive's directory
     #[arg(long, global = true, value_name = "DIR", env = "TEAMCHAT_ARCHIVE", default_value = "./archive")]
     archive: PathBuf,
@@ -90,6 +90,7 @@ impl Context {
     }
 
     /// Runs `work` on a runtime of its own.
+    #[expect(clippy::unused_self, reason = "what runs belongs to a command, which has a context")]
     fn block_on<T>(&self, work: impl Future<Output = T>) -> Result<T, CliError> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().worker_threads(2).build();
         let runtime = runtime.map_err(|error| CliError::other(format!("can't start: {error}")))?;

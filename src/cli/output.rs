@@ -16,6 +16,7 @@ pub(super) struct Output {
     bars: bool,
 }
 
+#[expect(clippy::unused_self, reason = "printing goes through the output of a command, and nowhere else")]
 impl Output {
     pub(super) fn new(global: &Global) -> Self {
         match global.color {

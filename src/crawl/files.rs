@@ -66,9 +66,13 @@ pub(super) async fn listed(pass: &Pass<'_>, task: &ChannelTask) -> Result<(BTree
 
 /// Looks at every file that was seen and is new or different, and at those that are owed.
 pub(super) async fn files(pass: &Pass<'_>, seen: BTreeMap<String, FileSight>) -> Result<(), Error> {
-    let known = &pass.store.file_states(pass.source)?;
+    let known = &pass.known_files;
     let mut wanted: BTreeMap<String, FileSight> =
         seen.into_iter().filter(|(id, sight)| is_due(known.get(id), sight)).collect();
+    // What an earlier pass had seen when it was cut off.
+    for (id, channel) in pass.store.files_wanted(pass.source)? {
+        wanted.entry(id).or_default().channels.insert(channel);
+    }
     for debt in pass.store.debts()?.into_iter().filter(|debt| debt.kind == "file") {
         wanted.entry(debt.key).or_default();
     }
@@ -89,6 +93,20 @@ pub(super) async fn files(pass: &Pass<'_>, seen: BTreeMap<String, FileSight>) ->
         .buffer_unordered(pass.options.connections.max(1));
     let results: Vec<Result<(), Error>> = results.collect().await;
     results.into_iter().collect()
+}
+
+/// The state changes that keep files from being forgotten: for each that is new or different, where
+/// it was seen.
+pub(super) fn remember(pass: &Pass<'_>, seen: &BTreeMap<String, FileSight>) -> Vec<StateChange> {
+    let due = seen.iter().filter(|(id, sight)| is_due(pass.known_files.get(*id), sight));
+    due.flat_map(|(id, sight)| {
+        sight.channels.iter().map(|channel| StateChange::FileWanted {
+            source: pass.source,
+            id: id.clone(),
+            channel: channel.clone(),
+        })
+    })
+    .collect()
 }
 
 /// Whether what was seen of a file differs from what was fetched. Lists give size 0, so the time
@@ -199,7 +217,7 @@ async fn file(pass: &Pass<'_>, id: &str, known: Option<&FileRow>, sight: FileSig
             body: body.into_owned(),
         });
     }
-    let whole_comments = comment_records(pass, id, &all_comments, &mut records).await?;
+    let whole_comments = comment_records(pass, id, all_comments.as_deref(), &mut records).await?;
     match failure {
         None if whole_comments => {
             let comments = u64::try_from(view.comments_count).unwrap_or(0);
@@ -307,7 +325,7 @@ async fn all_comments(
 async fn comment_records(
     pass: &Pass<'_>,
     file: &str,
-    comments: &Option<Vec<(Item<Comment>, UtcTime)>>,
+    comments: Option<&[(Item<Comment>, UtcTime)]>,
     records: &mut Vec<NewRecord>,
 ) -> Result<bool, Error> {
     let Some(comments) = comments else { return Ok(false) };

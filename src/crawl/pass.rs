@@ -15,7 +15,7 @@ use crate::api;
 use crate::model::{ChannelId, Clock, Digest, MessageTs, SourceId, UtcTime, rfc3339};
 use crate::record::{Kind, Origin};
 use crate::store::{
-    AccountRow, Appended, Appender, Batch, Blobs, Change, FIRST_SOURCE, NewRecord, Reader, StateChange,
+    AccountRow, Appended, Appender, Batch, Blobs, Change, FIRST_SOURCE, FileRow, NewRecord, Reader, StateChange,
 };
 
 /// Files and pins of a channel in which nothing moved are read again after this long.
@@ -117,6 +117,8 @@ pub(super) struct Pass<'a> {
     deadline: Option<Instant>,
     summary: &'a Mutex<Summary>,
     tasks: Mutex<HashMap<ChannelId, ChannelTask>>,
+    /// Files as they were fetched before this pass.
+    pub(super) known_files: HashMap<String, FileRow>,
 }
 
 impl Pass<'_> {
@@ -212,6 +214,7 @@ pub async fn run(
             deadline,
             summary: &summary,
             tasks: Mutex::default(),
+            known_files: store.file_states(FIRST_SOURCE)?,
         };
         let outcome = account_pass(&pass, account).await;
         let after = [&meter.requests, &meter.retries, &meter.bytes].map(|count| count.load(Ordering::Relaxed));
@@ -430,6 +433,7 @@ async fn channel_pass(
         if is_whole && task.walked_until.is_some() {
             keep(absent_files(pass, task, &listed)?);
         }
+        let remembered = files::remember(pass, &listed);
         keep(listed);
         pins::pins(pass, task).await?;
         let pin = pass
@@ -438,7 +442,9 @@ async fn channel_pass(
             .into_iter()
             .find(|row| row.account == pass.account && row.channel == task.id)
             .and_then(|row| row.pin);
-        pass.append(Batch { records: Vec::new(), changes: vec![walk::sides_done(pass, task, pin)] }).await?;
+        let mut changes = remembered;
+        changes.push(walk::sides_done(pass, task, pin));
+        pass.append(Batch { records: Vec::new(), changes }).await?;
     }
     Ok(true)
 }

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::Error;
+use super::files;
 use super::pass::{ChannelTask, Pass};
 use super::pins::reaction_change;
 use crate::api::wire::Message;
 use crate::api::{self, HistoryWindow, Item, Page};
-use crate::history::{Known, known_between};
+use crate::history::{Known, known_between, messages_before};
 use crate::model::{ChannelId, Digest, MessageTs, UtcTime, rfc3339};
 use crate::record::{Kind, Origin, change_digest, redact};
 use crate::store::{Batch, Change, NewRecord, StateChange, WalkRow};
@@ -24,6 +25,8 @@ const PAGE: u32 = 1000;
 /// More than this many messages gone at once, and more than one in twenty, is no deletion but a
 /// change of what can be seen (protocol notes 6.6).
 const BREAKER: usize = 50;
+/// The debt that a tripped breaker leaves.
+const DISAPPEARANCE: &str = "disappearance";
 
 /// What is remembered of a channel between passes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -77,9 +80,9 @@ impl FileSight {
     }
 
     /// Puts a later sight of the same file over this one.
-    pub(super) fn update(&mut self, later: Self) {
-        let channels: BTreeSet<ChannelId> = self.channels.union(&later.channels).cloned().collect();
-        *self = Self { channels, ..later };
+    pub(super) fn update(&mut self, mut later: Self) {
+        later.channels.append(&mut self.channels);
+        *self = later;
     }
 }
 
@@ -238,7 +241,7 @@ async fn read_page(
     let window = HistoryWindow { oldest: floor, latest: cursor, count: PAGE };
     let mut read = judge(pass.reader.channels_history(&task.api_id, window).await?, floor, cursor, previous);
     let unreadable = |read: &ReadPage| read.items.iter().any(|(_, ts)| ts.is_none());
-    if read.1 && (unreadable(&read.0) || read.0.seam || read.0.disordered) || !read.1 {
+    if !read.1 || unreadable(&read.0) || read.0.seam || read.0.disordered {
         let again = judge(pass.reader.channels_history(&task.api_id, window).await?, floor, cursor, previous);
         if again.1 {
             read = again;
@@ -293,6 +296,7 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
         ),
         _ => Default::default(),
     };
+    let mut on_page = BTreeMap::new();
     for (item, ts) in &page.items {
         let Some(ts) = ts else {
             batch.records.extend(unknown(pass, task, &item.bytes, page.received_at)?);
@@ -306,10 +310,8 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
         if item.view.is_none() {
             pass.find("unreadable_item", task, &format!("message {ts} is not JSON; it is kept as it came"));
         }
-        if let Some(view) = &item.view {
-            for file in view.all_files() {
-                out.files.insert(file.id.clone(), FileSight::of(file, &task.id));
-            }
+        for file in item.view.iter().flat_map(Message::all_files) {
+            on_page.insert(file.id.clone(), FileSight::of(file, &task.id));
         }
         let (body, tickets) = redact(Kind::Message, &item.bytes);
         let (version, change) = match known.get(ts) {
@@ -349,16 +351,7 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
         out.changed = true;
         let body = body.into_owned();
         // A second item of the same page may bear the same stamp.
-        known.insert(
-            *ts,
-            Known {
-                version,
-                is_gone: false,
-                body: body.clone(),
-                account: pass.account.to_owned(),
-                observed_at: rfc3339(page.received_at),
-            },
-        );
+        known.insert(*ts, Known { version, is_gone: false, body: body.clone() });
         batch.records.push(NewRecord {
             kind: Kind::Message,
             source: pass.source,
@@ -377,6 +370,8 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
             body,
         });
     }
+    batch.changes.extend(files::remember(pass, &on_page));
+    out.files.extend(on_page);
     Ok(batch)
 }
 
@@ -431,33 +426,28 @@ async fn absent(
     seen: &HashSet<MessageTs>,
     out: &mut Walked,
 ) -> Result<(), Error> {
-    let known = known_between(pass.store, pass.source, &task.id, floor, pin)?;
-    let live = known.values().filter(|known| !known.is_gone).count();
-    let missing: Vec<(&MessageTs, &Known)> = known
-        .iter()
-        .filter(|(ts, known)| !known.is_gone && known.account == pass.account && !seen.contains(ts))
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    if missing.len() > BREAKER && missing.len() * 20 > live {
+    let (missing, live) = not_seen(pass, task, floor, pin, seen)?;
+    let tripped =
+        pass.store.debts()?.into_iter().any(|debt| debt.kind == DISAPPEARANCE && debt.key == task.id.as_str());
+    // The breaker holds for one pass; a second one that finds the same asks for each (6.6).
+    if !tripped && missing.len() > BREAKER && missing.len() * 20 > live {
         let detail =
             format!("{} of {live} messages can no longer be seen at once; none is recorded as deleted", missing.len());
         pass.find("mass_disappearance", task, &detail);
         let at = pass.options.clock.now();
-        let debt = StateChange::Owed { kind: "disappearance", key: task.id.to_string(), reason: detail, at };
+        let debt = StateChange::Owed { kind: DISAPPEARANCE, key: task.id.to_string(), reason: detail, at };
         pass.append(Batch { records: Vec::new(), changes: vec![debt] }).await?;
         return Ok(());
     }
     let first_missing = pass.options.clock.now();
-    for (ts, known) in missing {
+    for Missing { ts, version, observed_at, files } in missing {
         match pass.reader.items_info(&task.api_id, &ts.to_string()).await {
             Err(api::Error::Refused { code, .. }) if code == "message_not_found" => {
                 out.changed = true;
                 pass.count(|summary| summary.messages.deleted += 1);
                 let body = json!({
                     "gone": {
-                        "last_seen": known.observed_at,
+                        "last_seen": observed_at,
                         "first_missing": rfc3339(first_missing),
                         "cause": "unknown",
                         "witnesses": [
@@ -471,7 +461,7 @@ async fn absent(
                     source: pass.source,
                     channel: Some(task.id.clone()),
                     key: ts.to_string(),
-                    version: known.version + 1,
+                    version: version + 1,
                     change: Change::Gone,
                     origin: Origin::Noted,
                     via: "items.info",
@@ -484,12 +474,12 @@ async fn absent(
                     body: body.to_string().into_bytes(),
                 };
                 pass.append(Batch { records: vec![record], changes: Vec::new() }).await?;
-                for file in api::tolerant::files_named(&known.body) {
+                for file in files {
                     out.files.entry(file).or_default();
                 }
             }
             Ok(_) => {
-                tracing::debug!(channel.id = %task.id, %ts, "a message is not in the history but answers by itself")
+                tracing::debug!(channel.id = %task.id, %ts, "a message is not in the history but answers by itself");
             }
             Err(api::Error::Refused { code, .. }) => {
                 pass.find(
@@ -501,5 +491,58 @@ async fn absent(
             Err(error) => return Err(error.into()),
         }
     }
+    if tripped {
+        let paid = StateChange::Paid { kind: DISAPPEARANCE, key: task.id.to_string() };
+        pass.append(Batch { records: Vec::new(), changes: vec![paid] }).await?;
+    }
     Ok(())
+}
+
+/// A message that should have been in a walk and was not.
+struct Missing {
+    ts: MessageTs,
+    version: u32,
+    observed_at: String,
+    files: Vec<String>,
+}
+
+/// What this account was shown before between two bounds and was not shown now, and how many
+/// messages stand there. Read in steps, so that a long channel is never in memory whole.
+fn not_seen(
+    pass: &Pass<'_>,
+    task: &ChannelTask,
+    floor: MessageTs,
+    pin: MessageTs,
+    seen: &HashSet<MessageTs>,
+) -> Result<(Vec<Missing>, usize), Error> {
+    const STEP: usize = 2000;
+    let (mut missing, mut live) = (Vec::new(), 0);
+    let mut to = pin;
+    loop {
+        let items = messages_before(pass.store, pass.source, &task.id, to, STEP)?;
+        let first = items.first().and_then(|item| MessageTs::parse(&item.key));
+        for item in &items {
+            let (Some(ts), Some(newest), Some(latest)) =
+                (MessageTs::parse(&item.key), item.versions.last(), item.latest())
+            else {
+                continue;
+            };
+            if ts < floor || item.is_gone() {
+                continue;
+            }
+            live += 1;
+            if latest.record.header.account == pass.account && !seen.contains(&ts) {
+                missing.push(Missing {
+                    ts,
+                    version: newest.version,
+                    observed_at: newest.record.header.observed_at.clone(),
+                    files: api::tolerant::files_named(&latest.record.body),
+                });
+            }
+        }
+        match first {
+            Some(first) if items.len() == STEP && first > floor => to = first.before(),
+            _ => return Ok((missing, live)),
+        }
+    }
 }

@@ -21,7 +21,7 @@ pub fn resolve(reader: &Reader, text: &str) -> Result<Option<Reference>, Error> 
         return by_number(reader, rest);
     }
     if let Some(id) = text.strip_prefix("file:") {
-        return newest(item(reader, Kind::File, FIRST_SOURCE, None, id)?);
+        return Ok(item(reader, Kind::File, FIRST_SOURCE, None, id)?.and_then(newest));
     }
     if let Some(id) = text.strip_prefix("comment:") {
         return comment(reader, id);
@@ -31,9 +31,9 @@ pub fn resolve(reader: &Reader, text: &str) -> Result<Option<Reference>, Error> 
     }
     if let Some((channel, ts)) = text.rsplit_once('/') {
         let Some(channel) = ChannelId::parse(channel) else { return Ok(None) };
-        return newest(item(reader, Kind::Message, FIRST_SOURCE, Some(&channel), ts)?);
+        return Ok(item(reader, Kind::Message, FIRST_SOURCE, Some(&channel), ts)?.and_then(newest));
     }
-    match newest(item(reader, Kind::File, FIRST_SOURCE, None, text)?)? {
+    match item(reader, Kind::File, FIRST_SOURCE, None, text)?.and_then(newest) {
         Some(found) => Ok(Some(found)),
         None => comment(reader, text),
     }
@@ -46,16 +46,14 @@ fn comment(reader: &Reader, id: &str) -> Result<Option<Reference>, Error> {
         reader.keys_ending(Kind::Comment, &format!("/{id}"))?.into_iter().next()
     };
     match key {
-        Some(key) => newest(item(reader, Kind::Comment, FIRST_SOURCE, None, &key)?),
+        Some(key) => Ok(item(reader, Kind::Comment, FIRST_SOURCE, None, &key)?.and_then(newest)),
         None => Ok(None),
     }
 }
 
-fn newest(found: Option<Item>) -> Result<Option<Reference>, Error> {
-    Ok(found.and_then(|item| {
-        let newest = item.versions.last()?;
-        Some(Reference { seq: newest.seq, record: newest.record.clone(), item })
-    }))
+fn newest(item: Item) -> Option<Reference> {
+    let newest = item.versions.last()?;
+    Some(Reference { seq: newest.seq, record: newest.record.clone(), item })
 }
 
 fn by_number(reader: &Reader, digits: &str) -> Result<Option<Reference>, Error> {

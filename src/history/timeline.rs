@@ -119,10 +119,6 @@ pub struct Known {
     pub is_gone: bool,
     /// How it last read.
     pub body: Vec<u8>,
-    /// Who saw it last.
-    pub account: String,
-    /// When that was.
-    pub observed_at: String,
 }
 
 /// What is archived of a channel's messages between two time stamps, both inclusive.
@@ -141,8 +137,6 @@ pub fn known_between(
             version: newest.version,
             is_gone: newest.record.header.state == State::Gone,
             body: latest.record.body.clone(),
-            account: latest.record.header.account.clone(),
-            observed_at: newest.record.header.observed_at.clone(),
         };
         out.insert(ts, known);
     }

@@ -62,21 +62,17 @@ impl Compiler<'_> {
                     _ => Box::new(RangeQuery::new(lower, upper)),
                 }
             }
-            Query::Kind(kind) => self.term(self.fields.kind, kind.as_str()),
-            Query::Flag(Flag::Edited) => self.term(self.fields.flag, "edited"),
-            Query::Flag(flag) => self.term(self.fields.flag, flag.as_str()),
+            Query::Kind(kind) => term(self.fields.kind, kind.as_str()),
+            Query::Flag(Flag::Edited) => term(self.fields.flag, "edited"),
+            Query::Flag(flag) => term(self.fields.flag, flag.as_str()),
             Query::FileName(name) => self.text_in(self.fields.title, name, false)?,
-            Query::Extension(extension) => self.term(self.fields.extension, extension),
+            Query::Extension(extension) => term(self.fields.extension, extension),
             Query::Id(id) => self.id(id),
         })
     }
 
-    fn term(&self, field: Field, text: &str) -> Boxed {
-        Box::new(TermQuery::new(Term::from_field_text(field, text), IndexRecordOption::Basic))
-    }
-
     fn id(&self, id: &str) -> Boxed {
-        let by_key = self.term(self.fields.key, id);
+        let by_key = term(self.fields.key, id);
         match id.parse::<u64>() {
             Ok(seq) => {
                 let by_number: Boxed =
@@ -177,6 +173,10 @@ impl Compiler<'_> {
             .collect();
         Ok(Box::new(RegexPhraseQuery::new_with_offset(field, patterns)))
     }
+}
+
+fn term(field: Field, text: &str) -> Boxed {
+    Box::new(TermQuery::new(Term::from_field_text(field, text), IndexRecordOption::Basic))
 }
 
 enum Piece {

@@ -87,7 +87,7 @@ pub fn status(layout: &Layout, head: u64) -> IndexStatus {
     if payload.is_ours() {
         out.record = payload.records_through;
         out.lag = head.saturating_sub(payload.records_through);
-        out.documents = index.reader().map(|reader| reader.searcher().num_docs()).unwrap_or(0);
+        out.documents = index.reader().map_or(0, |reader| reader.searcher().num_docs());
         out.generation = folder.file_name().map(|name| name.to_string_lossy().into_owned());
     }
     out

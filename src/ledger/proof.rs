@@ -24,7 +24,7 @@ fn range_root<E>(mut start: u64, end: u64, subtree: Subtree<'_, E>) -> Result<Di
     let mut peaks = Vec::new();
     while start < end {
         let width = end - start;
-        let level = 63 - width.leading_zeros();
+        let level = width.ilog2();
         peaks.push(subtree(u8::try_from(level).expect("a level is below 64"), start >> level)?);
         start += 1 << level;
     }
@@ -35,7 +35,7 @@ fn range_root<E>(mut start: u64, end: u64, subtree: Subtree<'_, E>) -> Result<Di
 
 /// The largest power of two below `n`, for `n` of 2 or more.
 fn split(n: u64) -> u64 {
-    1 << (63 - (n - 1).leading_zeros())
+    1 << (n - 1).ilog2()
 }
 
 /// The audit path of leaf `index` in the tree of `size` leaves, leaf's sibling first (RFC 6962

@@ -47,6 +47,7 @@ impl MessageTs {
     }
 
     /// The stamp `seconds` earlier, not below [`Self::MIN`].
+    #[must_use]
     pub fn minus_seconds(self, seconds: u64) -> Self {
         if seconds > self.seconds {
             return Self::MIN;
@@ -55,6 +56,7 @@ impl MessageTs {
     }
 
     /// The stamp just below, one step of the fraction down.
+    #[must_use]
     pub fn before(self) -> Self {
         Self::from_micros(self.micros() - 1)
     }

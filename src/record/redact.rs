@@ -91,10 +91,9 @@ fn secrets_in_url(bytes: &[u8], range: Range<usize>, found: &mut Vec<Range<usize
         let mut end = start;
         while end < url.len() {
             match url[end] {
-                b'&' | b'"' | b'#' => break,
                 // An escaped slash belongs to the value; any other escape (\u0026) ends it.
                 b'\\' if url.get(end + 1) == Some(&b'/') => end += 2,
-                b'\\' => break,
+                b'&' | b'"' | b'#' | b'\\' => break,
                 _ => end += 1,
             }
         }

@@ -57,6 +57,7 @@ impl Sandbox {
         log.iter().cloned().collect()
     }
 
+    #[expect(clippy::disallowed_methods, reason = "the simulated server has a clock of its own")]
     fn note(&self, method: &str, verb: &Method) {
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         if log.len() == MAX_LOG {

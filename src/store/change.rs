@@ -91,7 +91,16 @@ pub enum StateChange {
         /// Its summary as JSON.
         summary: String,
     },
-    /// A file as it was last fetched.
+    /// A file was seen in a channel and is to be fetched.
+    FileWanted {
+        /// Which server or import.
+        source: SourceId,
+        /// Its id.
+        id: String,
+        /// Where it was seen.
+        channel: ChannelId,
+    },
+    /// A file as it was last fetched: it is no longer wanted.
     File {
         /// Which server or import.
         source: SourceId,

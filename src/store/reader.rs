@@ -56,6 +56,21 @@ pub struct VersionRow {
     pub change: Change,
 }
 
+/// A row of the subject table, as it is stored.
+#[derive(Debug, Clone)]
+pub struct SubjectRow {
+    /// Number of the kind.
+    pub kind: u8,
+    /// Which server or import.
+    pub source: u32,
+    /// Number of the channel, 0 for none.
+    pub channel: i64,
+    /// The key; that of a message is padded.
+    pub key: String,
+    /// The version.
+    pub version: VersionRow,
+}
+
 /// A debt.
 #[derive(Debug, Clone)]
 pub struct DebtRow {
@@ -508,12 +523,19 @@ impl Reader {
     }
 
     /// All rows of the subject table, for `verify`.
-    pub fn subject_rows(&self) -> Result<Vec<(u8, u32, i64, String, VersionRow)>, Error> {
+    pub fn subject_rows(&self) -> Result<Vec<SubjectRow>, Error> {
         self.with(|connection| {
             let mut statement =
                 connection.prepare("SELECT version, seq, change, kind, source, channel, key FROM subject")?;
-            let rows = statement
-                .query_map([], |row| Ok((row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, version_row(row)?)))?;
+            let rows = statement.query_map([], |row| {
+                Ok(SubjectRow {
+                    kind: row.get(3)?,
+                    source: row.get(4)?,
+                    channel: row.get(5)?,
+                    key: row.get(6)?,
+                    version: version_row(row)?,
+                })
+            })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
@@ -677,6 +699,20 @@ impl Reader {
                 ))
             })?;
             Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Files that were seen and are still to be fetched, with where they were seen.
+    pub fn files_wanted(&self, source: SourceId) -> Result<Vec<(String, ChannelId)>, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached("SELECT id, channel FROM file_wanted WHERE source = ?1")?;
+            let mut rows = statement.query([source.0])?;
+            let mut out = Vec::new();
+            while let Some(row) = rows.next()? {
+                let channel: String = row.get(1)?;
+                out.extend(ChannelId::parse(&channel).map(|channel| (row.get(0), channel)));
+            }
+            out.into_iter().map(|(id, channel)| Ok((id?, channel))).collect()
         })
     }
 

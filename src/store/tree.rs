@@ -65,7 +65,7 @@ pub(super) fn frontier(connection: &Connection, size: u64, open_leaves: &[Digest
     let mut peaks = Vec::new();
     let mut start = 0;
     while start < whole {
-        let level = u8::try_from(63 - (whole - start).leading_zeros()).expect("a level is below 64");
+        let level = u8::try_from((whole - start).ilog2()).expect("a level is below 64");
         peaks.push(node(connection, level, start >> level)?);
         start += 1 << level;
     }

@@ -172,18 +172,17 @@ impl Writer {
             .query_row("SELECT note FROM checkpoint WHERE size = ?1", [size.cast_signed()], |row| row.get(0))
             .optional()?;
         let checkpoint = Checkpoint { origin: self.archive.origin.clone(), size, root: self.tree.frontier.root() };
-        let note = match known {
-            Some(note) => note,
-            None => {
-                // Never sign what does not continue the last signed tree (C2SP tlog-checkpoint).
-                self.refuse_rollback()?;
-                let note = checkpoint.sign(key).to_string();
-                self.connection.execute(
-                    "INSERT INTO checkpoint (size, note, at) VALUES (?1, ?2, ?3)",
-                    params![size.cast_signed(), note, rfc3339(self.clock.now())],
-                )?;
-                note
-            }
+        let note = if let Some(note) = known {
+            note
+        } else {
+            // Never sign what does not continue the last signed tree (C2SP tlog-checkpoint).
+            self.refuse_rollback()?;
+            let note = checkpoint.sign(key).to_string();
+            self.connection.execute(
+                "INSERT INTO checkpoint (size, note, at) VALUES (?1, ?2, ?3)",
+                params![size.cast_signed(), note, rfc3339(self.clock.now())],
+            )?;
+            note
         };
         let folder = self.layout.checkpoints();
         fs_err::create_dir_all(&folder)?;
@@ -455,6 +454,13 @@ fn apply(transaction: &Transaction<'_>, change: &StateChange) -> Result<(), Erro
                     channels.iter().map(ChannelId::as_str).collect::<Vec<_>>().join("\n")
                 ])?;
         }
+        StateChange::FileWanted { source, id, channel } => {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO file_wanted (source, id, channel) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+                )?
+                .execute(params![source.0, id, channel.as_str()])?;
+        }
         StateChange::Blob { digest, size } => {
             transaction
                 .prepare_cached("INSERT INTO blob (digest, size) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
@@ -470,6 +476,9 @@ fn apply(transaction: &Transaction<'_>, change: &StateChange) -> Result<(), Erro
         }
         StateChange::Paid { kind, key } => {
             transaction.prepare_cached("DELETE FROM debt WHERE kind = ?1 AND key = ?2")?.execute(params![kind, key])?;
+            if *kind == "file" {
+                transaction.prepare_cached("DELETE FROM file_wanted WHERE id = ?1")?.execute([key])?;
+            }
         }
         StateChange::Account(row) => {
             transaction.execute(

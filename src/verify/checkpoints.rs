@@ -9,10 +9,7 @@ pub(super) fn check(check: &mut Check<'_>, key: Option<&VerifierKey>) -> Result<
         check.find(Finding::new("checkpoint", "the archive names no verification key that can be read"));
         return Ok(());
     };
-    let stored = match check.absorb(check.reader.checkpoints())? {
-        Some(stored) => stored,
-        None => return Ok(()),
-    };
+    let Some(stored) = check.absorb(check.reader.checkpoints())? else { return Ok(()) };
     let mut notes: Vec<(Option<std::path::PathBuf>, Option<u64>, String)> =
         stored.into_iter().map(|(size, note, _)| (None, Some(size), note)).collect();
     let folder = check.reader.layout().checkpoints();

@@ -49,6 +49,7 @@ impl Finding {
         self
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "digests, numbers and texts are given alike")]
     fn instead(mut self, expected: impl ToString, found: impl ToString) -> Self {
         self.expected = expected.to_string();
         self.found = found.to_string();

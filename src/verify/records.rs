@@ -87,7 +87,7 @@ pub(super) fn full(check: &mut Check<'_>, progress: &mut dyn FnMut(u64, u64)) ->
             note(&mut seen, seq, record);
             match header.kind {
                 Kind::Comment if header.state == State::Present => {
-                    comments.push((seq, header.key.rsplit('/').next().unwrap_or_default().to_owned()))
+                    comments.push((seq, header.key.rsplit('/').next().unwrap_or_default().to_owned()));
                 }
                 Kind::Message => in_stream.extend(is_searched_in_stream(record)),
                 _ => {}
@@ -149,10 +149,8 @@ pub(super) fn full(check: &mut Check<'_>, progress: &mut dyn FnMut(u64, u64)) ->
     }
     // A record that says only that something came back, or was seen elsewhere, is no reading.
     if let Some(rows) = check.absorb(check.reader.subject_rows())? {
-        for (_, _, _, _, row) in
-            rows.iter().filter(|(_, _, _, _, row)| matches!(row.change, Change::Back | Change::Shared))
-        {
-            seen.readings.remove(&row.seq.0);
+        for row in rows.iter().filter(|row| matches!(row.version.change, Change::Back | Change::Shared)) {
+            seen.readings.remove(&row.version.seq.0);
         }
     }
     for (seq, id) in comments {

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use super::records::{Seen, fits, same_channel};
 use super::{Check, Finding};
-use crate::store::{Error, expected_definitions};
+use crate::store::{Error, SubjectRow, expected_definitions};
 
 /// SQLite's own judgement, and that tables and guards are defined as this build defines them.
 pub(super) fn database(check: &mut Check<'_>) -> Result<(), Error> {
@@ -60,7 +60,7 @@ pub(super) fn rows(check: &mut Check<'_>, seen: &Seen) -> Result<(), Error> {
 fn subjects(check: &mut Check<'_>, seen: &Seen, names: &HashMap<i64, String>) -> Result<(), Error> {
     let Some(rows) = check.absorb(check.reader.subject_rows())? else { return Ok(()) };
     let mut found = 0_usize;
-    for (kind, source, channel, key, row) in rows {
+    for SubjectRow { kind, source, channel, key, version: row } in rows {
         let name = if channel == 0 { None } else { names.get(&channel).cloned() };
         // Keys of messages are padded in the table; the records have them as the server does.
         let plain = match key.find('.') {

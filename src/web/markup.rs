@@ -158,8 +158,9 @@ fn merge(pieces: Vec<Piece>) -> Vec<Piece> {
     for piece in pieces {
         match (out.last_mut(), piece) {
             (_, Piece::Text(text) | Piece::Hit(text)) if text.is_empty() => {}
-            (Some(Piece::Text(before)), Piece::Text(text)) => before.push_str(&text),
-            (Some(Piece::Hit(before)), Piece::Hit(text)) => before.push_str(&text),
+            (Some(Piece::Text(before)), Piece::Text(text)) | (Some(Piece::Hit(before)), Piece::Hit(text)) => {
+                before.push_str(&text);
+            }
             (_, piece) => out.push(piece),
         }
     }

@@ -1,12 +1,7 @@
 //! Crawls of the sandbox, held against its own truth.
 
-use std::collections::HashMap;
-
 use teamchat_archive::crawl::Options;
-use teamchat_archive::history;
-use teamchat_archive::model::{ChannelId, MessageTs};
 use teamchat_archive::sandbox::{self, story};
-use teamchat_archive::store::FIRST_SOURCE;
 
 use crate::support::{TestArchive, account};
 

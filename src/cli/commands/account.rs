@@ -14,7 +14,7 @@ use crate::store::keys::{AccountFile, KeyError, account_name};
 
 /// The archived accounts: list, disable, enrol many
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -31,7 +31,7 @@ enum Verb {
         #[arg(long)]
         reason: Option<String>,
     },
-    /// Enrol many from a CSV file: username,password_file,token_file,live,reason
+    /// Enrol many from a CSV file: `username,password_file,token_file,live,reason`
     Import {
         /// The file, with a header line
         csv: PathBuf,

@@ -2,7 +2,7 @@ use crate::cli::{CliError, Context, Exit, description};
 
 /// Print a completion script for a shell
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// bash, zsh, fish, elvish or powershell
     shell: clap_complete::Shell,
 }

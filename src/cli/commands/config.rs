@@ -4,7 +4,7 @@ use crate::cli::{CliError, Context, Exit};
 
 /// The settings as they are after file and environment
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     verb: Verb,
 }

@@ -14,7 +14,7 @@ use crate::model::ChannelId;
 #[command(
     after_help = "Examples:\n  teamchat-archive crawl\n  teamchat-archive crawl --full --budget 30m\n  teamchat-archive crawl --plan"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// Crawl only with this account (may be repeated)
     #[arg(long, value_name = "NAME")]
     account: Vec<String>,
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn times_and_rates_as_people_write_them() {
-        assert_eq!(parse_duration("30m"), Ok(Duration::from_secs(1800)));
+        assert_eq!(parse_duration("30m"), Ok(Duration::from_mins(30)));
         assert_eq!(parse_duration("90"), Ok(Duration::from_secs(90)));
         assert!(parse_duration("soon").is_err());
         assert_eq!(parse_rate("unlimited"), Ok(0.0));

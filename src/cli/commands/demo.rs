@@ -28,7 +28,7 @@ const CHAT_EVERY: Duration = Duration::from_secs(4);
 /// and serves the result, crawling on while the sandbox lives. Needs nothing and leaves nothing
 /// unless --dir says where.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// Address to serve on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,

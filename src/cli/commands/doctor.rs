@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::api::{self, HistoryWindow, Patience};
 use crate::app;
 use crate::cli::{CliError, Context, Exit};
-use crate::config::Config;
+use crate::config::{Config, ServerSection};
 use crate::model::{Clock, MessageTs};
 
 /// Check this installation, and what is believed of a server
@@ -17,7 +17,7 @@ use crate::model::{Clock, MessageTs};
 #[command(
     after_help = "Examples:\n  teamchat-archive doctor\n  teamchat-archive doctor --server https://chat.example.com/teamchatapi/ --report doctor.json"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// The server to ask; with an archive of it, its account is used
     #[arg(long, value_name = "URL")]
     server: Option<String>,
@@ -135,16 +135,14 @@ fn installation(context: &Context, checks: &mut Vec<Check>) {
 /// What can be said of a server: each belief of the protocol notes that reading can test.
 async fn server_checks(context: &Context, server: &str, checks: &mut Vec<Check>) -> Result<(), CliError> {
     let archive = context.archive().ok();
-    let config = match &archive {
-        Some(archive) => archive.config.clone(),
-        None => {
-            let mut config = Config::default();
-            config.server.url = server.to_owned();
-            Config::parse(&config.to_text()?, "the settings", &context.environment)?
-        }
+    let mut config = if let Some(archive) = &archive {
+        archive.config.clone()
+    } else {
+        let server = ServerSection { url: server.to_owned(), ..ServerSection::default() };
+        let config = Config { server, ..Config::default() };
+        Config::parse(&config.to_text()?, "the settings", &context.environment)?
     };
-    let mut config = config;
-    config.server.url = server.to_owned();
+    server.clone_into(&mut config.server.url);
     let connection = app::connect(&config, Patience::brief(), None, &Clock::System)?;
     connection.probe().await?;
     checks.push(check("api.test", true, "the server answers as TeamChat does, under the base URL given"));

@@ -5,7 +5,7 @@ use crate::index::{Indexer, status};
 
 /// The search index: how far it is, and making it anew
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     verb: Verb,
 }

@@ -13,7 +13,7 @@ use crate::cli::{CliError, Context, Exit};
 #[command(
     after_help = "Examples:\n  teamchat-archive init --server https://chat.example.com/teamchatapi/\n  teamchat-archive --archive /srv/chat init --server https://10.0.0.5/teamchatapi/ --pin sha256:ab12…"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// Base URL of TeamChat's API
     #[arg(long, value_name = "URL")]
     server: String,

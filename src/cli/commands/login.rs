@@ -17,7 +17,7 @@ use crate::store::keys::AccountFile;
 #[command(
     after_help = "Examples:\n  teamchat-archive login --username audit@example.com\n  teamchat-archive login --username audit@example.com --password-file - < password\n  teamchat-archive login --token-file token"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// Sign-in name
     #[arg(long, value_name = "NAME", required_unless_present = "token_file")]
     username: Option<String>,

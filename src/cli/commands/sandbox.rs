@@ -16,7 +16,7 @@ use crate::sandbox::{Options, corpus, faults, generate, start, story};
 #[command(
     after_help = "Examples:\n  teamchat-archive sandbox\n  teamchat-archive sandbox --corpus DIR --json\n  teamchat-archive sandbox --generate 100000 --faults error-500=0.1,reset=0.05"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: SocketAddr,

@@ -16,7 +16,7 @@ use crate::web::teamchat::{SearchRequest, parse_states, search_reply};
 #[command(
     after_help = "Examples:\n  teamchat-archive search '\"change order\" -draft'\n  teamchat-archive search 'from:sara after:2026-03-01 is:deleted' --sort newest\n  teamchat-archive search 'price*' --kind files --json"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// What to look for
     query: String,
     /// all, messages (with comments) or files

@@ -16,7 +16,7 @@ use crate::web::{Web, router};
 /// put a TLS proxy before it for others.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  teamchat-archive serve\n  teamchat-archive serve --listen 127.0.0.1:0 --json")]
-pub struct Args {
+pub(crate) struct Args {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,

@@ -15,7 +15,7 @@ use crate::store::Reader;
 #[command(
     after_help = "Examples:\n  teamchat-archive show 4711\n  teamchat-archive show 'cHVibGlj…/1490004760.000165'\n  teamchat-archive show 4a74599400a5 --raw > file.json\n  teamchat-archive show 4711 --proof > 4711.tlog-proof"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// What to show
     reference: String,
     /// The bytes as they were received, and nothing else

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::model::rfc3339;
 
 /// What is in the archive, how fresh, how healthy
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     /// One line for a monitor; exit code 0, 3 or 4
     #[arg(long)]
     check: bool,
@@ -105,7 +105,7 @@ pub(super) fn status(archive: &Archive) -> Result<Value, CliError> {
 /// What no crawl with these accounts can see: one for each account that was crawled with, whose
 /// view is one person's.
 fn limits(walks: &[crate::store::WalkRow]) -> usize {
-    let accounts: HashMap<&str, ()> = walks.iter().map(|row| (row.account.as_str(), ())).collect();
+    let accounts: HashSet<&str> = walks.iter().map(|row| row.account.as_str()).collect();
     accounts.len()
 }
 

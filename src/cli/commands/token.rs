@@ -12,7 +12,7 @@ use crate::store::access::{Access, Token};
 /// Whatever reads TeamChat's API can read the archive with one, over `serve`. The secret is
 /// printed once, alone on stdout.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     verb: Verb,
 }

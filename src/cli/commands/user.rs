@@ -10,7 +10,7 @@ use crate::store::access::{Access, User, scope_for};
 
 /// Accounts for the web interface
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     verb: Verb,
 }

@@ -14,7 +14,7 @@ use crate::verify::{Depth, Finding, Report, check};
 #[command(
     after_help = "Examples:\n  teamchat-archive verify\n  teamchat-archive verify --quick\n  teamchat-archive verify --checkpoint /mnt/elsewhere/latest.note --key ledger.vkey"
 )]
-pub struct Args {
+pub(crate) struct Args {
     /// Signatures and roots only
     #[arg(long, conflicts_with_all = ["full", "sample"])]
     quick: bool,

@@ -64,7 +64,7 @@ pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer) -> Result<
         }
         rooms.sort_by_key(|row| row.name.to_lowercase());
         ims.sort_by_key(|row| row.name.to_lowercase());
-        Ok(Channels { shell: Shell::new(&web, &viewer, "channels", "Channels")?, rooms, ims })
+        Ok(Channels { shell: Shell::new(&web, &viewer, "channels", "Channels"), rooms, ims })
     })
     .await?;
     Ok(render(StatusCode::OK, &page))

@@ -97,7 +97,7 @@ pub(crate) async fn list(
                 },
             });
         }
-        let shell = Shell::new(&web, &viewer, "files", "Files")?;
+        let shell = Shell::new(&web, &viewer, "files", "Files");
         Ok(Files {
             shell,
             total,
@@ -187,7 +187,7 @@ fn build(web: &Web, viewer: &Viewer, id: &str) -> Result<FilePage, WebError> {
         _ => None,
     };
     Ok(FilePage {
-        shell: Shell::new(web, viewer, "files", name.clone())?,
+        shell: Shell::new(web, viewer, "files", name.clone()),
         title: visible(&text(&value, "title")),
         name,
         versions,

@@ -34,19 +34,14 @@ pub(super) struct Shell {
 }
 
 impl Shell {
-    pub(super) fn new(
-        web: &Web,
-        viewer: &Viewer,
-        section: &'static str,
-        title: impl Into<String>,
-    ) -> Result<Self, WebError> {
+    pub(super) fn new(web: &Web, viewer: &Viewer, section: &'static str, title: impl Into<String>) -> Self {
         let row = web.reader.archive();
         let checkpoint = match web.reader.newest_checkpoint() {
             Ok(Some((checkpoint, _, at))) => format!("{} records, signed {at}", checkpoint.size),
             Ok(None) => "none yet".to_owned(),
             Err(error) => error.to_string(),
         };
-        Ok(Self {
+        Self {
             title: title.into(),
             css: assets::css_url(),
             user: viewer.name.clone(),
@@ -57,7 +52,7 @@ impl Shell {
             zone: web.zone.name(),
             checkpoint,
             query: String::new(),
-        })
+        }
     }
 }
 

@@ -88,7 +88,7 @@ pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer) -> Result<
             })
             .collect();
         Ok(Overview {
-            shell: Shell::new(&web, &viewer, "overview", "Overview")?,
+            shell: Shell::new(&web, &viewer, "overview", "Overview"),
             figures,
             accounts,
             runs,

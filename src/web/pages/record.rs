@@ -127,7 +127,7 @@ fn build(web: &Web, viewer: &Viewer, reference: &str) -> Result<RecordPage, WebE
     let head = web.reader.head()?;
     let title = format!("Record {}", found.seq);
     Ok(RecordPage {
-        shell: Shell::new(web, viewer, "search", title)?,
+        shell: Shell::new(web, viewer, "search", title),
         seq: found.seq.0,
         kind: header.kind.as_str(),
         state: reading

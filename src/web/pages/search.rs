@@ -81,7 +81,7 @@ fn build(web: &Web, viewer: &Viewer, asked: Asked) -> Result<(StatusCode, Search
         viewer,
         "search",
         if asked.q.is_empty() { "Search".to_owned() } else { format!("Search: {}", asked.q) },
-    )?;
+    );
     shell.query.clone_from(&asked.q);
     let walked = web
         .reader

@@ -117,7 +117,7 @@ fn build(web: &Web, viewer: &Viewer, id: &str, place: &Place) -> Result<Timeline
     let names: Vec<&str> = facts.members.iter().take(40).map(|id| directory.person(id)).collect();
     Ok(Timeline {
         messages: timeline(&items, &directory, web.zone, target.as_deref(), &pinned(web, &channel)?, &later_reactions),
-        shell: Shell::new(web, viewer, "channels", title)?,
+        shell: Shell::new(web, viewer, "channels", title),
         name,
         is_im: facts.is_im,
         topic: visible(&facts.topic),

@@ -83,7 +83,7 @@ pub fn search_reply(
         searched_through = answer.searched_through;
         notes.extend(answer.notes);
         cursors[n] = answer.next_cursor.filter(|_| !is_over).unwrap_or_default();
-        reply[name] = listed(answer.total, matches, request);
+        reply[name] = listed(answer.total, &matches, request);
     }
     notes.dedup();
     let more = cursors.iter().any(|cursor| !cursor.is_empty());
@@ -95,7 +95,7 @@ pub fn search_reply(
     Ok(reply)
 }
 
-fn listed(total: u64, matches: Vec<Value>, request: &SearchRequest<'_>) -> Value {
+fn listed(total: u64, matches: &[Value], request: &SearchRequest<'_>) -> Value {
     let count = request.count as u64;
     let pages = if count == 0 { 0 } else { total.div_ceil(count) };
     let first = if matches.is_empty() { 0 } else { (request.page as u64 - 1) * count + 1 };

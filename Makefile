@@ -1,0 +1,44 @@
+# The commands of every day. `make help` lists them.
+
+CARGO ?= cargo
+VENV  ?= target/venv
+export TEAMCHAT_ARCHIVE_TEST_PYTHON ?= $(CURDIR)/$(VENV)/bin/python3
+
+.PHONY: help demo check test test-setup test-format test-lints test-docs test-rust test-browser soak bench
+
+help: ## What there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: ## The whole product on a simulated company
+	$(CARGO) run --locked --quiet -- demo
+
+check: ## Compiler and lints, quickly
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+test: test-setup test-format test-lints test-docs test-rust test-browser ## Everything
+	@echo "make test: all parts passed"
+
+test-setup: ## Install what the tests need, or say what is missing
+	sh tools/test-setup.sh $(VENV)
+
+test-format:
+	$(CARGO) fmt --check
+
+test-lints:
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+
+test-docs:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+
+test-rust: ## Unit and integration tests, third-party readers included
+	$(CARGO) test --locked
+
+test-browser: ## Every kind of page, in Chromium
+	$(CARGO) build --locked
+	sh tests/e2e/run.sh "$${CARGO_TARGET_DIR:-target}/debug/teamchat-archive"
+
+soak: test-setup ## The long forms (release build, real data)
+	$(CARGO) test --locked --release --test soak -- --test-threads=1
+
+bench: ## The benchmarks
+	$(CARGO) bench --locked
