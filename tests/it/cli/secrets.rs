@@ -1,8 +1,9 @@
 //! No password, token or ticket in anything that a command prints, however talkative, nor in any
 //! byte of the archive's directory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
+use teamchat_archive::model::RecordSeq;
 use teamchat_archive::sandbox::story;
 use teamchat_archive::store::{Layout, Reader};
 
@@ -36,10 +37,14 @@ fn tickets(server: &Server) -> BTreeSet<String> {
     out
 }
 
+/// No secret stands in `bytes`. One pass, by the first eight bytes of each secret.
 fn find(secrets: &[(String, String)], what: &str, bytes: &[u8]) {
-    for (kind, secret) in secrets {
-        let found = bytes.windows(secret.len()).position(|window| window == secret.as_bytes());
-        assert!(found.is_none(), "a {kind} stands in {what} at byte {}", found.unwrap_or_default());
+    let begins: HashSet<&[u8]> = secrets.iter().map(|(_, secret)| &secret.as_bytes()[..8]).collect();
+    for (place, window) in bytes.windows(8).enumerate() {
+        if begins.contains(window) {
+            let found = secrets.iter().find(|(_, secret)| bytes[place..].starts_with(secret.as_bytes()));
+            assert!(found.is_none(), "a {} stands in {what} at byte {place}", found.unwrap().0);
+        }
     }
 }
 
@@ -125,17 +130,11 @@ fn no_secret_is_printed_or_archived() {
     }
     let reader = Reader::open(&Layout::new(place.archive())).unwrap();
     let mut replaced = 0;
-    for (first, _) in reader.block_rows().unwrap() {
-        for record in reader.read_block(first).unwrap().records {
-            find(&secrets, &format!("a record of {}", record.header.key), &record.body);
-            find(&secrets, &format!("the header of {}", record.header.key), &record.header.to_line());
-            replaced += record.header.tickets;
-        }
-    }
-    let head = reader.head().unwrap();
-    for number in 0..head {
-        let record = reader.record(teamchat_archive::model::RecordSeq(number)).unwrap();
+    for number in 0..reader.head().unwrap() {
+        let record = reader.record(RecordSeq(number)).unwrap();
         find(&secrets, &format!("record {number}"), &record.body);
+        find(&secrets, &format!("the header of record {number}"), &record.header.to_line());
+        replaced += record.header.tickets;
     }
     assert!(replaced > 20, "{replaced} tickets were replaced");
 }
