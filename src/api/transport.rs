@@ -393,7 +393,11 @@ fn base_url(server: &str) -> Result<Url, Error> {
 fn chain<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(error), |error| error.source())
+    std::iter::successors(Some(error), |error| match error.downcast_ref::<std::io::Error>() {
+        // Its source is that of the error within, which would be passed over.
+        Some(io) => io.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static)),
+        None => error.source(),
+    })
 }
 
 fn certificate_problem(error: &reqwest::Error) -> Option<String> {
@@ -405,13 +409,6 @@ fn certificate_problem(error: &reqwest::Error) -> Option<String> {
     };
     for cause in chain(error) {
         if let Some(found) = cause.downcast_ref::<rustls::Error>() {
-            return Some(text(found));
-        }
-        let inner = cause
-            .downcast_ref::<std::io::Error>()
-            .and_then(|io| io.get_ref())
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if let Some(found) = inner {
             return Some(text(found));
         }
     }

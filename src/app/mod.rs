@@ -100,9 +100,12 @@ pub async fn create(new: &NewArchive<'_>, environment: &Environment, clock: &Clo
     connection.probe().await?;
     config.server.url = connection.base().to_string();
 
-    fs_err::create_dir_all(new.root).map_err(store::Error::from)?;
     let id = ArchiveId(random()?);
     let keys = Keys::new(environment.keys_folder(&effective, &id.to_string()), environment.credentials.clone());
+    if keys.folder().join("ledger.key").exists() {
+        return Err(KeyError::Taken(keys.folder().to_owned()).into());
+    }
+    fs_err::create_dir_all(new.root).map_err(store::Error::from)?;
     let origin = format!("teamchat-archive/{id}");
     let key = SigningKey::new(&origin, random()?)
         .map_err(|error| store::Error::Io(std::io::Error::other(error.to_string())))?;
@@ -157,6 +160,15 @@ impl Archive {
     pub fn write(&self) -> Result<(Appender, WriterThread), Error> {
         let lock = self.layout.lock()?;
         let key = self.keys.ledger_key()?;
+        if self.reader.own_key().is_some_and(|own| own != key.verifier()) {
+            let detail = "it is the key of another archive".to_owned();
+            return Err(KeyError::Malformed {
+                what: "signing key of this archive",
+                path: self.keys.folder().join("ledger.key"),
+                detail,
+            }
+            .into());
+        }
         let writer = Writer::open(&self.layout, lock, Some(key), self.clock.clone())?;
         Ok(Appender::start(writer))
     }

@@ -153,6 +153,8 @@ impl From<KeyError> for CliError {
                 let hint = format!("run `chmod 600 {}`; if others could read it, make a new one", path.display());
                 Self::other(error.to_string()).hint(hint)
             }
+            KeyError::Taken(_) => Self::other(error.to_string())
+                .hint("each archive has a folder of its own: name another with `--keys-dir` or TEAMCHAT_ARCHIVE_KEYS_DIR"),
             KeyError::Absent { what: "signing key", .. } => Self::other(error.to_string())
                 .hint("the keys lie outside the archive: name their folder with `keys_dir` in archive.toml or TEAMCHAT_ARCHIVE_KEYS_DIR; reading needs none"),
             _ => Self::other(error.to_string()),

@@ -165,6 +165,12 @@ impl Environment {
         }
     }
 
+    /// The same without anybody's settings and credentials: for what must not touch them.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        Self { home: self.home.clone(), config_home: self.config_home.clone(), ..Self::default() }
+    }
+
     /// Where the keys of an archive lie, unless its settings say otherwise.
     pub fn keys_folder(&self, config: &Config, archive_id: &str) -> PathBuf {
         if let Some(folder) = &config.keys_dir {

@@ -57,6 +57,9 @@ pub enum KeyError {
         /// Where it was looked for.
         path: PathBuf,
     },
+    /// There is one already, of another archive.
+    #[error("{0} holds the keys of another archive already")]
+    Taken(PathBuf),
     /// Others could read it.
     #[error("{path} can be read by others (mode {mode:03o}): a key must be yours alone")]
     Exposed {

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod cli;
 mod crawl;
+mod real;
 mod reference;
 mod sandbox;
 mod sandbox_replies;

@@ -5,12 +5,12 @@ use clap::Subcommand;
 use serde::Serialize;
 
 use crate::api::{Credentials, Patience};
-use crate::app::Archive;
+use crate::app::{self, Archive};
 use crate::cli::output::read_secret;
 use crate::cli::{CliError, Context, Exit};
 use crate::model::rfc3339;
 use crate::store::AccountRow;
-use crate::store::keys::{AccountFile, account_name};
+use crate::store::keys::{AccountFile, KeyError, account_name};
 
 /// The archived accounts: list, disable, enrol many
 #[derive(Debug, clap::Args)]
@@ -54,7 +54,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
         Verb::List => {}
         Verb::Disable { name, reason } => {
             let name = account_name(name);
-            let mut file = archive.keys.account(&name)?;
+            let mut file = match archive.keys.account(&name) {
+                Err(KeyError::Absent { .. }) => return Err(app::Error::UnknownAccount(name).into()),
+                other => other?,
+            };
             file.disabled = true;
             file.reason.clone_from(reason);
             archive.keys.store_account(&name, &file)?;

@@ -110,7 +110,8 @@ async fn demo(
         ca: None,
         keys_dir: Some(root.join("keys")),
     };
-    let archive = app::create(&new, &context.environment, &context.clock).await?;
+    // A keys folder that the environment names is that of a real archive.
+    let archive = app::create(&new, &context.environment.bare(), &context.clock).await?;
     say(context, "init", &format!("archive {} in {}", archive.reader.archive().id, archive.layout.root().display()))?;
     let connection = archive.connect(Patience::brief(), Some(0.0))?;
     let credentials =

@@ -345,7 +345,13 @@ fn share(state: &mut State, file: usize, channel: usize, ts: Ts) {
     let is_corpus = state.is_corpus;
     let entry = &mut state.files[file];
     if entry.id.is_empty() {
-        entry.id = ids::item_id(ts, clock);
+        // One message may share several files: each has an id of its own.
+        let mut own = ts;
+        entry.id = ids::item_id(own, clock);
+        while state.file_index.contains_key(&entry.id) {
+            own.fraction += 1;
+            entry.id = ids::item_id(own, clock);
+        }
         state.file_index.insert(entry.id.clone(), file);
     }
     if entry.created == 0 {

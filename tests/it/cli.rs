@@ -1,0 +1,11 @@
+//! The program as people and scripts run it: the real binary beside a sandbox, judged by its exit
+//! codes and by what it prints, with the contract as the only source of what is right.
+
+mod demo;
+pub(crate) mod flows;
+pub(crate) mod harness;
+mod kill;
+mod refusals;
+mod road;
+mod secrets;
+mod tls;
