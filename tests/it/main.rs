@@ -6,6 +6,7 @@ mod crawl;
 mod reference;
 mod sandbox;
 mod sandbox_replies;
+mod serve;
 mod support;
 mod talk;
 mod thirdparty;
