@@ -50,8 +50,8 @@ const ANSWERED: [&str; 20] = [
 
 /// A token that sees two channels, and their ids.
 async fn limited(desk: &Desk) -> (String, BTreeSet<String>) {
-    let all = desk.auditor_token();
-    let (one, two) = (desk.channel(&all, "legal").await, desk.channel(&all, "panel-texts").await);
+    let all = desk.token("looks them up", Role::Auditor, &Scope::All);
+    let (one, two) = (desk.channel(&all, "legal").await, desk.channel(&all, "purchasing").await);
     let token = desk.token("two channels'", Role::Reviewer, &only(&[&one, &two]));
     (token, [one, two].into())
 }
@@ -193,7 +193,7 @@ async fn every_method_answers_in_its_shape_by_each_way() {
         ("pins.list", &[("channel", &legal)], "/items/0"),
         ("reactions.get", &[("channel", &legal), ("timestamp", reacted_ts)], "/reactions/0/name"),
         ("reactions.list", &[("channel", &legal), ("user", who)], "/items/0/message/ts"),
-        ("search.all", &[("channel", &legal), ("query", "order")], "/messages/matches/0/ts"),
+        ("search.all", &[("channel", &legal), ("query", "contract")], "/messages/matches/0/ts"),
         ("search.files", &[("query", "pdf OR png")], "/files"),
         ("search.messages", &[("query", "crane")], "/messages/matches/0/ts"),
         ("users.identity", &[], "/user/id"),
@@ -560,7 +560,7 @@ async fn a_search_finds_what_stands_and_counts_it_exactly() {
         assert_eq!(reply["messages"]["total"], matches(&reply, "messages").len(), "{word:?}");
         tried += 1;
     }
-    assert!(tried > 30, "only {tried} words were tried");
+    assert!(tried > 15, "only {tried} words were tried");
 }
 
 #[tokio::test]
@@ -676,8 +676,8 @@ async fn a_search_knows_states_channels_cursors_and_marks() {
     assert_eq!(forged["ok"], false, "{forged}");
 
     let marked =
-        desk.reply(&token, "search.messages", &[("query", "order"), ("channel", &legal), ("highlight", "1")]).await;
-    let bare = desk.reply(&token, "search.messages", &[("query", "order"), ("channel", &legal)]).await;
+        desk.reply(&token, "search.messages", &[("query", "contract"), ("channel", &legal), ("highlight", "1")]).await;
+    let bare = desk.reply(&token, "search.messages", &[("query", "contract"), ("channel", &legal)]).await;
     assert!(!matches(&marked, "messages").is_empty());
     for (with, without) in matches(&marked, "messages").iter().zip(matches(&bare, "messages")) {
         let (with, without) = (with["text"].as_str().unwrap(), without["text"].as_str().unwrap());
@@ -685,7 +685,7 @@ async fn a_search_knows_states_channels_cursors_and_marks() {
         assert_eq!(with.replace(['\u{e000}', '\u{e001}'], ""), without);
         let inside: Vec<&str> =
             with.split('\u{e000}').skip(1).map(|rest| rest.split('\u{e001}').next().unwrap()).collect();
-        assert!(inside.iter().any(|hit| hit.to_lowercase().contains("order")), "{with:?}");
+        assert!(inside.iter().any(|hit| hit.to_lowercase().contains("contract")), "{with:?}");
     }
     assert_eq!(desk.call(&token, "search.all", &[]).await.json()["error"], "no_query");
     assert_eq!(desk.call(&token, "search.all", &[("query", "(")]).await.json()["ok"], false);
@@ -731,7 +731,12 @@ async fn a_ticket_opens_its_file_and_no_other() {
             assert!(!address.contains(&token), "{address}");
             let answer = fetch(&desk.router, address, &[]).await;
             assert_eq!(answer.status, 200, "{address}");
-            assert_eq!(Some(&sha256(&answer.body)), due.versions.last(), "{}", due.name);
+            assert_eq!(
+                Some(&sha256(&answer.body)),
+                due.versions.last(),
+                "{address} of {due:?}: {}",
+                answer.text().chars().take(200).collect::<String>()
+            );
             let how = answer.header(header::CONTENT_DISPOSITION);
             assert!(how.starts_with("attachment;"), "{how}");
             assert!(how.ends_with(&format!("filename*=UTF-8''{}", encode(&due.name))), "{how}");
