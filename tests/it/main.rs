@@ -8,6 +8,7 @@ mod real;
 mod reference;
 mod sandbox;
 mod sandbox_replies;
+mod serve;
 mod support;
 mod talk;
 mod thirdparty;
