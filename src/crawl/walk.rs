@@ -95,7 +95,9 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
     let mut pin = resumed.as_ref().and_then(|walk| walk.pin).map(MessageTs::from_micros);
     let mut cursor = resumed.as_ref().map_or(MessageTs::MAX, |walk| MessageTs::from_micros(walk.cursor));
     // Only a walk that one process saw from its pin to its floor can say what was absent.
-    let mut seen: Option<HashSet<MessageTs>> = (resumed.is_none() && task.pin.is_some()).then(HashSet::new);
+    // A first walk that died left messages behind too, though no pin.
+    let has_earlier = task.pin.is_some() || task.standing.in_flight.is_some();
+    let mut seen: Option<HashSet<MessageTs>> = (resumed.is_none() && has_earlier).then(HashSet::new);
     let mut previous: Option<MessageTs> = resumed.as_ref().map(|_| cursor);
     let mut out = Walked::default();
     let mut order_proved = true;
