@@ -68,7 +68,7 @@ pub(super) async fn listed(pass: &Pass<'_>, task: &ChannelTask) -> Result<(BTree
 pub(super) async fn files(pass: &Pass<'_>, seen: BTreeMap<String, FileSight>) -> Result<(), Error> {
     let known = &pass.store.file_states(pass.source)?;
     let mut wanted: BTreeMap<String, FileSight> =
-        seen.into_iter().filter(|(id, sight)| is_due(known.get(id), sight)).collect();
+        seen.into_iter().filter(|(id, sight)| pass.options.full || is_due(known.get(id), sight)).collect();
     for debt in pass.store.debts()?.into_iter().filter(|debt| debt.kind == "file") {
         wanted.entry(debt.key).or_default();
     }
@@ -98,7 +98,8 @@ fn is_due(known: Option<&FileRow>, sight: &FileSight) -> bool {
     let parts: Vec<&str> = mark.split('/').collect();
     let same_version = parts.first().and_then(|text| text.parse().ok()) == Some(sight.timestamp)
         && parts.get(2).and_then(|text| text.parse().ok()) == Some(sight.edit_counter);
-    !same_version
+    sight.is_talked_about
+        || !same_version
         || i64::try_from(*comments).ok() != Some(sight.comments)
         || sight.channels.iter().any(|channel| !channels.contains(channel))
 }
@@ -458,6 +459,7 @@ mod tests {
             edit_counter,
             comments,
             channels: BTreeSet::new(),
+            is_talked_about: false,
         };
         let channel = ChannelId::parse("C1").unwrap();
         let known = FileRow { mark: "100/2048/0".to_owned(), comments: 2, channels: vec![channel.clone()] };

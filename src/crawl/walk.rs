@@ -64,6 +64,8 @@ pub(super) struct FileSight {
     pub(super) edit_counter: u64,
     pub(super) comments: i64,
     pub(super) channels: BTreeSet<ChannelId>,
+    /// Something was said about it: its comments are read again whatever their number.
+    pub(super) is_talked_about: bool,
 }
 
 impl FileSight {
@@ -73,13 +75,15 @@ impl FileSight {
             edit_counter: file.edit_counter(),
             comments: file.comments_count,
             channels: [channel.clone()].into(),
+            is_talked_about: false,
         }
     }
 
     /// Puts a later sight of the same file over this one.
     pub(super) fn update(&mut self, later: Self) {
         let channels: BTreeSet<ChannelId> = self.channels.union(&later.channels).cloned().collect();
-        *self = Self { channels, ..later };
+        let is_talked_about = self.is_talked_about || later.is_talked_about;
+        *self = Self { channels, is_talked_about, ..later };
     }
 }
 
@@ -304,7 +308,7 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
         }
         if let Some(view) = &item.view {
             for file in view.all_files() {
-                out.files.insert(file.id.clone(), FileSight::of(file, &task.id));
+                out.files.entry(file.id.clone()).or_default().update(FileSight::of(file, &task.id));
             }
         }
         let (body, tickets) = redact(Kind::Message, &item.bytes);
@@ -343,6 +347,12 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
             Change::Gone | Change::Shared => {}
         });
         out.changed = true;
+        if let Some(view) = item.view.as_ref().filter(|view| view.comment.is_some()) {
+            // An edited comment changes neither the time stamp of its file nor the number of comments.
+            for file in view.all_files() {
+                out.files.entry(file.id.clone()).or_default().is_talked_about = true;
+            }
+        }
         let body = body.into_owned();
         // A second item of the same page may bear the same stamp.
         known.insert(
@@ -481,7 +491,7 @@ async fn absent(
                 };
                 pass.append(Batch { records: vec![record], changes: Vec::new() }).await?;
                 for file in api::tolerant::files_named(&known.body) {
-                    out.files.entry(file).or_default();
+                    out.files.entry(file).or_default().is_talked_about = true;
                 }
             }
             Ok(_) => {
