@@ -4,6 +4,7 @@
 //! the download; an error page never becomes a file (protocol notes 1.1 and 6.12).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::Ordering;
 
 use futures_util::StreamExt as _;
 use serde_json::json;
@@ -76,7 +77,7 @@ pub(super) async fn files(pass: &Pass<'_>, seen: BTreeMap<String, FileSight>) ->
     pass.say(&format!("{total} files to look at"));
     let results = futures_util::stream::iter(wanted)
         .map(|(id, sight)| async move {
-            if pass.is_over() {
+            if !pass.first_file.swap(false, Ordering::Relaxed) && pass.is_over() {
                 return owe(pass, &id, "the budget ran out").await;
             }
             match file(pass, &id, known.get(&id), sight).await {
