@@ -251,7 +251,6 @@ async fn a_deletion_after_a_first_crawl_that_died_is_found() {
     let (channel, ts) = workspace.labelled("m1400").unwrap();
     workspace.delete(&channel, &ts, None).unwrap();
     archive.crawl(&account, &full()).await.unwrap();
-    archive.crawl(&account, &full()).await.unwrap();
     assert_is_truth(&archive, &running, &account, "a message went after the death of the first crawl").await;
     running.stop().await;
 }
@@ -270,7 +269,7 @@ async fn a_budget_of_nothing_still_gets_somewhere() {
     }
     let counts: Vec<usize> = fold(&archive.reader()).values().map(BTreeMap::len).collect();
     assert!(counts.iter().all(|count| *count > 0), "messages of the channels after 21 passes: {counts:?}");
-    archive.check();
+    assert_is_truth(&archive, &running, &account, "after 21 passes without a budget").await;
     running.stop().await;
 }
 
@@ -386,7 +385,9 @@ fn change(
         3 | 4 => workspace.edit(&at, &ts, None, &words),
         5 | 6 => workspace.delete(&at, &ts, None),
         7 => {
-            let gone: Vec<_> = items.iter().filter(|item| item.state == "deleted").collect();
+            // The account may have left "dock": there the archive rightly says what it last saw.
+            let dock = &workspace.channels()[1].0;
+            let gone: Vec<_> = items.iter().filter(|item| item.state == "deleted" && item.channel != *dock).collect();
             dice.pick(&gone).map_or(Ok(()), |item| workspace.restore(&item.channel, &item.ts))
         }
         8 => workspace.react(&at, &ts, user, ["tea", "wave"][dice.below(2)]),
