@@ -4,6 +4,7 @@
 //! the download; an error page never becomes a file (protocol notes 1.1 and 6.12).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::Ordering;
 
 use futures_util::StreamExt as _;
 use serde_json::json;
@@ -71,7 +72,7 @@ pub(super) async fn listed(pass: &Pass<'_>, task: &ChannelTask) -> Result<(BTree
 pub(super) async fn files(pass: &Pass<'_>, seen: BTreeMap<String, FileSight>) -> Result<(), Error> {
     let known = &pass.known_files;
     let mut wanted: BTreeMap<String, FileSight> =
-        seen.into_iter().filter(|(id, sight)| is_due(known.get(id), sight)).collect();
+        seen.into_iter().filter(|(id, sight)| pass.options.full || is_due(known.get(id), sight)).collect();
     // What an earlier pass had seen when it was cut off.
     for (id, channel) in pass.store.files_wanted(pass.source)? {
         wanted.entry(id).or_default().channels.insert(channel);
@@ -83,7 +84,7 @@ pub(super) async fn files(pass: &Pass<'_>, seen: BTreeMap<String, FileSight>) ->
     pass.say(&format!("{total} files to look at"));
     let results = futures_util::stream::iter(wanted)
         .map(|(id, sight)| async move {
-            if pass.is_over() {
+            if !pass.first_file.swap(false, Ordering::Relaxed) && pass.is_over() {
                 return owe(pass, &id, "the budget ran out").await;
             }
             match file(pass, &id, known.get(&id), sight).await {
@@ -119,7 +120,8 @@ fn is_due(known: Option<&FileRow>, sight: &FileSight) -> bool {
     let parts: Vec<&str> = mark.split('/').collect();
     let same_version = parts.first().and_then(|text| text.parse().ok()) == Some(sight.timestamp)
         && parts.get(2).and_then(|text| text.parse().ok()) == Some(sight.edit_counter);
-    !same_version
+    sight.is_talked_about
+        || !same_version
         || i64::try_from(*comments).ok() != Some(sight.comments)
         || sight.channels.iter().any(|channel| !channels.contains(channel))
 }
@@ -498,6 +500,7 @@ mod tests {
             edit_counter,
             comments,
             channels: BTreeSet::new(),
+            is_talked_about: false,
         };
         let channel = ChannelId::parse("C1").unwrap();
         let known = FileRow { mark: "100/2048/0".to_owned(), comments: 2, channels: vec![channel.clone()] };

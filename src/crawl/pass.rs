@@ -1,5 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -120,6 +120,9 @@ pub(super) struct Pass<'a> {
     pub(super) run: u64,
     progress: &'a dyn Progress,
     deadline: Option<Instant>,
+    /// A channel, and a file, that no budget refuses (protocol notes 6.10).
+    first_channel: AtomicBool,
+    pub(super) first_file: AtomicBool,
     summary: &'a Mutex<Summary>,
     tasks: Mutex<HashMap<ChannelId, ChannelTask>>,
     /// Channels in which the breaker tripped, with the floor of that walk.
@@ -242,6 +245,8 @@ pub async fn run(
             run,
             progress,
             deadline,
+            first_channel: AtomicBool::new(true),
+            first_file: AtomicBool::new(true),
             summary: &summary,
             tasks: Mutex::default(),
             tripped: tripped(store, &account.name)?,
@@ -381,8 +386,10 @@ async fn account_pass(pass: &Pass<'_>, account: &Account) -> Result<(), Error> {
     if let Some(unknown) = only.into_iter().flatten().find(|id| !tasks.iter().any(|task| task.id == **id)) {
         return Err(Error::UnknownChannel(unknown.to_string()));
     }
-    let tasks: Vec<ChannelTask> =
+    let mut tasks: Vec<ChannelTask> =
         tasks.into_iter().filter(|task| only.is_none_or(|only| only.contains(&task.id))).collect();
+    // The one that has waited longest goes first, so that a budget starves none.
+    tasks.sort_by_key(|task| task.walked_until);
     pass.count(|summary| summary.channels.seen += tasks.len() as u64);
     *pass.tasks.lock().unwrap_or_else(PoisonError::into_inner) =
         tasks.iter().map(|task| (task.id.clone(), task.clone())).collect();
@@ -439,7 +446,8 @@ async fn channel_pass(
     task: &ChannelTask,
     seen: &Mutex<BTreeMap<String, FileSight>>,
 ) -> Result<bool, Error> {
-    if pass.is_over() {
+    // The first is granted whatever the budget, or a standing limit stalls for ever.
+    if !pass.first_channel.swap(false, Ordering::Relaxed) && pass.is_over() {
         return Ok(false);
     }
     let walked = walk::walk(pass, task).await?;

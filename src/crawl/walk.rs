@@ -70,6 +70,8 @@ pub(super) struct FileSight {
     pub(super) edit_counter: u64,
     pub(super) comments: i64,
     pub(super) channels: BTreeSet<ChannelId>,
+    /// Something was said about it: its comments are read again whatever their number.
+    pub(super) is_talked_about: bool,
 }
 
 impl FileSight {
@@ -79,12 +81,14 @@ impl FileSight {
             edit_counter: file.edit_counter(),
             comments: file.comments_count,
             channels: [channel.clone()].into(),
+            is_talked_about: false,
         }
     }
 
     /// Puts a later sight of the same file over this one.
     pub(super) fn update(&mut self, mut later: Self) {
         later.channels.append(&mut self.channels);
+        later.is_talked_about |= self.is_talked_about;
         *self = later;
     }
 }
@@ -105,7 +109,9 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
     };
     let mut pin = resumed.as_ref().and_then(|walk| walk.pin).map(MessageTs::from_micros);
     let mut cursor = resumed.as_ref().map_or(MessageTs::MAX, |walk| MessageTs::from_micros(walk.cursor));
-    let mut seen: Option<HashSet<MessageTs>> = task.pin.is_some().then(HashSet::new);
+    // A first walk that died left messages behind too, though no pin.
+    let has_earlier = task.pin.is_some() || task.standing.in_flight.is_some();
+    let mut seen: Option<HashSet<MessageTs>> = (resumed.is_none() && has_earlier).then(HashSet::new);
     let mut previous: Option<MessageTs> = resumed.as_ref().map(|_| cursor);
     let mut out = Walked::default();
     let mut order_proved = true;
@@ -302,7 +308,7 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
         ),
         _ => Default::default(),
     };
-    let mut on_page = BTreeMap::new();
+    let mut on_page: BTreeMap<String, FileSight> = BTreeMap::new();
     for (item, ts) in &page.items {
         let Some(ts) = ts else {
             batch.records.extend(unknown(pass, task, &item.bytes, page.received_at)?);
@@ -317,7 +323,7 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
             pass.find("unreadable_item", task, &format!("message {ts} is not JSON; it is kept as it came"));
         }
         for file in item.view.iter().flat_map(Message::all_files) {
-            on_page.insert(file.id.clone(), FileSight::of(file, &task.id));
+            on_page.entry(file.id.clone()).or_default().update(FileSight::of(file, &task.id));
         }
         let (body, tickets) = redact(Kind::Message, &item.bytes);
         let (version, change) = match known.get(ts) {
@@ -355,6 +361,12 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
             Change::Gone | Change::Shared | Change::Fetched => {}
         });
         out.changed = true;
+        if let Some(view) = item.view.as_ref().filter(|view| view.comment.is_some()) {
+            // An edited comment changes neither the time stamp of its file nor the number of comments.
+            for file in view.all_files() {
+                on_page.entry(file.id.clone()).or_default().is_talked_about = true;
+            }
+        }
         let body = body.into_owned();
         // A second item of the same page may bear the same stamp.
         known.insert(*ts, Known { version, is_gone: false, body: body.clone() });
@@ -377,7 +389,9 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
         });
     }
     batch.changes.extend(files::remember(pass, &on_page));
-    out.files.extend(on_page);
+    for (id, sight) in on_page {
+        out.files.entry(id).or_default().update(sight);
+    }
     Ok(batch)
 }
 
@@ -480,7 +494,7 @@ async fn absent(
                 };
                 pass.append(Batch { records: vec![record], changes: Vec::new() }).await?;
                 for file in files {
-                    out.files.entry(file).or_default();
+                    out.files.entry(file).or_default().is_talked_about = true;
                 }
             }
             Ok(_) => {

@@ -316,6 +316,8 @@ fn note_subject(
             counters.add(name, "versions", 1);
             counters.add(name, "changed", i64::from(earlier == 0));
         }
+        // The first that is known of a channel's visibility is that it was lost.
+        Change::Gone if new.version == 1 => counters.add(name, "subjects", 1),
         Change::Gone | Change::Back | Change::Shared | Change::Fetched => {}
     }
     match new.change {
