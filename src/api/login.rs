@@ -66,6 +66,10 @@ impl Connection {
     pub async fn sign_in(&self, credentials: &Credentials) -> Result<LoggedIn, Error> {
         let token = match credentials {
             Credentials::Token(token) => token.clone(),
+            Credentials::Plain { .. } if !self.is_private() => {
+                let detail = "the password would travel in clear: use the digest, or an https address";
+                return Err(Error::Settings(detail.to_owned()));
+            }
             Credentials::Plain { username, password } => {
                 let parameters = [("username", username.clone()), ("password", password.expose_secret().to_owned())];
                 let reply = self.call("iwauthentication.login.plain", &parameters, None).await?;

@@ -109,6 +109,13 @@ impl Connection {
         &self.base
     }
 
+    /// Encrypted, or on this machine.
+    pub(super) fn is_private(&self) -> bool {
+        let is_local =
+            self.base.host_str().is_some_and(|host| matches!(host, "localhost" | "[::1]") || host.starts_with("127."));
+        self.base.scheme() == "https" || is_local
+    }
+
     /// Host and port, for messages.
     pub fn host(&self) -> String {
         let host = self.base.host_str().unwrap_or_default();
@@ -355,7 +362,13 @@ fn judge(method: &str, bytes: &Bytes) -> Result<(), Failure> {
     match ok {
         Some(true) if is_whole => Ok(()),
         Some(false) => {
-            let code = json::member_text(bytes, "error").unwrap_or_else(|| "no reason given".to_owned());
+            // A code is a word; whatever else a server puts there is not repeated.
+            let is_word = |text: &String| {
+                text.len() <= 64
+                    && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+            };
+            let code =
+                json::member_text(bytes, "error").filter(is_word).unwrap_or_else(|| "no_reason_given".to_owned());
             if is_passing_code(&code) {
                 Err(Failure::Passing(format!("the server says {code}")))
             } else if is_auth_code(&code) {

@@ -38,6 +38,14 @@ pub enum Error {
     /// The index.
     #[error(transparent)]
     Index(#[from] index::Error),
+    /// The settings name another server than the one that is archived.
+    #[error("this is an archive of {archived}, and the settings name {configured}")]
+    OtherServer {
+        /// The archive's.
+        archived: String,
+        /// That of the settings.
+        configured: String,
+    },
     /// No account to crawl with.
     #[error("no account is enrolled in the archive at {0}")]
     NoAccount(PathBuf),
@@ -175,7 +183,13 @@ impl Archive {
 
     /// A connection to its server.
     pub fn connect(&self, patience: Patience, rate: Option<f64>) -> Result<Arc<Connection>, Error> {
-        Ok(connect(&self.config, patience, rate, &self.clock)?)
+        let connection = connect(&self.config, patience, rate, &self.clock)?;
+        let archived = &self.reader.archive().server;
+        // Another server's messages are not this one's, and its silence is no deletion.
+        if connection.base().as_str() != archived {
+            return Err(Error::OtherServer { archived: archived.clone(), configured: connection.base().to_string() });
+        }
+        Ok(connection)
     }
 
     /// Opens an account on the server and keeps its token.

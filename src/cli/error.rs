@@ -200,6 +200,8 @@ impl From<app::Error> for CliError {
             app::Error::Index(error) => error.into(),
             app::Error::NoAccount(_) => Self::other(error.to_string())
                 .hint("enrol one with `teamchat-archive login --username NAME --password-file FILE`"),
+            app::Error::OtherServer { .. } => Self::usage(error.to_string())
+                .hint("set `server.url` in archive.toml back, or make an archive of its own for the other server"),
             app::Error::UnknownAccount(_) => {
                 Self::usage(error.to_string()).hint("`teamchat-archive account list` names them")
             }

@@ -112,6 +112,14 @@ impl Output {
     }
 }
 
+/// What people wrote, with what a terminal would obey shown as what it is.
+pub(super) fn visible(text: &str) -> String {
+    let is_obeyed = |c: char| {
+        c.is_control() && !matches!(c, '\n' | '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if is_obeyed(c) { format!("[U+{:04X}]", u32::from(c)) } else { c.to_string() }).collect()
+}
+
 fn style() -> ProgressStyle {
     ProgressStyle::with_template("{msg:<9} {wide_bar} {human_pos}/{human_len} {eta}")
         .unwrap_or_else(|_| ProgressStyle::default_bar())

@@ -343,7 +343,8 @@ async fn comment_records(
     records: &mut Vec<NewRecord>,
 ) -> Result<(), Error> {
     let prefix = format!("{file}/");
-    let known: HashMap<String, VersionRow> = pass.store.newest_under(Kind::Comment, &prefix)?.into_iter().collect();
+    let known: HashMap<String, VersionRow> =
+        pass.store.newest_under(Kind::Comment, pass.source, None, &prefix)?.into_iter().collect();
     let mut listed = BTreeSet::new();
     for (item, received_at) in &comments.items {
         let Some(view) = item.view.as_ref().filter(|view| !view.id.is_empty()) else { continue };

@@ -30,6 +30,8 @@ fn is_match(found: &Token, sought: &Token, is_last: bool, prefix: bool, follows_
 /// `text` with [`HIT_START`] and [`HIT_END`] around what `query` matched in it; `None` when it
 /// matched nothing there.
 pub fn mark(text: &str, query: &Query) -> Option<String> {
+    // Marks that somebody wrote are none of ours.
+    let text = &text.replace([HIT_START, HIT_END], "");
     let mut sought = Vec::new();
     wanted(query, &mut sought);
     let found = tokens(text);

@@ -24,7 +24,10 @@ pub use blobs::{Blobs, Incoming};
 pub use change::{AccountRow, Batch, Change, NewRecord, StateChange, WalkRow};
 pub use error::Error;
 pub use layout::{Layout, WriteLock, write_whole};
-pub use reader::{ArchiveRow, Block, DebtRow, FileRow, Reader, RunRow, SubjectRow, VersionRow, expected_definitions};
+pub use reader::{
+    ArchiveRow, Block, DebtRow, FileRow, Reader, RunRow, SubjectRow, Tables, VersionRow, expected_about,
+    expected_definitions,
+};
 pub use tree::SPAN;
 pub use writer::{Appended, Writer, create, message_ranges};
 

@@ -71,6 +71,29 @@ pub struct SubjectRow {
     pub version: VersionRow,
 }
 
+/// The tables that point into the records, at one moment.
+#[derive(Debug, Default)]
+pub struct Tables {
+    /// Where each block begins and how many records its row says it holds.
+    pub blocks: Vec<(u64, u64)>,
+    /// Stored nodes: level, index, hash.
+    pub nodes: Vec<(u8, u64, Vec<u8>)>,
+    /// The subject table.
+    pub subjects: Vec<SubjectRow>,
+    /// The span index: channel, earliest, latest, block.
+    pub spans: Vec<(i64, i64, i64, i64)>,
+    /// Channels: number, source, id, records.
+    pub channels: Vec<(i64, SourceId, String, u64)>,
+    /// Counters by name.
+    pub counters: HashMap<String, i64>,
+    /// What the archive says of itself.
+    pub about: Vec<(String, String)>,
+    /// Rows of tables that this version never writes.
+    pub odd_rows: i64,
+    /// Whether a run came to its end.
+    pub has_ended_runs: bool,
+}
+
 /// A debt.
 #[derive(Debug, Clone)]
 pub struct DebtRow {
@@ -377,17 +400,6 @@ impl Reader {
         })
     }
 
-    /// Where every block begins and how many records its row says it holds.
-    pub fn block_rows(&self) -> Result<Vec<(u64, u64)>, Error> {
-        self.with(|connection| {
-            let mut statement = connection.prepare("SELECT first, count FROM block ORDER BY first")?;
-            let rows = statement.query_map([], |row| {
-                Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned()))
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-    }
-
     /// The block that begins at `first`, read from the disk now.
     pub fn read_block(&self, first: u64) -> Result<Block, Error> {
         self.with(|connection| {
@@ -501,13 +513,31 @@ impl Reader {
         })
     }
 
-    /// Subjects of a kind whose key begins with `prefix`, with the newest version of each.
-    pub fn newest_under(&self, kind: Kind, prefix: &str) -> Result<Vec<(String, VersionRow)>, Error> {
+    /// Subjects of a kind and channel whose key begins with `prefix`, with the newest version of
+    /// each.
+    pub fn newest_under(
+        &self,
+        kind: Kind,
+        source: SourceId,
+        channel: Option<&ChannelId>,
+        prefix: &str,
+    ) -> Result<Vec<(String, VersionRow)>, Error> {
+        let number = match channel {
+            None => 0,
+            Some(channel) => match self.channel_number(source, channel)? {
+                Some(number) => number,
+                None => return Ok(Vec::new()),
+            },
+        };
         self.with(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT max(version), seq, change, key FROM subject WHERE kind = ?1 AND key >= ?2 AND substr(key, 1, length(?2)) = ?2 GROUP BY source, channel, key ORDER BY key",
+                "SELECT max(version), seq, change, key FROM subject
+                 WHERE kind = ?1 AND source = ?2 AND channel = ?3 AND key >= ?4 AND substr(key, 1, length(?4)) = ?4
+                 GROUP BY key ORDER BY key",
             )?;
-            let rows = statement.query_map(params![kind.number(), prefix], |row| Ok((row.get(3)?, version_row(row)?)))?;
+            let rows = statement.query_map(params![kind.number(), source.0, number, prefix], |row| {
+                Ok((row.get(3)?, version_row(row)?))
+            })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
@@ -522,53 +552,26 @@ impl Reader {
         })
     }
 
-    /// All rows of the subject table, for `verify`.
-    pub fn subject_rows(&self) -> Result<Vec<SubjectRow>, Error> {
+    /// Everything that points into the records, as it stands at one moment: a crawl may go on beside.
+    pub fn tables(&self) -> Result<Tables, Error> {
         self.with(|connection| {
-            let mut statement =
-                connection.prepare("SELECT version, seq, change, kind, source, channel, key FROM subject")?;
-            let rows = statement.query_map([], |row| {
-                Ok(SubjectRow {
-                    kind: row.get(3)?,
-                    source: row.get(4)?,
-                    channel: row.get(5)?,
-                    key: row.get(6)?,
-                    version: version_row(row)?,
-                })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-    }
-
-    /// All rows of the span index with the channel's number, for `verify`.
-    pub fn span_rows(&self) -> Result<Vec<(i64, i64, i64, i64)>, Error> {
-        self.with(|connection| {
-            let mut statement =
-                connection.prepare("SELECT channel, min_ts, max_ts, block FROM span_index ORDER BY block, channel")?;
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-    }
-
-    /// All channels that have records, by number: (number, source, id, records).
-    pub fn channel_rows(&self) -> Result<Vec<(i64, SourceId, String, u64)>, Error> {
-        self.with(|connection| {
-            let mut statement =
-                connection.prepare("SELECT number, source, id, records FROM channel ORDER BY number")?;
-            let rows = statement.query_map([], |row| {
-                Ok((row.get(0)?, SourceId(row.get(1)?), row.get(2)?, row.get::<_, i64>(3)?.cast_unsigned()))
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-    }
-
-    /// All stored nodes, for `verify`: level, index, hash.
-    pub fn nodes(&self) -> Result<Vec<(u8, u64, Vec<u8>)>, Error> {
-        self.with(|connection| {
-            let mut statement = connection.prepare("SELECT level, idx, hash FROM node ORDER BY level, idx")?;
-            let rows =
-                statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned(), row.get(2)?)))?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            let snapshot = connection.unchecked_transaction()?;
+            let tables = Tables {
+                blocks: block_rows(&snapshot)?,
+                nodes: nodes(&snapshot)?,
+                subjects: subject_rows(&snapshot)?,
+                spans: span_rows(&snapshot)?,
+                channels: channel_rows(&snapshot)?,
+                counters: counters(&snapshot)?,
+                about: about(&snapshot)?,
+                odd_rows: snapshot.query_row(
+                    "SELECT (SELECT count(*) FROM erased) + (SELECT count(*) FROM dictionary) + (SELECT count(*) FROM maintenance)",
+                    [],
+                    |row| row.get(0),
+                )?,
+                has_ended_runs: snapshot.query_row("SELECT EXISTS (SELECT 1 FROM run WHERE ended_at IS NOT NULL)", [], |row| row.get(0))?,
+            };
+            Ok(tables)
         })
     }
 
@@ -641,11 +644,7 @@ impl Reader {
 
     /// A counter such as `message.subjects`; 0 when nothing was counted.
     pub fn counters(&self) -> Result<HashMap<String, i64>, Error> {
-        self.with(|connection| {
-            let mut statement = connection.prepare_cached("SELECT name, value FROM counter")?;
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
+        self.with(counters)
     }
 
     /// The contents that should be under `blobs/`, with their sizes.
@@ -796,11 +795,73 @@ impl Reader {
     }
 }
 
+fn subject_rows(connection: &Connection) -> Result<Vec<SubjectRow>, Error> {
+    let mut statement = connection.prepare("SELECT version, seq, change, kind, source, channel, key FROM subject")?;
+    let rows = statement.query_map([], |row| {
+        Ok(SubjectRow {
+            kind: row.get(3)?,
+            source: row.get(4)?,
+            channel: row.get(5)?,
+            key: row.get(6)?,
+            version: version_row(row)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn span_rows(connection: &Connection) -> Result<Vec<(i64, i64, i64, i64)>, Error> {
+    let mut statement =
+        connection.prepare("SELECT channel, min_ts, max_ts, block FROM span_index ORDER BY block, channel")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn channel_rows(connection: &Connection) -> Result<Vec<(i64, SourceId, String, u64)>, Error> {
+    let mut statement = connection.prepare("SELECT number, source, id, records FROM channel ORDER BY number")?;
+    let rows = statement.query_map([], |row| {
+        Ok((row.get(0)?, SourceId(row.get(1)?), row.get(2)?, row.get::<_, i64>(3)?.cast_unsigned()))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn nodes(connection: &Connection) -> Result<Vec<(u8, u64, Vec<u8>)>, Error> {
+    let mut statement = connection.prepare("SELECT level, idx, hash FROM node ORDER BY level, idx")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned(), row.get(2)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn counters(connection: &Connection) -> Result<HashMap<String, i64>, Error> {
+    let mut statement = connection.prepare_cached("SELECT name, value FROM counter")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn block_rows(connection: &Connection) -> Result<Vec<(u64, u64)>, Error> {
+    let mut statement = connection.prepare("SELECT first, count FROM block ORDER BY first")?;
+    let rows = statement
+        .query_map([], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned())))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn about(connection: &Connection) -> Result<Vec<(String, String)>, Error> {
+    let mut statement = connection.prepare("SELECT name, text FROM about ORDER BY name")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 fn definitions(connection: &Connection) -> Result<Vec<(String, String)>, Error> {
     let mut statement =
         connection.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What the `about` table of an archive with this key must hold.
+pub fn expected_about(vkey: &str) -> Vec<(String, String)> {
+    let mut texts: Vec<(String, String)> =
+        super::about::texts(vkey).into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
+    texts.sort();
+    texts
 }
 
 /// The definitions as this build makes them.

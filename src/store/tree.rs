@@ -70,7 +70,12 @@ pub(super) fn frontier(connection: &Connection, size: u64, open_leaves: &[Digest
         start += 1 << level;
     }
     let mut frontier = Frontier::from_peaks(whole, peaks).expect("one peak for each one-bit");
-    for leaf in &open_leaves[..usize::try_from(size - whole).expect("less than a span")] {
+    let open = usize::try_from(size - whole).expect("less than a span");
+    let open = open_leaves.get(..open).ok_or_else(|| Error::Corrupt {
+        seq: RecordSeq(size),
+        detail: "the archive holds fewer records than it says".to_owned(),
+    })?;
+    for leaf in open {
         frontier.push(*leaf, |_, _, _| {});
     }
     Ok(frontier)

@@ -115,15 +115,26 @@ impl Writer {
             .prepare("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1")?
             .query_map([], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
-        let latest = self.layout.checkpoints().join("latest.note");
-        if latest.exists() {
-            notes.push(fs_err::read_to_string(latest)?);
+        let folder = self.layout.checkpoints();
+        if folder.exists() {
+            let mut paths: Vec<_> =
+                fs_err::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_, Error>>()?;
+            paths.retain(|path| path.extension().is_some_and(|extension| extension == "note"));
+            paths.sort();
+            // Names are sizes: `latest.note` and the largest of the others say the most.
+            for path in paths.iter().rev().take(2) {
+                notes.push(fs_err::read_to_string(path)?);
+            }
         }
         for note in notes {
-            let parsed = Note::parse(note.as_bytes()).and_then(|note| Checkpoint::parse(note.text()));
-            let Ok(checkpoint) = parsed else {
-                return Err(Error::Rollback { size: 0, detail: "its newest checkpoint can't be read".to_owned() });
-            };
+            let parsed = Note::parse(note.as_bytes()).and_then(|note| {
+                if let Some(key) = &self.key {
+                    note.verify(&key.verifier())?;
+                }
+                Checkpoint::parse(note.text())
+            });
+            let checkpoint = parsed
+                .map_err(|error| Error::Rollback { size: 0, detail: format!("its newest checkpoint: {error}") })?;
             super::reader::check_continues(&self.connection, &self.id, self.tree.frontier.size(), &checkpoint)?;
         }
         Ok(())
@@ -246,7 +257,7 @@ fn append_records(
         return Err(error.into());
     }
     write_blocks(transaction, limits, start, &numbers, &built)?;
-    for row in channels.values() {
+    for row in channels.values().filter(|row| numbers.contains(&row.number)) {
         transaction
             .prepare_cached("UPDATE channel SET records = ?2 WHERE number = ?1 AND records <> ?2")?
             .execute(params![row.number, row.records.cast_signed()])?;

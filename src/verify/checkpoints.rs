@@ -61,5 +61,23 @@ pub(super) fn check(check: &mut Check<'_>, key: Option<&VerifierKey>) -> Result<
             }
         }
     }
+    covered(check)
+}
+
+/// Records that no checkpoint speaks of can be rewritten by anyone who can write the database: that
+/// some are newer than the last one is said, that a finished run left none at all is a finding.
+fn covered(check: &mut Check<'_>) -> Result<(), Error> {
+    let Some(head) = check.absorb(check.reader.head())? else { return Ok(()) };
+    let newest = check.absorb(check.reader.newest_checkpoint())?.flatten();
+    let beyond = head.saturating_sub(newest.as_ref().map_or(0, |(checkpoint, _, _)| checkpoint.size));
+    let has_ended_runs = check.absorb(check.reader.tables())?.is_some_and(|tables| tables.has_ended_runs);
+    if newest.is_none() && head > 0 && has_ended_runs {
+        check.find(Finding::new(
+            "checkpoint",
+            format!("{head} records are here and no signed checkpoint speaks of them"),
+        ));
+    } else if beyond > 0 {
+        check.report.notes.push(format!("{beyond} records are newer than the newest signed checkpoint"));
+    }
     Ok(())
 }

@@ -183,10 +183,12 @@ pub fn check(
         Depth::Sample(count) => records::sample(&mut check, count)?,
         Depth::Full => {
             tables::database(&mut check)?;
-            let seen = records::full(&mut check, progress)?;
-            tables::rows(&mut check, &seen)?;
-            blobs::check(&mut check, &seen)?;
-            search::check(&mut check, &seen)?;
+            if let Some(tables) = check.absorb(reader.tables())? {
+                let seen = records::full(&mut check, &tables, progress)?;
+                tables::rows(&mut check, &tables, &seen)?;
+                blobs::check(&mut check, &seen)?;
+                search::check(&mut check, &seen)?;
+            }
             access::check(&mut check);
         }
     }

@@ -3,9 +3,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::{Check, Finding};
 use crate::index::is_searched_in_stream;
 use crate::ledger::{Frontier, verify_inclusion};
-use crate::model::{ChannelId, Digest, RecordSeq, SourceId};
+use crate::model::{Digest, RecordSeq, SourceId};
 use crate::record::{Kind, State};
-use crate::store::{Change, Error, SPAN, message_ranges};
+use crate::store::{Change, Error, SPAN, Tables, message_ranges};
 
 /// What reading every record showed, for the checks that follow.
 #[derive(Default)]
@@ -20,17 +20,21 @@ pub(super) struct Seen {
     pub(super) attachments: HashMap<Digest, u64>,
     /// Numbers of all readings of messages, comments and files that the index must hold.
     pub(super) readings: HashSet<u64>,
+    /// Records of the archive when the check began.
+    pub(super) head: u64,
     /// Distinct subjects of each kind.
     pub(super) subjects: HashMap<&'static str, i64>,
+    /// First versions of each kind that hold what the source sent.
+    pub(super) first_readings: HashMap<&'static str, i64>,
 }
 
 /// Reads every block, computes every leaf, and compares the tree's nodes and roots.
-pub(super) fn full(check: &mut Check<'_>, progress: &mut dyn FnMut(u64, u64)) -> Result<Seen, Error> {
+pub(super) fn full(check: &mut Check<'_>, tables: &Tables, progress: &mut dyn FnMut(u64, u64)) -> Result<Seen, Error> {
     let mut seen = Seen::default();
-    let head = check.reader.head()?;
-    let rows = check.reader.block_rows()?;
-    let mut nodes: HashMap<(u8, u64), Vec<u8>> =
-        check.reader.nodes()?.into_iter().map(|(level, index, hash)| ((level, index), hash)).collect();
+    let head = tables.blocks.last().map_or(0, |(first, count)| first.saturating_add(*count));
+    seen.head = head;
+    let mut nodes: HashMap<(u8, u64), &Vec<u8>> =
+        tables.nodes.iter().map(|(level, index, hash)| ((*level, *index), hash)).collect();
     let archive = check.reader.archive().id;
     let mut frontier = Frontier::default();
     // After a block that cannot be read, the roots above it cannot be computed: said once.
@@ -39,7 +43,7 @@ pub(super) fn full(check: &mut Check<'_>, progress: &mut dyn FnMut(u64, u64)) ->
     let mut comments: Vec<(u64, String)> = Vec::new();
     let mut in_stream: HashSet<String> = HashSet::new();
     let mut secret = None;
-    for (first, count) in rows {
+    for &(first, count) in &tables.blocks {
         if first != expected {
             check.find(
                 Finding::new("block", "records are missing before it, or twice there")
@@ -48,7 +52,7 @@ pub(super) fn full(check: &mut Check<'_>, progress: &mut dyn FnMut(u64, u64)) ->
             );
             broken = true;
         }
-        expected = first + count;
+        expected = first.saturating_add(count);
         let Some(block) = check.absorb(check.reader.read_block(first))? else {
             broken = true;
             continue;
@@ -107,9 +111,9 @@ pub(super) fn full(check: &mut Check<'_>, progress: &mut dyn FnMut(u64, u64)) ->
                 check.report.checked.nodes += 1;
                 let start = index << level;
                 match nodes.remove(&(level, index)) {
-                    Some(stored) if stored == hash.0 => {}
+                    Some(stored) if stored.as_slice() == hash.0 => {}
                     Some(stored) => {
-                        let stored = Digest::from_slice(&stored)
+                        let stored = Digest::from_slice(stored)
                             .map_or_else(|| "not 32 bytes".to_owned(), |digest| digest.to_string());
                         check.find(
                             Finding::new(
@@ -148,9 +152,18 @@ pub(super) fn full(check: &mut Check<'_>, progress: &mut dyn FnMut(u64, u64)) ->
         check.find(Finding::new("block", "the tree could not be computed to its end"));
     }
     // A record that says only that something came back, or was seen elsewhere, is no reading.
-    if let Some(rows) = check.absorb(check.reader.subject_rows())? {
-        for row in rows.iter().filter(|row| matches!(row.version.change, Change::Back | Change::Shared)) {
-            seen.readings.remove(&row.version.seq.0);
+    for row in &tables.subjects {
+        match row.version.change {
+            Change::Back | Change::Shared => drop(seen.readings.remove(&row.version.seq.0)),
+            // The same version of a file with its contents stands for the one before.
+            Change::Fetched => {
+                let before = tables.subjects.iter().find(|other| {
+                    (other.kind, other.channel, &other.key, other.version.version + 1)
+                        == (row.kind, row.channel, &row.key, row.version.version)
+                });
+                seen.readings.remove(&before.map_or(u64::MAX, |before| before.version.seq.0));
+            }
+            _ => {}
         }
     }
     for (seq, id) in comments {
@@ -175,7 +188,10 @@ fn note(seen: &mut Seen, seq: u64, record: &crate::record::Record) {
     if header.state == State::Present && matches!(header.kind, Kind::Message | Kind::File) {
         seen.readings.insert(seq);
     }
-    *seen.subjects.entry(header.kind.as_str()).or_default() += i64::from(header.version == 1);
+    let is_first = header.version == 1;
+    *seen.subjects.entry(header.kind.as_str()).or_default() += i64::from(is_first);
+    *seen.first_readings.entry(header.kind.as_str()).or_default() +=
+        i64::from(is_first && header.state == State::Present);
 }
 
 /// Proves the inclusion of `count` records, spread evenly, in the newest checkpoint.
@@ -197,14 +213,4 @@ pub(super) fn sample(check: &mut Check<'_>, count: u64) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// Whether a change recorded in the subject table can be that of a record in this state.
-pub(super) fn fits(change: Change, state: State) -> bool {
-    (change == Change::Gone) == (state == State::Gone)
-}
-
-/// The canonical channel of a header, for comparison with the table of channels.
-pub(super) fn same_channel(stored: &str, header: &str) -> bool {
-    ChannelId::parse(header).is_some_and(|id| id.as_str() == stored)
 }

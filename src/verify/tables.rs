@@ -1,8 +1,11 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::records::{Seen, fits, same_channel};
+use super::records::Seen;
 use super::{Check, Finding};
-use crate::store::{Error, SubjectRow, expected_definitions};
+use crate::history::{Item, Version, item};
+use crate::model::{ChannelId, SourceId};
+use crate::record::{Kind, State, change_digest};
+use crate::store::{Change, Error, SubjectRow, Tables, expected_about, expected_definitions};
 
 /// SQLite's own judgement, and that tables and guards are defined as this build defines them.
 pub(super) fn database(check: &mut Check<'_>) -> Result<(), Error> {
@@ -41,10 +44,9 @@ pub(super) fn database(check: &mut Check<'_>) -> Result<(), Error> {
 }
 
 /// The tables that point into the records, computed again from them.
-pub(super) fn rows(check: &mut Check<'_>, seen: &Seen) -> Result<(), Error> {
-    let Some(channels) = check.absorb(check.reader.channel_rows())? else { return Ok(()) };
-    let names: HashMap<i64, String> = channels.iter().map(|(number, _, id, _)| (*number, id.clone())).collect();
-    for (_, source, id, records) in &channels {
+pub(super) fn rows(check: &mut Check<'_>, tables: &Tables, seen: &Seen) -> Result<(), Error> {
+    let names: HashMap<i64, String> = tables.channels.iter().map(|(number, _, id, _)| (*number, id.clone())).collect();
+    for (_, source, id, records) in &tables.channels {
         let counted = seen.channel_records.get(&(*source, id.clone())).copied().unwrap_or(0);
         if counted != *records {
             check.find(
@@ -52,41 +54,39 @@ pub(super) fn rows(check: &mut Check<'_>, seen: &Seen) -> Result<(), Error> {
             );
         }
     }
-    subjects(check, seen, &names)?;
-    spans(check, seen, &names)?;
-    counters(check, seen)
+    if tables.odd_rows > 0 {
+        let detail = "rows stand in tables that this version never writes (erased, dictionary, maintenance)";
+        check.find(Finding::new("database", detail).instead(0, tables.odd_rows));
+    }
+    if tables.about != expected_about(&check.reader.archive().vkey) {
+        check.find(Finding::new("about", "the archive's description of itself is not the one that was put there"));
+    }
+    subjects(check, tables, seen, &names)?;
+    spans(check, tables, seen, &names);
+    counters(check, tables, seen);
+    Ok(())
 }
 
-fn subjects(check: &mut Check<'_>, seen: &Seen, names: &HashMap<i64, String>) -> Result<(), Error> {
-    let Some(rows) = check.absorb(check.reader.subject_rows())? else { return Ok(()) };
+/// A key as the records have it: messages are padded in the table, so that text order is time
+/// order.
+fn plain_key(kind: Option<Kind>, key: &str) -> String {
+    if !matches!(kind, Some(Kind::Message | Kind::Reactions)) || !key.starts_with('0') || key.find('.') != Some(10) {
+        return key.to_owned();
+    }
+    let trimmed = key.trim_start_matches('0');
+    if trimmed.starts_with('.') { format!("0{trimmed}") } else { trimmed.to_owned() }
+}
+
+fn subjects(check: &mut Check<'_>, tables: &Tables, seen: &Seen, names: &HashMap<i64, String>) -> Result<(), Error> {
     let mut found = 0_usize;
-    for SubjectRow { kind, source, channel, key, version: row } in rows {
-        let name = if channel == 0 { None } else { names.get(&channel).cloned() };
-        // Keys of messages are padded in the table; the records have them as the server does.
-        let plain = match key.find('.') {
-            Some(10) if key.starts_with('0') => {
-                let trimmed = key.trim_start_matches('0');
-                if trimmed.starts_with('.') { format!("0{trimmed}") } else { trimmed.to_owned() }
-            }
-            _ => key.clone(),
-        };
-        let expected = seen.listed.get(&(kind, source, name.clone(), plain.clone(), row.version));
+    let mut changed: BTreeSet<(u8, u32, Option<String>, String)> = BTreeSet::new();
+    for SubjectRow { kind, source, channel, key, version: row } in &tables.subjects {
+        let name = if *channel == 0 { None } else { names.get(channel).cloned() };
+        let plain = plain_key(Kind::from_number(*kind), key);
+        let expected = seen.listed.get(&(*kind, *source, name.clone(), plain.clone(), row.version));
         if expected == Some(&row.seq.0) {
             found += 1;
-            let Some(record) = check.absorb(check.reader.record(row.seq))? else { continue };
-            if !fits(row.change, record.header.state) {
-                check.find(
-                    Finding::new(
-                        "subject",
-                        format!("version {} of {plain} is listed as another change than its record says", row.version),
-                    )
-                    .at(row.seq.0),
-                );
-            }
-            let header_channel = record.header.channel.as_deref().unwrap_or_default();
-            if name.as_deref().is_some_and(|name| !same_channel(name, header_channel)) {
-                check.find(Finding::new("subject", format!("{plain} is listed under another channel")).at(row.seq.0));
-            }
+            changed.insert((*kind, *source, name, plain));
         } else {
             let expected = expected.map_or_else(|| "no such version".to_owned(), ToString::to_string);
             check.find(
@@ -99,13 +99,62 @@ fn subjects(check: &mut Check<'_>, seen: &Seen, names: &HashMap<i64, String>) ->
     if found < seen.listed.len() {
         check.find(Finding::new("subject", "versions are missing from the table").instead(seen.listed.len(), found));
     }
+    for (kind, source, channel, key) in changed {
+        let Some(kind) = Kind::from_number(kind) else { continue };
+        let channel = channel.as_deref().and_then(ChannelId::parse);
+        let found = item(check.reader, kind, SourceId(source), channel.as_ref(), &key);
+        if let Some(Some(found)) = check.absorb(found)? {
+            changes(check, &found);
+        }
+    }
     Ok(())
 }
 
-fn spans(check: &mut Check<'_>, seen: &Seen, names: &HashMap<i64, String>) -> Result<(), Error> {
-    let Some(rows) = check.absorb(check.reader.span_rows())? else { return Ok(()) };
+/// That each version is listed as the change that its record makes of the ones before.
+fn changes(check: &mut Check<'_>, item: &Item) {
+    let mut before: Option<&Version> = None;
+    let mut reading: Option<&Version> = None;
+    for version in &item.versions {
+        let is_gone = version.record.header.state == State::Gone;
+        let was_gone = before.is_some_and(|before| before.record.header.state == State::Gone);
+        let same = reading.is_some_and(|reading| {
+            change_digest(item.kind, &reading.record.body) == change_digest(item.kind, &version.record.body)
+        });
+        let same_contents =
+            reading.is_some_and(|reading| reading.record.header.attachments == version.record.header.attachments);
+        let fits = match version.change {
+            Change::New => version.version == 1 && !is_gone,
+            Change::Gone => is_gone,
+            // A channel is seen again: what is noted of it each time bears the time.
+            Change::Back => !is_gone && was_gone && (same || item.kind == Kind::Visibility),
+            Change::BackChanged => !is_gone && was_gone && !same,
+            // Reactions are compared as sets, and a file's contents are part of its version.
+            Change::Changed => {
+                !is_gone && !was_gone && before.is_some() && (!same || item.kind == Kind::Reactions || !same_contents)
+            }
+            Change::Shared => item.kind == Kind::File && !is_gone && same && same_contents,
+            Change::Fetched => {
+                let had_none = reading.is_some_and(|reading| reading.record.header.attachments.is_empty());
+                item.kind == Kind::File && !is_gone && same && had_none
+            }
+        };
+        if !fits {
+            let detail = format!(
+                "version {} of {} is listed as another change than its record makes",
+                version.version, item.key
+            );
+            check.find(Finding::new("subject", detail).at(version.seq.0));
+        }
+        before = Some(version);
+        if !is_gone {
+            reading = Some(version);
+        }
+    }
+}
+
+fn spans(check: &mut Check<'_>, tables: &Tables, seen: &Seen, names: &HashMap<i64, String>) {
     let mut left = seen.ranges.clone();
-    for (channel, min, max, block) in rows {
+    for &(channel, min, max, block) in &tables.spans {
         let block = block.cast_unsigned();
         let name = names.get(&channel).cloned().unwrap_or_default();
         match left.remove(&(block, name.clone())) {
@@ -123,18 +172,33 @@ fn spans(check: &mut Check<'_>, seen: &Seen, names: &HashMap<i64, String>) -> Re
     for (block, name) in left.keys() {
         check.find(Finding::new("span_index", format!("the row for channel {name} is missing")).at(*block));
     }
-    Ok(())
 }
 
-fn counters(check: &mut Check<'_>, seen: &Seen) -> Result<(), Error> {
-    let Some(stored) = check.absorb(check.reader.counters())? else { return Ok(()) };
-    for (kind, subjects) in &seen.subjects {
-        let found = stored.get(&format!("{kind}.subjects")).copied().unwrap_or(0);
-        if found != *subjects {
-            check.find(
-                Finding::new("counter", format!("the count of subjects of kind {kind}")).instead(subjects, found),
-            );
+/// The counts that `status` shows, computed again.
+fn counters(check: &mut Check<'_>, tables: &Tables, seen: &Seen) {
+    let mut expected: BTreeMap<String, i64> = BTreeMap::new();
+    for kind in Kind::ALL {
+        let of = |counts: &HashMap<&'static str, i64>| counts.get(kind.as_str()).copied().unwrap_or(0);
+        let rows = tables.subjects.iter().filter(|row| row.kind == kind.number());
+        let (mut later, mut changed, mut gone) = (0, BTreeSet::new(), BTreeMap::new());
+        for row in rows {
+            let subject = (row.source, row.channel, &row.key);
+            if matches!(row.version.change, Change::Changed | Change::BackChanged) {
+                later += 1;
+                changed.insert(subject);
+            }
+            gone.insert(subject, row.version.change == Change::Gone);
+        }
+        let name = kind.as_str();
+        expected.insert(format!("{name}.subjects"), of(&seen.subjects));
+        expected.insert(format!("{name}.versions"), of(&seen.first_readings) + later);
+        expected.insert(format!("{name}.changed"), i64::try_from(changed.len()).unwrap_or(i64::MAX));
+        expected.insert(format!("{name}.gone"), gone.values().map(|gone| i64::from(*gone)).sum());
+    }
+    for (name, expected) in expected {
+        let found = tables.counters.get(&name).copied().unwrap_or(0);
+        if found != expected {
+            check.find(Finding::new("counter", format!("the counter {name}")).instead(expected, found));
         }
     }
-    Ok(())
 }

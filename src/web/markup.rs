@@ -91,7 +91,8 @@ fn special(text: &str, before: &str, directory: &Directory) -> Option<(Piece, us
             inside.split_once('|').map_or((inside.as_str(), None), |(target, label)| (target, Some(label)));
         let used = end + 2;
         if let Some(id) = target.strip_prefix('@') {
-            return Some((Piece::Mention(format!("@{}", label.unwrap_or_else(|| directory.person(id)))), used));
+            let known = directory.people.get(id).map(String::as_str);
+            return Some((Piece::Mention(format!("@{}", known.or(label).unwrap_or(id))), used));
         }
         if let Some(id) = target.strip_prefix('#') {
             let name =

@@ -22,7 +22,7 @@ use axum::routing::{any, get, post};
 
 use crate::history::{self, Directory};
 use crate::index::Searcher;
-use crate::model::{Clock, UtcTime, Zone};
+use crate::model::{Clock, Scope, UtcTime, Zone};
 use crate::store::access::Access;
 use crate::store::{Blobs, Error, Reader};
 
@@ -37,6 +37,7 @@ pub struct Web {
     tickets: teamchat::Tickets,
     directory: Mutex<Option<(u64, Arc<Directory>)>>,
     failures: Mutex<HashMap<String, (u32, UtcTime)>>,
+    public_url: Option<String>,
     hashing: tokio::sync::Semaphore,
 }
 
@@ -50,6 +51,7 @@ impl Web {
             tickets: teamchat::Tickets::new()?,
             directory: Mutex::default(),
             failures: Mutex::default(),
+            public_url: None,
             // Two cores: more hashes at once would only wait for each other.
             hashing: tokio::sync::Semaphore::new(2),
             reader,
@@ -59,8 +61,26 @@ impl Web {
         })
     }
 
-    /// Names as of now; read again when records were added.
-    fn directory(&self) -> Result<Arc<Directory>, Error> {
+    /// Under the address that people use, when that is not the one it listens on.
+    #[must_use]
+    pub fn with_public_url(mut self, url: Option<String>) -> Self {
+        self.public_url = url;
+        self
+    }
+
+    /// The names that a reader may see, as of now.
+    fn directory(&self, scope: &Scope) -> Result<Arc<Directory>, Error> {
+        let all = self.whole_directory()?;
+        if *scope == Scope::All {
+            return Ok(all);
+        }
+        let mut seen = Directory::clone(&all);
+        seen.channels.retain(|id, _| scope.allows(id));
+        Ok(Arc::new(seen))
+    }
+
+    /// All names; read again when records were added.
+    fn whole_directory(&self) -> Result<Arc<Directory>, Error> {
         let head = self.reader.head()?;
         if let Some((known, directory)) = &*self.directory.lock().unwrap_or_else(PoisonError::into_inner)
             && *known == head

@@ -18,6 +18,8 @@ use crate::store::access::User;
 const COOKIE: &str = "__Host-sid";
 /// Failures of one name after which each further try waits.
 const FREE_TRIES: u32 = 5;
+/// Longer names are nobody's.
+const LONGEST_NAME: usize = 256;
 /// How long failures are remembered.
 const REMEMBERED: chrono::TimeDelta = chrono::TimeDelta::minutes(15);
 
@@ -66,6 +68,9 @@ fn local_path(next: &str) -> &str {
 }
 
 pub(super) async fn sign_in(State(web): State<Arc<Web>>, Form(form): Form<SignIn>) -> Result<Response, WebError> {
+    if form.username.len() > LONGEST_NAME {
+        return Ok(login_page(StatusCode::UNAUTHORIZED, String::new(), form.next, Some(text::SIGN_IN_REFUSED)));
+    }
     let wait = {
         let failures = web.failures.lock().unwrap_or_else(PoisonError::into_inner);
         failures

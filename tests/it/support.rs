@@ -24,7 +24,8 @@ use crate::talk::http_client;
 
 /// An archive that a test crawls into.
 pub(crate) struct TestArchive {
-    pub(crate) folder: tempfile::TempDir,
+    /// Kept for as long as the archive is used.
+    _folder: tempfile::TempDir,
     pub(crate) layout: Layout,
 }
 
@@ -46,7 +47,7 @@ impl TestArchive {
             &Clock::System,
         )
         .unwrap();
-        Self { folder, layout }
+        Self { _folder: folder, layout }
     }
 
     pub(crate) fn reader(&self) -> Reader {

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::api::{Credentials, Patience};
 use crate::cli::output::read_secret;
 use crate::cli::{CliError, Context, Exit};
-use crate::store::keys::AccountFile;
+use crate::store::keys::{AccountFile, account_name};
 
 /// Enrol an account whose view is archived, or renew its token
 ///
@@ -50,11 +50,18 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
         disabled: false,
         reason: None,
     };
+    // Renewing a token leaves what else was said of the account as it was.
+    let known = args.username.as_deref().and_then(|name| archive.keys.account(&account_name(name)).ok());
+    let keeps_password = args.keep_password || known.as_ref().is_some_and(|known| known.password.is_some());
+    if let Some(known) = known {
+        file.live |= known.live;
+        file.reason = known.reason;
+    }
     let credentials = match (&args.token_file, &args.username) {
         (Some(path), _) => Credentials::Token(read_secret(Some(path), "token: ")?),
         (None, Some(username)) => {
             let password = read_secret(args.password_file.as_deref(), "password: ")?;
-            if args.keep_password {
+            if keeps_password {
                 file.password = Some(password.expose_secret().to_owned());
             }
             let username = username.clone();

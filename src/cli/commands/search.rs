@@ -1,5 +1,6 @@
 use serde_json::Value;
 
+use crate::cli::output::visible;
 use crate::cli::{CliError, Context, Exit};
 use crate::history::directory;
 use crate::index::{HIT_END, HIT_START, Order, Searcher};
@@ -151,18 +152,16 @@ fn line(found: &Value, zone: Zone, names: &crate::history::Directory) -> String 
         Some(state) => format!(" [{state}]"),
     };
     let author = found["user"].as_str().or_else(|| found["username"].as_str()).unwrap_or_default();
-    let text = archive["highlight"]
-        .as_str()
-        .unwrap_or_default()
+    let text = visible(archive["highlight"].as_str().unwrap_or_default())
         .replace(HIT_START, "\u{1b}[1m[")
         .replace(HIT_END, "]\u{1b}[0m")
         .replace('\n', "\n    ");
-    let name = found["name"].as_str().map(|name| format!("{name}: ")).unwrap_or_default();
+    let name = found["name"].as_str().map(|name| format!("{}: ", visible(name))).unwrap_or_default();
     format!(
         "record {}  {}  {}  {}{state}\n    {name}{text}",
         archive["record"],
         zone.full_text(time),
         archive["channel_name"].as_str().unwrap_or_default(),
-        names.person(author),
+        visible(names.person(author)),
     )
 }

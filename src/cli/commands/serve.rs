@@ -38,7 +38,8 @@ pub(super) async fn open(archive: &Archive, listen: SocketAddr) -> Result<Servin
         .hint("listen on 127.0.0.1 and put a proxy that speaks TLS before it"));
     }
     let access = Access::open(&archive.layout, archive.clock.clone())?;
-    let web = Web::new(archive.reader.clone(), access, archive.config.zone(), archive.clock.clone())?;
+    let web = Web::new(archive.reader.clone(), access, archive.config.zone(), archive.clock.clone())?
+        .with_public_url(archive.config.web.public_url.clone());
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         CliError::other(format!("can't listen on {listen}: {error}"))
             .hint("another program may use the port; `--listen 127.0.0.1:0` takes a free one")

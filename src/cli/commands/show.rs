@@ -1,5 +1,6 @@
 use serde_json::{Value, json};
 
+use crate::cli::output::visible;
 use crate::cli::{CliError, Context, Exit};
 use crate::history::{Item, ItemState, Reference, resolve};
 use crate::ledger::TlogProof;
@@ -47,7 +48,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     } else if let Some(proof) = proof {
         context.output.data(&proof)?;
     } else {
-        context.output.data(&text(&found))?;
+        context.output.data(&visible(&text(&found)))?;
     }
     Ok(Exit::Done)
 }

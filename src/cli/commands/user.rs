@@ -61,6 +61,14 @@ fn parse_role(text: &str) -> Result<Role, String> {
 
 impl Rights {
     pub(super) fn granted(&self) -> Result<(Role, Scope), CliError> {
+        let is_all = self.channel.iter().any(|channel| channel == "all");
+        if self.role == Role::Auditor && !self.channel.is_empty() && !is_all {
+            return Err(CliError::usage("an auditor reads everything, and channels are named")
+                .hint("a reviewer reads the channels it is given: `--role reviewer`"));
+        }
+        if self.channel.iter().any(|channel| channel == "*") {
+            return Err(CliError::usage("`*` is no channel").hint("`--channel all` means every one"));
+        }
         let scope = match self.channel.as_slice() {
             [] => None,
             channels if channels.iter().any(|channel| channel == "all") => Some(Scope::All),

@@ -36,7 +36,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let archive = match context.archive() {
         Ok(archive) => archive,
         // A database that SQLite refuses is what `verify` is there to say.
-        Err(error) if error.message().contains("is damaged") => {
+        Err(error) if error.message().contains("is damaged") || error.message().contains("the database refused") => {
             return Err(CliError::new(Exit::Integrity, error.message())
                 .hint("put back a copy whose checkpoint you know, and compare it with `--checkpoint`"));
         }

@@ -33,7 +33,7 @@ struct Row {
 /// The channels and direct conversations in the reader's scope.
 pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer) -> Result<Response, WebError> {
     let page = blocking(move || {
-        let directory = web.directory()?;
+        let directory = web.directory(&viewer.scope)?;
         let walks = web.reader.walks()?;
         let (mut rooms, mut ims) = (Vec::new(), Vec::new());
         for (id, facts) in directory.channels.iter().filter(|(id, _)| viewer.scope.allows(id)) {

@@ -76,7 +76,7 @@ pub(crate) async fn list(
     Query(paging): Query<Paging>,
 ) -> Result<Response, WebError> {
     let page = blocking(move || {
-        let directory = web.directory()?;
+        let directory = web.directory(&viewer.scope)?;
         let files = teamchat::all_files(&web.reader, &viewer.scope)?;
         let total = files.len();
         let mut rows = Vec::new();
@@ -102,7 +102,7 @@ pub(crate) async fn list(
             shell,
             total,
             newer: (paging.from > 0).then(|| format!("/f?from={}", paging.from.saturating_sub(PAGE))),
-            older: (paging.from + PAGE < total).then(|| format!("/f?from={}", paging.from + PAGE)),
+            older: (paging.from.saturating_add(PAGE) < total).then(|| format!("/f?from={}", paging.from + PAGE)),
             rows,
         })
     })
@@ -145,7 +145,7 @@ pub(crate) async fn page(
 
 fn build(web: &Web, viewer: &Viewer, id: &str) -> Result<FilePage, WebError> {
     let found = find(web, viewer, &format!("file:{id}"))?.item;
-    let directory = web.directory()?;
+    let directory = web.directory(&viewer.scope)?;
     let latest = found.latest().ok_or(WebError::NotFound)?;
     let value = json::parse(&latest.record.body).unwrap_or_default();
     let mut versions = Vec::new();
@@ -201,7 +201,7 @@ fn build(web: &Web, viewer: &Viewer, id: &str) -> Result<FilePage, WebError> {
 
 fn comments(web: &Web, file: &Item, directory: &Directory) -> Result<Vec<MessageView>, WebError> {
     let mut found = Vec::new();
-    for (key, _) in web.reader.newest_under(Kind::Comment, &format!("{}/", file.key))? {
+    for (key, _) in web.reader.newest_under(Kind::Comment, FIRST_SOURCE, None, &format!("{}/", file.key))? {
         let Some(comment) = item(&web.reader, Kind::Comment, FIRST_SOURCE, None, &key)? else { continue };
         if let Some(latest) = comment.latest() {
             found.push(message(&comment, latest, directory, web.zone, None));

@@ -7,7 +7,7 @@ use axum::response::Response;
 
 use super::view::Moment;
 use super::{Shell, Viewer};
-use crate::model::rfc3339;
+use crate::model::{Scope, rfc3339};
 use crate::web::Web;
 use crate::web::error::{WebError, blocking, render};
 
@@ -37,7 +37,10 @@ pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer) -> Result<
         let counters = web.reader.counters()?;
         let count = |name: &str| counters.get(name).copied().unwrap_or(0);
         let walks = web.reader.walks()?;
-        let debts = web.reader.debts()?;
+        // What is owed names channels and files: only who sees all may read it.
+        let all_debts = web.reader.debts()?;
+        let is_owed = !all_debts.is_empty();
+        let debts = if viewer.scope == Scope::All { all_debts } else { Vec::new() };
         let gaps = walks.iter().filter(|row| row.walked_until.is_none() || row.result == "under way").count();
         let runs = web
             .reader
@@ -92,7 +95,7 @@ pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer) -> Result<
             figures,
             accounts,
             runs,
-            complete: gaps == 0 && debts.is_empty() && !walks.is_empty(),
+            complete: gaps == 0 && !is_owed && !walks.is_empty(),
             debts: debts
                 .into_iter()
                 .map(|debt| {

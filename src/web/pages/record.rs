@@ -82,7 +82,7 @@ pub(crate) async fn page(
 
 fn build(web: &Web, viewer: &Viewer, reference: &str) -> Result<RecordPage, WebError> {
     let found = find(web, viewer, &format!("record:{reference}"))?;
-    let directory = web.directory()?;
+    let directory = web.directory(&viewer.scope)?;
     let (item, record) = (&found.item, &found.record);
     let header = &record.header;
     let reading = item.versions.iter().find(|version| version.seq == found.seq);

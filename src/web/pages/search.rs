@@ -118,7 +118,7 @@ fn build(web: &Web, viewer: &Viewer, asked: Asked) -> Result<(StatusCode, Search
         }
     };
     page.reading = explain(&parsed.query, web.zone);
-    let directory = web.directory()?;
+    let directory = web.directory(&viewer.scope)?;
     let order = Order::parse(&page.asked.sort).unwrap_or(Order::Relevance);
     let states: &[ItemState] = match page.asked.state.as_str() {
         "current" => &[ItemState::Current],
@@ -131,7 +131,7 @@ fn build(web: &Web, viewer: &Viewer, asked: Asked) -> Result<(StatusCode, Search
         "files" => &[Sort::File],
         _ => &[],
     };
-    let number = page.asked.page.max(1);
+    let number = page.asked.page.clamp(1, 100_000);
     let request = Request {
         query: &parsed.query,
         scope: &viewer.scope,

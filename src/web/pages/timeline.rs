@@ -70,7 +70,7 @@ pub(crate) async fn page(
 
 fn build(web: &Web, viewer: &Viewer, id: &str, place: &Place) -> Result<Timeline, WebError> {
     let channel = ChannelId::parse(id).filter(|id| viewer.scope.allows(id)).ok_or(WebError::NotFound)?;
-    let directory = web.directory()?;
+    let directory = web.directory(&viewer.scope)?;
     let facts = directory.channels.get(&channel).ok_or(WebError::NotFound)?;
     let count = place.n.unwrap_or(PAGE).clamp(1, LARGEST);
     let before = |to: MessageTs, count: usize| messages_before(&web.reader, FIRST_SOURCE, &channel, to, count);
@@ -179,7 +179,7 @@ pub(crate) fn reactions_between(
 /// Time stamps of what is pinned in a channel, by any account.
 fn pinned(web: &Web, channel: &ChannelId) -> Result<Vec<String>, WebError> {
     let mut out = Vec::new();
-    for (_, row) in web.reader.newest_under(Kind::Pins, &format!("{channel}/"))? {
+    for (_, row) in web.reader.newest_under(Kind::Pins, FIRST_SOURCE, Some(channel), "")? {
         let items = json::parse(&web.reader.record(row.seq)?.body).unwrap_or_default();
         for item in items.as_array().into_iter().flatten() {
             let ts = item["ts"].as_str().or_else(|| item["message"]["ts"].as_str());

@@ -121,7 +121,7 @@ fn visible_channels(call: &Call, channels: &[ChannelId]) -> Vec<String> {
 /// The comments of a file that still stand, oldest first.
 fn standing_comments(web: &Web, file: &str) -> Result<Vec<Value>, Refusal> {
     let mut out = Vec::new();
-    for (_, row) in web.reader.newest_under(Kind::Comment, &format!("{file}/"))? {
+    for (_, row) in web.reader.newest_under(Kind::Comment, FIRST_SOURCE, None, &format!("{file}/"))? {
         if row.change != Change::Gone {
             out.extend(json::parse(&web.reader.record(row.seq)?.body));
         }

@@ -163,7 +163,7 @@ pub(super) fn item_info(web: &Web, call: &Call) -> Result<Value, Refusal> {
 pub(super) fn pins(web: &Web, call: &Call) -> Result<Value, Refusal> {
     let channel = call.channel()?;
     let mut items: Vec<Value> = Vec::new();
-    for (_, row) in web.reader.newest_under(Kind::Pins, &format!("{channel}/"))? {
+    for (_, row) in web.reader.newest_under(Kind::Pins, FIRST_SOURCE, Some(&channel), "")? {
         let pinned = json::parse(&web.reader.record(row.seq)?.body).unwrap_or_default();
         for mut pin in pinned.as_array().cloned().unwrap_or_default() {
             if let Some(file) = pin.get_mut("file") {

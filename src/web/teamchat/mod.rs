@@ -169,14 +169,17 @@ pub(super) async fn handle(State(web): State<Arc<Web>>, Path(method): Path<Strin
         Err(error) => return reply(Err(Refusal::Internal(error.to_string()))),
     };
     let shared = Arc::clone(&web);
+    let base = match &web.public_url {
+        Some(url) => format!("{}/teamchatapi/", url.trim_end_matches('/')),
+        None => format!("http://{host}/teamchatapi/"),
+    };
+    let token_scope = token.scope.clone();
+    if token.scope == Scope::nothing() && method != "auth.test" {
+        return reply(Err(Refusal::Code("no_permission")));
+    }
     let work = move || -> Result<Response, Refusal> {
-        let call = Call {
-            parameters,
-            scope: token.scope,
-            directory: shared.directory()?,
-            base: format!("http://{host}/teamchatapi/"),
-            bearer: secret,
-        };
+        let call =
+            Call { parameters, scope: token.scope, directory: shared.directory(&token_scope)?, base, bearer: secret };
         if method == "channels.atom.history" {
             return atom::history(&shared, &call);
         }
@@ -265,7 +268,7 @@ async fn body_parameters(request: Request) -> Result<HashMap<String, String>, &'
 
 /// A page of a list by number. A page past the end is empty, never another one.
 pub(super) fn page_of<T: Clone>(all: &[T], count: usize, page: usize) -> (Vec<T>, Value) {
-    let items: Vec<T> = all.iter().skip((page - 1) * count).take(count).cloned().collect();
+    let items: Vec<T> = all.iter().skip((page - 1).saturating_mul(count)).take(count).cloned().collect();
     let pages = all.len().div_ceil(count);
     let paging = json!({"count": items.len(), "total": all.len(), "page": page, "pages": pages});
     (items, paging)

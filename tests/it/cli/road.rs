@@ -425,7 +425,7 @@ fn without_tickets(text: &str) -> String {
         let end = after.find(['&', '"']).unwrap();
         out.push_str(before);
         out.push_str("ticket=sha256-");
-        out.push_str(&hex(&Sha256::digest(after[..end].as_bytes()))[..16]);
+        out.push_str(&hex(&Sha256::digest(&after.as_bytes()[..end]))[..16]);
         rest = &after[end..];
     }
     out + rest

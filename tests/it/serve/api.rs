@@ -841,7 +841,7 @@ fn standing(
 ) -> (BTreeMap<(String, String), Value>, BTreeMap<String, Vec<String>>, BTreeMap<String, String>) {
     let reader = archive.reader();
     let mut messages = BTreeMap::new();
-    for (_, source, channel, _) in reader.channel_rows().unwrap() {
+    for (_, source, channel, _) in reader.tables().unwrap().channels {
         let id = ChannelId::parse(&channel).unwrap();
         for item in messages_between(&reader, source, &id, MessageTs::MIN, MessageTs::MAX).unwrap() {
             if !item.is_gone() {
@@ -877,7 +877,7 @@ async fn our_own_crawler_makes_the_same_archive_from_it() {
     let reader = Reader::new(connection, token.into());
     let (who, _) = reader.auth_test().await.unwrap();
     let user_id = who.user_id.clone();
-    let account = Account { name: "archive".to_owned(), user_id: user_id.into(), reader };
+    let account = Account { name: "archive".to_owned(), user_id: user_id, reader };
     let copy = TestArchive::new(&url);
     let summary = copy.crawl(&account, &Options::default()).await.unwrap();
     assert_eq!(summary.result, "complete", "{summary:?}");
