@@ -102,7 +102,7 @@ pub(crate) async fn list(
             shell,
             total,
             newer: (paging.from > 0).then(|| format!("/f?from={}", paging.from.saturating_sub(PAGE))),
-            older: (paging.from + PAGE < total).then(|| format!("/f?from={}", paging.from + PAGE)),
+            older: (paging.from.saturating_add(PAGE) < total).then(|| format!("/f?from={}", paging.from + PAGE)),
             rows,
         })
     })

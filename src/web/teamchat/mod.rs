@@ -265,7 +265,7 @@ async fn body_parameters(request: Request) -> Result<HashMap<String, String>, &'
 
 /// A page of a list by number. A page past the end is empty, never another one.
 pub(super) fn page_of<T: Clone>(all: &[T], count: usize, page: usize) -> (Vec<T>, Value) {
-    let items: Vec<T> = all.iter().skip((page - 1) * count).take(count).cloned().collect();
+    let items: Vec<T> = all.iter().skip((page - 1).saturating_mul(count)).take(count).cloned().collect();
     let pages = all.len().div_ceil(count);
     let paging = json!({"count": items.len(), "total": all.len(), "page": page, "pages": pages});
     (items, paging)
