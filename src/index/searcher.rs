@@ -213,14 +213,16 @@ impl Searcher {
                 (mark.offset, *limit, mark.bound)
             }
         };
-        if offset > DEEPEST && matches!(request.paging, Paging::Page { .. }) {
+        let query: Box<dyn EngineQuery> =
+            if parts.len() == 1 { all_of(parts) } else { Box::new(BooleanQuery::new(parts)) };
+        // Collecting takes room for all that is skipped, so nothing is collected past the end.
+        let is_past_end = offset > 0 && offset >= searcher.search(&query, &Count)?;
+        if !is_past_end && offset > DEEPEST && matches!(request.paging, Paging::Page { .. }) {
             return Err(Error::TooBroad(format!(
                 "pages are counted up to {DEEPEST} hits; narrow the search or follow the cursor"
             )));
         }
-        let query: Box<dyn EngineQuery> =
-            if parts.len() == 1 { all_of(parts) } else { Box::new(BooleanQuery::new(parts)) };
-        let (total, hits) = if limit == 0 {
+        let (total, hits) = if limit == 0 || is_past_end {
             (searcher.search(&query, &Count)?, Vec::new())
         } else {
             let top = TopDocs::with_limit(limit).and_offset(offset);
@@ -252,7 +254,7 @@ impl Searcher {
             }
         };
         let hits: Vec<Hit> = hits.into_iter().map(|seq| Hit { seq: RecordSeq(seq) }).collect();
-        let reached = offset + hits.len();
+        let reached = offset.saturating_add(hits.len());
         let next_cursor =
             (limit > 0 && reached < total).then(|| Mark { offset: reached, bound }.to_text(request.order));
         Ok(Answer { total: total as u64, hits, next_cursor, searched_through: payload.records_through, notes })

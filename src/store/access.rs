@@ -354,11 +354,16 @@ impl Access {
 
     /// The token that a secret belongs to, if it still holds.
     pub fn check_token(&self, secret: &str) -> Result<Option<Token>, AccessError> {
+        self.token_of(&Digest::of(secret.as_bytes()))
+    }
+
+    /// The token whose secret has this SHA-256, if it still holds.
+    pub fn token_of(&self, digest: &Digest) -> Result<Option<Token>, AccessError> {
         let now = self.clock.now();
         self.with(|connection| {
             let token = connection
                 .prepare_cached(&format!("{TOKEN} WHERE digest = ?1"))?
-                .query_row(params![Digest::of(secret.as_bytes()).0], token_row)
+                .query_row(params![digest.0], token_row)
                 .optional()?;
             Ok(token.filter(|token| !token.revoked && token.expires > now))
         })

@@ -76,12 +76,12 @@ fn special(text: &str, before: &str, directory: &Directory) -> Option<(Piece, us
     if let Some(inner) = text.strip_prefix("```")
         && let Some(end) = inner.find("```")
     {
-        return Some((Piece::Block(entities(&without_marks(inner[..end].trim_matches('\n')))), end + 6));
+        return Some((Piece::Block(unturned(&entities(&without_marks(inner[..end].trim_matches('\n'))))), end + 6));
     }
     if let Some(inner) = text.strip_prefix('`')
         && let Some(end) = inner.find(['`', '\n']).filter(|&end| end > 0 && inner.as_bytes()[end] == b'`')
     {
-        return Some((Piece::Code(entities(&without_marks(&inner[..end]))), end + 2));
+        return Some((Piece::Code(unturned(&entities(&without_marks(&inner[..end])))), end + 2));
     }
     if let Some(inner) = text.strip_prefix('<')
         && let Some(end) = inner.find(['>', '\n']).filter(|&end| inner.as_bytes()[end] == b'>')
@@ -92,26 +92,27 @@ fn special(text: &str, before: &str, directory: &Directory) -> Option<(Piece, us
         let used = end + 2;
         if let Some(id) = target.strip_prefix('@') {
             let known = directory.people.get(id).map(String::as_str);
-            return Some((Piece::Mention(format!("@{}", known.or(label).unwrap_or(id))), used));
+            return Some((Piece::Mention(unturned(&format!("@{}", known.or(label).unwrap_or(id)))), used));
         }
         if let Some(id) = target.strip_prefix('#') {
             let name =
                 label.map(str::to_owned).or_else(|| ChannelId::parse(id).map(|id| directory.channel(&id).to_owned()));
-            return Some((Piece::Mention(format!("#{}", name.unwrap_or_else(|| id.to_owned()))), used));
+            return Some((Piece::Mention(unturned(&format!("#{}", name.unwrap_or_else(|| id.to_owned())))), used));
         }
         if let Some(command) = target.strip_prefix('!') {
-            return Some((Piece::Mention(format!("@{}", label.unwrap_or(command))), used));
+            return Some((Piece::Mention(unturned(&format!("@{}", label.unwrap_or(command)))), used));
         }
         let href = entities(target);
         let host = host(&href)?;
-        return Some((Piece::Link { label: entities(label.unwrap_or(target)), href, host }, used));
+        let label = unturned(&entities(label.unwrap_or(target)));
+        return Some((Piece::Link { label, href: address(href), host }, used));
     }
     if (text.starts_with("http://") || text.starts_with("https://")) && !before.ends_with(char::is_alphanumeric) {
         let end = text.find(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | ')')).unwrap_or(text.len());
         let end = text[..end].trim_end_matches(['.', ',', ';', ':', '!', '?', '\'']).len();
         let href = entities(&without_marks(&text[..end]));
         let host = host(&href)?;
-        return Some((Piece::Link { label: href.clone(), href, host }, end));
+        return Some((Piece::Link { label: unturned(&href), href: address(href), host }, end));
     }
     None
 }
@@ -119,6 +120,19 @@ fn special(text: &str, before: &str, directory: &Directory) -> Option<(Piece, us
 /// A character that turns the direction of what follows, or is not seen at all.
 fn is_control(c: char) -> bool {
     matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
+
+/// What stands in one piece, with what would turn its direction shown as what it is.
+fn unturned(text: &str) -> String {
+    text.chars().map(|c| if is_control(c) { format!("[U+{:04X}]", u32::from(c)) } else { c.to_string() }).collect()
+}
+
+/// An address as a browser would send it, when it holds what would turn its direction.
+fn address(href: String) -> String {
+    if !href.contains(is_control) {
+        return href;
+    }
+    url::Url::parse(&href).map_or(href, String::from)
 }
 
 /// Adds plain text; `in_hit` says whether it begins inside a hit, and is left as it ends.

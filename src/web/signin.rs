@@ -101,8 +101,10 @@ pub(super) async fn sign_in(State(web): State<Arc<Web>>, Form(form): Form<SignIn
 
 fn redirect(to: &str, cookie: &str) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
-    if let (Ok(to), Ok(cookie)) = (HeaderValue::from_str(to), HeaderValue::from_str(cookie)) {
-        response.headers_mut().insert(header::LOCATION, to);
+    // A place that no header can hold is given up, the session is not.
+    let to = HeaderValue::from_str(to).unwrap_or_else(|_| HeaderValue::from_static("/"));
+    response.headers_mut().insert(header::LOCATION, to);
+    if let Ok(cookie) = HeaderValue::from_str(cookie) {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response
@@ -138,7 +140,12 @@ pub(super) async fn require(
     };
     let Some(user) = user else {
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        let to = format!("/login?next={}", super::markup::encode(path));
+        // Only what can be asked for by a link is come back to.
+        let to = if request.method().is_safe() {
+            format!("/login?next={}", super::markup::encode(path))
+        } else {
+            "/login".to_owned()
+        };
         return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response());
     };
     request.extensions_mut().insert(user);

@@ -14,8 +14,8 @@ import { parseArgs, promisify } from "node:util";
 import { AxeBuilder } from "@axe-core/playwright";
 import { chromium } from "playwright-core";
 
-const MAX_PAGES = 60;
-const MAX_PAGES_PER_KIND = 3;
+const MAX_PAGES = 40;
+const MAX_PAGES_PER_KIND = 2;
 const WIDE = { width: 1280, height: 900 };
 const NARROW_WIDTHS = [400, 320];
 const PICTURE_WIDTHS = [1280, 400];

@@ -343,17 +343,17 @@ pub(super) fn message_from_seed(
 fn share(state: &mut State, file: usize, channel: usize, ts: Ts) {
     let clock = state.settings.id_clock;
     let is_corpus = state.is_corpus;
-    let entry = &mut state.files[file];
-    if entry.id.is_empty() {
-        // One message may share several files: each has an id of its own.
-        let mut own = ts;
-        entry.id = ids::item_id(own, clock);
-        while state.file_index.contains_key(&entry.id) {
-            own.fraction += 1;
-            entry.id = ids::item_id(own, clock);
+    if state.files[file].id.is_empty() {
+        let mut id = ids::item_id(ts, clock);
+        // The second file of one message has an id of its own.
+        while state.file_index.contains_key(&id) {
+            let own = mint(state, ts.seconds);
+            id = ids::item_id(own, clock);
         }
-        state.file_index.insert(entry.id.clone(), file);
+        state.file_index.insert(id.clone(), file);
+        state.files[file].id = id;
     }
+    let entry = &mut state.files[file];
     if entry.created == 0 {
         // A live server was seen to be one second late now and then.
         let late = i64::from(!is_corpus && ts.fraction % 2 == 1);

@@ -7,7 +7,7 @@ use axum::response::Response;
 
 use super::view::Moment;
 use super::{Shell, Viewer};
-use crate::model::{Scope, rfc3339};
+use crate::model::{ChannelId, Scope, rfc3339};
 use crate::web::Web;
 use crate::web::error::{WebError, blocking, render};
 
@@ -36,15 +36,16 @@ pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer) -> Result<
     let page = blocking(move || {
         let counters = web.reader.counters()?;
         let count = |name: &str| counters.get(name).copied().unwrap_or(0);
-        let walks = web.reader.walks()?;
-        // What is owed names channels and files: only who sees all may read it.
-        let all_debts = web.reader.debts()?;
-        let is_owed = !all_debts.is_empty();
-        let debts = if viewer.scope == Scope::All { all_debts } else { Vec::new() };
+        // Who sees some channels is told of those; what is counted over all is for who sees all.
+        let sees_all = viewer.scope == Scope::All;
+        let mut walks = web.reader.walks()?;
+        walks.retain(|row| viewer.scope.allows(&row.channel));
+        let mut debts = web.reader.debts()?;
+        debts.retain(|debt| sees_all || ChannelId::parse(&debt.key).is_some_and(|id| viewer.scope.allows(&id)));
         let gaps = walks.iter().filter(|row| row.walked_until.is_none() || row.result == "under way").count();
         let runs = web
             .reader
-            .runs(12)?
+            .runs(if sees_all { 12 } else { 0 })?
             .into_iter()
             .map(|run| {
                 let summary: serde_json::Value =
@@ -66,17 +67,27 @@ pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer) -> Result<
                 }
             })
             .collect();
-        let figures = vec![
-            ("messages", (count("message.subjects") - count("message.gone")).to_string()),
-            ("deleted, text kept", count("message.gone").to_string()),
-            ("edited, all versions kept", count("message.changed").to_string()),
-            ("files", count("file.subjects").to_string()),
-            ("comments", count("comment.subjects").to_string()),
-            ("channels", count("channel.subjects").to_string()),
-            ("conversations", count("im.subjects").to_string()),
-            ("people", count("user.subjects").to_string()),
-            ("records", web.reader.head()?.to_string()),
-        ];
+        let all_figures = || -> Result<Vec<(&'static str, String)>, WebError> {
+            Ok(vec![
+                ("messages", (count("message.subjects") - count("message.gone")).to_string()),
+                ("deleted, text kept", count("message.gone").to_string()),
+                ("edited, all versions kept", count("message.changed").to_string()),
+                ("files", count("file.subjects").to_string()),
+                ("comments", count("comment.subjects").to_string()),
+                ("channels", count("channel.subjects").to_string()),
+                ("conversations", count("im.subjects").to_string()),
+                ("people", count("user.subjects").to_string()),
+                ("records", web.reader.head()?.to_string()),
+            ])
+        };
+        let figures = if sees_all {
+            all_figures()?
+        } else {
+            let directory = web.directory()?;
+            let seen = directory.channels.iter().filter(|(id, _)| viewer.scope.allows(id));
+            let (ims, rooms): (Vec<_>, Vec<_>) = seen.partition(|(_, facts)| facts.is_im);
+            vec![("channels", rooms.len().to_string()), ("conversations", ims.len().to_string())]
+        };
         let accounts = web
             .reader
             .accounts()?
@@ -95,7 +106,7 @@ pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer) -> Result<
             figures,
             accounts,
             runs,
-            complete: gaps == 0 && !is_owed && !walks.is_empty(),
+            complete: gaps == 0 && debts.is_empty() && !walks.is_empty(),
             debts: debts
                 .into_iter()
                 .map(|debt| {

@@ -139,7 +139,7 @@ fn build(web: &Web, viewer: &Viewer, asked: Asked) -> Result<(StatusCode, Search
         kinds,
         states,
         order,
-        paging: Paging::Page { offset: (number - 1) * PAGE, limit: PAGE },
+        paging: Paging::Page { offset: (number - 1).saturating_mul(PAGE), limit: PAGE },
     };
     let answer = match web.searcher.search(&request) {
         Ok(answer) => answer,
@@ -153,8 +153,8 @@ fn build(web: &Web, viewer: &Viewer, asked: Asked) -> Result<(StatusCode, Search
     page.notes.extend(answer.notes);
     page.total = answer.total;
     page.behind = web.reader.head()?.saturating_sub(answer.searched_through);
-    page.from = (number - 1) * PAGE + 1;
-    page.to = (number - 1) * PAGE + answer.hits.len();
+    page.from = (number - 1).saturating_mul(PAGE).saturating_add(1);
+    page.to = (page.from - 1).saturating_add(answer.hits.len());
     for hit in &answer.hits {
         let Some(found) = resolve(&web.reader, &format!("record:{}", hit.seq))? else { continue };
         page.hits.push(view(web, &found.item, hit.seq.0, &directory, &parsed.query));

@@ -79,6 +79,8 @@ fn build(web: &Web, viewer: &Viewer, id: &str, place: &Place) -> Result<Timeline
     let parse = |text: &str| MessageTs::parse(text).ok_or_else(|| WebError::Bad(format!("`{text}` is no time stamp")));
 
     let mut target = None;
+    // Where a page without messages stands.
+    let mut edge = None;
     let items: Vec<Item> = if let Some(at) = &place.at {
         let ts = target_of(web, &channel, at)?;
         target = Some(ts.to_string());
@@ -88,22 +90,22 @@ fn build(web: &Web, viewer: &Viewer, id: &str, place: &Place) -> Result<Timeline
     } else if let Some(date) = place.date.as_deref().filter(|date| !date.is_empty()) {
         let day = NaiveDate::parse_from_str(date, "%Y-%m-%d")
             .map_err(|_| WebError::Bad(format!("`{date}` is no day; it looks like 2026-03-04")))?;
-        after(MessageTs::from_micros(web.zone.start_of_day(day).timestamp_micros()), count)?
+        after(*edge.insert(MessageTs::from_micros(web.zone.start_of_day(day).timestamp_micros())), count)?
     } else if let Some(from) = &place.after {
-        after(next(parse(from)?), count)?
+        after(*edge.insert(next(parse(from)?)), count)?
     } else if let Some(to) = &place.before {
-        before(parse(to)?.before(), count)?
+        before(edge.insert(parse(to)?).before(), count)?
     } else {
         before(MessageTs::MAX, count)?
     };
 
     let stamps: Vec<MessageTs> = items.iter().filter_map(|item| MessageTs::parse(&item.key)).collect();
     let (first, last) = (stamps.first().copied(), stamps.last().copied());
-    let older = match first {
+    let older = match first.or(edge) {
         Some(first) => (!before(first.before(), 1)?.is_empty()).then(|| format!("/c/{}?before={first}", encode(id))),
         None => None,
     };
-    let newer = match last {
+    let newer = match last.or(edge.map(MessageTs::before)) {
         Some(last) => (!after(next(last), 1)?.is_empty()).then(|| format!("/c/{}?after={last}", encode(id))),
         None => None,
     };

@@ -187,7 +187,7 @@ pub(crate) fn reactions(array: &Value, directory: &Directory) -> Vec<ReactionChi
                 .map(|id| directory.person(id))
                 .collect();
             let count = json::as_int(&reaction["count"]).unwrap_or(i64::try_from(people.len()).unwrap_or(0));
-            ReactionChip { name: get(reaction, "name"), count, people: people.join(", ") }
+            ReactionChip { name: visible(&get(reaction, "name")), count, people: visible(&people.join(", ")) }
         })
         .filter(|chip| chip.count > 0)
         .collect()

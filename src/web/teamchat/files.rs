@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
+use super::tickets::Opened;
 use super::{Call, Refusal, download_error, header_text, page_of};
 use crate::history::{Item, item};
 use crate::model::{ChannelId, Digest, Scope, json};
@@ -153,14 +154,22 @@ pub(super) fn info(web: &Web, call: &Call) -> Result<Value, Refusal> {
     Ok(json!({"ok": true, "file": value, "comments": page, "paging": paging}))
 }
 
-/// `files.download`: the bytes that a ticket opens.
+/// `files.download`: the bytes that a ticket opens, for the token it was minted for while that
+/// holds. The ticket is enough; a token that is sent along must be the same.
 pub(super) async fn download(web: &Web, parameters: &HashMap<String, String>, headers: &HeaderMap) -> Response {
     let ticket = parameters.get("ticket").map(String::as_str).unwrap_or_default();
-    let (content, name) = match web.tickets.open(ticket, web.clock.now()) {
+    let Opened { content, name, holder } = match web.tickets.open(ticket, web.clock.now()) {
         Ok(Some(found)) => found,
         Ok(None) => return download_error("invalid_ticket"),
         Err(()) => return download_error("ticket_expired"),
     };
+    let sent = header_text(headers, &header::AUTHORIZATION)
+        .and_then(|value| value.strip_prefix("Bearer "))
+        .or_else(|| parameters.get("token").map(String::as_str));
+    let is_foreign = sent.is_some_and(|secret| !secret.is_empty() && Digest::of(secret.as_bytes()) != holder);
+    if is_foreign || !matches!(web.access.token_of(&holder), Ok(Some(_))) {
+        return download_error("invalid_ticket");
+    }
     match send_blob(&web.blobs, &content, &name, "application/octet-stream", false, headers).await {
         Ok(response) => response,
         Err(_) => download_error("file_not_found"),

@@ -9,6 +9,15 @@ use crate::store::Error;
 /// How long a ticket opens its file.
 const LASTS: i64 = 15 * 60;
 
+/// What a ticket opens, and for whom.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Opened {
+    pub(super) content: Digest,
+    pub(super) name: String,
+    /// SHA-256 of the secret of the token that it was minted for.
+    pub(super) holder: Digest,
+}
+
 /// Makes and checks download tickets: the content they open, when they end, and a seal. Minted
 /// for one token; the key lives and ends with the process.
 pub(in crate::web) struct Tickets {
@@ -30,14 +39,13 @@ impl Tickets {
 
     /// A ticket for a content under a file name, for the token with this secret.
     pub(super) fn mint(&self, content: &Digest, name: &str, secret: &str, now: UtcTime) -> String {
-        let holder = Digest::of(secret.as_bytes()).short();
+        let holder = Digest::of(secret.as_bytes());
         let text = format!("{content}|{}|{holder}|{name}", now.timestamp() + LASTS);
         format!("{}.{}", BASE64.encode(&text), BASE64.encode(self.seal(&text)))
     }
 
-    /// The content and file name that a ticket opens; `None` when it is forged, `Err` when it has
-    /// ended.
-    pub(super) fn open(&self, ticket: &str, now: UtcTime) -> Result<Option<(Digest, String)>, ()> {
+    /// What a ticket opens; `None` when it is forged, `Err` when it has ended.
+    pub(super) fn open(&self, ticket: &str, now: UtcTime) -> Result<Option<Opened>, ()> {
         let Some((text, seal)) = ticket.split_once('.') else { return Ok(None) };
         let decoded = BASE64.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let (Some(text), Ok(seal)) = (decoded, BASE64.decode(seal)) else { return Ok(None) };
@@ -47,13 +55,16 @@ impl Tickets {
             return Ok(None);
         }
         let mut parts = text.splitn(4, '|');
-        let (Some(content), Some(ends), Some(_), Some(name)) = (parts.next(), parts.next(), parts.next(), parts.next())
+        let (Some(content), Some(ends), Some(holder), Some(name)) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Ok(None);
         };
-        match (content.parse(), ends.parse::<i64>()) {
-            (Ok(content), Ok(ends)) if ends > now.timestamp() => Ok(Some((content, name.to_owned()))),
-            (Ok(_), Ok(_)) => Err(()),
+        match (content.parse(), ends.parse::<i64>(), holder.parse()) {
+            (Ok(content), Ok(ends), Ok(holder)) if ends > now.timestamp() => {
+                Ok(Some(Opened { content, name: name.to_owned(), holder }))
+            }
+            (Ok(_), Ok(_), Ok(_)) => Err(()),
             _ => Ok(None),
         }
     }
@@ -69,7 +80,8 @@ mod tests {
         let at = |seconds| chrono::DateTime::from_timestamp(seconds, 0).unwrap();
         let content = Digest::of(b"x");
         let ticket = tickets.mint(&content, "a|b.txt", "arc_secret", at(1000));
-        assert_eq!(tickets.open(&ticket, at(1500)), Ok(Some((content, "a|b.txt".to_owned()))));
+        let opened = Opened { content, name: "a|b.txt".to_owned(), holder: Digest::of(b"arc_secret") };
+        assert_eq!(tickets.open(&ticket, at(1500)), Ok(Some(opened)));
         assert_eq!(tickets.open(&ticket, at(1000 + LASTS)), Err(()));
         assert!(!ticket.contains("secret"));
         let forged = format!("A{}", &ticket[1..]);

@@ -34,6 +34,7 @@ const TAGS: &[&str] = &[
 ];
 
 const ATTRIBUTES: &[&str] = &[
+    "html",
     "lang",
     "dir",
     "charset",
@@ -130,7 +131,7 @@ async fn what_is_hostile_stays_text() {
             workspace.edit(&legal, &ts, None, &format!("after {attack}")).unwrap();
             let (file, _) = workspace.upload(&legal, me, &format!("{attack}.txt"), attack.as_bytes().to_vec()).unwrap();
             workspace.comment(&file, me, &format!("comment {attack}")).unwrap();
-            workspace.react(&legal, &ts, me, attack).unwrap();
+            workspace.react(&legal, &ts, me, &attack.replace(char::is_whitespace, "/")).unwrap();
             files.push(file);
         }
         workspace.post(&legal, me, &format!("text {BIDI} <https://a.example/{BIDI}|{BIDI}> <@x|{BIDI}>")).unwrap();
