@@ -142,7 +142,7 @@ fn a_self_signed_certificate_is_refused_with_its_fingerprint_and_works_when_pinn
 
     the_whole_crawl_works(&server, &["--pin", &pin]);
     // As openssl prints it.
-    let spaced = pin[7..].as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap().to_uppercase());
+    let spaced = pin.as_bytes()[7..].chunks(2).map(|pair| std::str::from_utf8(pair).unwrap().to_uppercase());
     let spaced = format!("sha256:{}", spaced.collect::<Vec<String>>().join(":"));
     the_whole_crawl_works(&server, &["--pin", &spaced]);
 
