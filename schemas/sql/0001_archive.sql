@@ -61,7 +61,8 @@ CREATE TABLE span_index (
 
 -- Versions of everything but the first version of a message. Keys of messages are padded to ten
 -- digits so that text order is time order. change: 0 new, 1 changed, 2 gone, 3 back as it
--- was, 4 back and changed, 5 a file seen in another channel.
+-- was, 4 back and changed, 5 a file seen in another
+-- channel, 6 a file whose contents were fetched at last.
 CREATE TABLE subject (
   kind    INTEGER NOT NULL,
   source  INTEGER NOT NULL,

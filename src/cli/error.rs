@@ -167,6 +167,8 @@ impl From<crawl::Error> for CliError {
         match error {
             crawl::Error::Store(error) => error.into(),
             crawl::Error::Server(error) => error.into(),
+            crawl::Error::UnknownChannel(_) => Self::other(error.to_string())
+                .hint("ids are those of `channels.list`; `status` and the audit UI show them"),
             crawl::Error::OtherIdentity { .. } => Self::new(Exit::Refused, error.to_string())
                 .hint("enrol the other person as an account of their own: views are never mixed"),
         }

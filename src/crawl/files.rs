@@ -4,6 +4,7 @@
 //! the download; an error page never becomes a file (protocol notes 1.1 and 6.12).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::Ordering;
 
 use futures_util::StreamExt as _;
 use serde_json::json;
@@ -38,29 +39,32 @@ pub(super) async fn listed(pass: &Pass<'_>, task: &ChannelTask) -> Result<(BTree
     let mut found = BTreeMap::new();
     let mut to: Option<i64> = None;
     loop {
-        let (page, _) = pass.reader.files_list(&task.api_id, to, PAGE, 1).await?;
-        let mut oldest = None;
+        let (page, paging) = pass.reader.files_list(&task.api_id, to, PAGE, 1).await?;
+        let mut oldest: Option<i64> = None;
         let mut fresh = 0;
+        let mut in_bounds = true;
         for item in &page.items {
             let Some(file) = item.view.as_ref().filter(|file| !file.id.is_empty()) else {
                 pass.find("unreadable_item", task, "a file in files.list has no id that can be read");
                 continue;
             };
-            fresh += u64::from(found.insert(file.id.clone(), FileSight::of(file, &task.id)).is_none());
-            oldest = Some(oldest.map_or(file.created, |oldest: i64| oldest.min(file.created)));
+            fresh += usize::from(found.insert(file.id.clone(), FileSight::of(file, &task.id)).is_none());
+            in_bounds &= to.is_none_or(|to| file.created <= to);
+            oldest = Some(oldest.map_or(file.created, |oldest| oldest.min(file.created)));
         }
-        if !page.is_whole {
+        if !page.is_whole || !in_bounds {
             return Ok((found, false));
         }
-        if page.items.is_empty() || fresh == 0 || page.items.len() < PAGE as usize {
+        // Servers cap pages as they like, so a short page proves nothing: the total does, or a
+        // page that brings nothing new.
+        let all = i64::try_from(page.items.len()).is_ok_and(|count| count >= paging.total && paging.total > 0);
+        let Some(oldest) = oldest.filter(|_| !all) else { return Ok((found, true)) };
+        to = match to {
             // A page full of files of one second would hide older ones: step below it.
-            match (page.items.len() >= PAGE as usize, oldest) {
-                (true, Some(oldest)) if to != Some(oldest - 1) => to = Some(oldest - 1),
-                _ => return Ok((found, true)),
-            }
-        } else {
-            to = oldest;
-        }
+            Some(before) if fresh == 0 && before == oldest => Some(oldest - 1),
+            Some(_) if fresh == 0 => return Ok((found, true)),
+            _ => Some(oldest),
+        };
     }
 }
 
@@ -68,7 +72,7 @@ pub(super) async fn listed(pass: &Pass<'_>, task: &ChannelTask) -> Result<(BTree
 pub(super) async fn files(pass: &Pass<'_>, seen: BTreeMap<String, FileSight>) -> Result<(), Error> {
     let known = &pass.known_files;
     let mut wanted: BTreeMap<String, FileSight> =
-        seen.into_iter().filter(|(id, sight)| is_due(known.get(id), sight)).collect();
+        seen.into_iter().filter(|(id, sight)| pass.options.full || is_due(known.get(id), sight)).collect();
     // What an earlier pass had seen when it was cut off.
     for (id, channel) in pass.store.files_wanted(pass.source)? {
         wanted.entry(id).or_default().channels.insert(channel);
@@ -80,7 +84,7 @@ pub(super) async fn files(pass: &Pass<'_>, seen: BTreeMap<String, FileSight>) ->
     pass.say(&format!("{total} files to look at"));
     let results = futures_util::stream::iter(wanted)
         .map(|(id, sight)| async move {
-            if pass.is_over() {
+            if !pass.first_file.swap(false, Ordering::Relaxed) && pass.is_over() {
                 return owe(pass, &id, "the budget ran out").await;
             }
             match file(pass, &id, known.get(&id), sight).await {
@@ -116,7 +120,8 @@ fn is_due(known: Option<&FileRow>, sight: &FileSight) -> bool {
     let parts: Vec<&str> = mark.split('/').collect();
     let same_version = parts.first().and_then(|text| text.parse().ok()) == Some(sight.timestamp)
         && parts.get(2).and_then(|text| text.parse().ok()) == Some(sight.edit_counter);
-    !same_version
+    sight.is_talked_about
+        || !same_version
         || i64::try_from(*comments).ok() != Some(sight.comments)
         || sight.channels.iter().any(|channel| !channels.contains(channel))
 }
@@ -183,15 +188,17 @@ async fn file(pass: &Pass<'_>, id: &str, known: Option<&FileRow>, sight: FileSig
     }
 
     let mut records = Vec::new();
-    let is_same = previous.as_ref().is_some_and(|record| {
-        change_digest(Kind::File, &record.body) == change_digest(Kind::File, &body)
-            && record.header.attachment_digests() == attachments
-    });
+    let reads_same = previous
+        .as_ref()
+        .is_some_and(|record| change_digest(Kind::File, &record.body) == change_digest(Kind::File, &body));
+    let is_same =
+        reads_same && previous.as_ref().is_some_and(|record| record.header.attachment_digests() == attachments);
     let is_back = newest.is_some_and(|row| row.change == Change::Gone);
     if !is_same || is_back || shared_in != before {
         let change = match (&previous, is_back) {
             (None, _) => Change::New,
             (Some(_), false) if is_same => Change::Shared,
+            (Some(record), false) if reads_same && record.header.attachments.is_empty() => Change::Fetched,
             (Some(_), true) if is_same => Change::Back,
             (Some(_), true) => Change::BackChanged,
             (Some(_), false) => Change::Changed,
@@ -217,9 +224,9 @@ async fn file(pass: &Pass<'_>, id: &str, known: Option<&FileRow>, sight: FileSig
             body: body.into_owned(),
         });
     }
-    let whole_comments = comment_records(pass, id, all_comments.as_deref(), &mut records).await?;
+    comment_records(pass, id, &all_comments, &mut records).await?;
     match failure {
-        None if whole_comments => {
+        None if all_comments.is_read => {
             let comments = u64::try_from(view.comments_count).unwrap_or(0);
             changes.push(StateChange::File {
                 source: pass.source,
@@ -282,19 +289,24 @@ async fn fetch(pass: &Pass<'_>, id: &str, first: &File) -> Result<Result<(Digest
     Ok(Err(reason))
 }
 
-/// All comments of a file, or none when they could not be read to the end.
-async fn all_comments(
-    pass: &Pass<'_>,
-    id: &str,
-    view: &File,
-    first: Page<Comment>,
-) -> Result<Option<Vec<(Item<Comment>, UtcTime)>>, Error> {
-    let mut out: Vec<(Item<Comment>, UtcTime)> = Vec::new();
+/// What was read of a file's comments.
+struct Comments {
+    items: Vec<(Item<Comment>, UtcTime)>,
+    /// Every page was whole: what came is recorded, and nothing is owed.
+    is_read: bool,
+    /// As many came as the file's own count says: only then can one be said to be absent.
+    is_whole: bool,
+}
+
+/// All comments of a file, page by page.
+async fn all_comments(pass: &Pass<'_>, id: &str, view: &File, first: Page<Comment>) -> Result<Comments, Error> {
+    let mut out = Comments { items: Vec::new(), is_read: false, is_whole: false };
     let mut ids = BTreeSet::new();
+    let expected = usize::try_from(view.comments_count).unwrap_or(0);
     let mut page = first;
     for number in 2..=MAX_COMMENT_PAGES {
         if !page.is_whole {
-            return Ok(None);
+            return Ok(out);
         }
         let mut fresh = 0;
         let received_at = page.received_at;
@@ -309,15 +321,17 @@ async fn all_comments(
             }
             if ids.insert(comment.id.clone()) {
                 fresh += 1;
-                out.push((item, received_at));
+                out.items.push((item, received_at));
             }
         }
-        if fresh == 0 || out.len() >= usize::try_from(view.comments_count).unwrap_or(0) {
-            return Ok(Some(out));
+        if fresh == 0 || out.items.len() >= expected {
+            out.is_read = true;
+            out.is_whole = out.items.len() == expected;
+            return Ok(out);
         }
         page = pass.reader.files_info(id, PAGE, number).await?.1;
     }
-    Ok(None)
+    Ok(out)
 }
 
 /// Records for comments that are new, different or gone. A comment is gone when two whole listings
@@ -325,14 +339,13 @@ async fn all_comments(
 async fn comment_records(
     pass: &Pass<'_>,
     file: &str,
-    comments: Option<&[(Item<Comment>, UtcTime)]>,
+    comments: &Comments,
     records: &mut Vec<NewRecord>,
-) -> Result<bool, Error> {
-    let Some(comments) = comments else { return Ok(false) };
+) -> Result<(), Error> {
     let prefix = format!("{file}/");
     let known: HashMap<String, VersionRow> = pass.store.newest_under(Kind::Comment, &prefix)?.into_iter().collect();
     let mut listed = BTreeSet::new();
-    for (item, received_at) in comments {
+    for (item, received_at) in &comments.items {
         let Some(view) = item.view.as_ref().filter(|view| !view.id.is_empty()) else { continue };
         let key = format!("{prefix}{}", view.id);
         listed.insert(key.clone());
@@ -374,15 +387,26 @@ async fn comment_records(
     let absent: Vec<(&String, &VersionRow)> =
         known.iter().filter(|(key, row)| row.change != Change::Gone && !listed.contains(*key)).collect();
     if absent.is_empty() {
-        return Ok(true);
+        return Ok(());
+    }
+    if !comments.is_whole {
+        pass.find_in(
+            "unclear_absence",
+            "",
+            &format!("file {file} lists other comments than it counts; none is recorded as deleted"),
+        );
+        return Ok(());
     }
     let (item, page, _) = pass.reader.files_info(file, PAGE, 1).await?;
     let view = item.and_then(|item| item.view).unwrap_or_default();
-    let Some(again) = all_comments(pass, file, &view, page).await? else { return Ok(false) };
+    let again = all_comments(pass, file, &view, page).await?;
+    if !again.is_whole {
+        return Ok(());
+    }
     let now = pass.options.clock.now();
     for (key, row) in absent {
         let id = key.strip_prefix(&prefix).unwrap_or(key);
-        if again.iter().any(|(item, _)| item.view.as_ref().is_some_and(|view| view.id == id)) {
+        if again.items.iter().any(|(item, _)| item.view.as_ref().is_some_and(|view| view.id == id)) {
             continue;
         }
         pass.count(|summary| summary.comments.deleted += 1);
@@ -398,7 +422,7 @@ async fn comment_records(
             &[witness("absent from the whole list of comments"), witness("absent from it when read again")],
         ));
     }
-    Ok(true)
+    Ok(())
 }
 
 fn gone_record(
@@ -476,6 +500,7 @@ mod tests {
             edit_counter,
             comments,
             channels: BTreeSet::new(),
+            is_talked_about: false,
         };
         let channel = ChannelId::parse("C1").unwrap();
         let known = FileRow { mark: "100/2048/0".to_owned(), comments: 2, channels: vec![channel.clone()] };

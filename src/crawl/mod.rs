@@ -28,6 +28,9 @@ pub enum Error {
     /// The server could not be used at all.
     #[error(transparent)]
     Server(#[from] crate::api::Error),
+    /// A channel that was asked for is not among those the account sees.
+    #[error("no account sees a channel {0}")]
+    UnknownChannel(String),
     /// The token belongs to somebody else than the account it was stored for.
     #[error("the token of account {account} now belongs to {found}, not to {expected}")]
     OtherIdentity {

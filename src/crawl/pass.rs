@@ -1,5 +1,5 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::Ordering;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -98,9 +98,14 @@ pub(super) struct ChannelTask {
     /// The id in the server's spelling, sent back as it came.
     pub(super) api_id: String,
     pub(super) name: String,
+    pub(super) is_im: bool,
     pub(super) pin: Option<MessageTs>,
     pub(super) walked_until: Option<UtcTime>,
     pub(super) standing: Standing,
+    /// It has no row of crawl state yet.
+    pub(super) is_new: bool,
+    /// Whether its last walk saw its messages in order.
+    pub(super) is_order_proved: bool,
 }
 
 /// One account's part of a pass.
@@ -115,15 +120,25 @@ pub(super) struct Pass<'a> {
     pub(super) run: u64,
     progress: &'a dyn Progress,
     deadline: Option<Instant>,
+    /// A channel, and a file, that no budget refuses (protocol notes 6.10).
+    first_channel: AtomicBool,
+    pub(super) first_file: AtomicBool,
     summary: &'a Mutex<Summary>,
     tasks: Mutex<HashMap<ChannelId, ChannelTask>>,
+    /// Channels in which the breaker tripped, with the floor of that walk.
+    pub(super) tripped: HashMap<ChannelId, MessageTs>,
     /// Files as they were fetched before this pass.
     pub(super) known_files: HashMap<String, FileRow>,
 }
 
 impl Pass<'_> {
     /// Appends, and counts what was added.
-    pub(super) async fn append(&self, batch: Batch) -> Result<Appended, Error> {
+    pub(super) async fn append(&self, mut batch: Batch) -> Result<Appended, Error> {
+        // A list that names something twice makes one version of it, not two.
+        let mut versions = HashSet::new();
+        batch.records.retain(|new| {
+            new.kind == Kind::Message || versions.insert((new.kind, new.channel.clone(), new.key.clone(), new.version))
+        });
         let count = batch.records.len() as u64;
         let messages = batch.records.iter().filter(|record| record.kind == Kind::Message).count() as u64;
         let appended = self.appender.append(batch).await?;
@@ -165,6 +180,12 @@ impl Pass<'_> {
         });
     }
 
+    /// A finding that leaves the pass partial.
+    pub(super) fn incomplete(&self, kind: &'static str, detail: &str) {
+        self.find_anywhere(kind, detail);
+        self.count(|summary| summary.result = "partial");
+    }
+
     pub(super) fn say(&self, what: &str) {
         tracing::debug!(account = self.account, "{what}");
     }
@@ -179,6 +200,18 @@ impl Pass<'_> {
         let id = ChannelId::parse(id)?;
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
+}
+
+/// The channels in which an account's breaker tripped.
+fn tripped(store: &Reader, account: &str) -> Result<HashMap<ChannelId, MessageTs>, Error> {
+    let debts = store.debts()?.into_iter().filter(|debt| debt.kind == walk::DISAPPEARANCE);
+    Ok(debts
+        .filter_map(|debt| {
+            let (rest, floor) = debt.key.rsplit_once(' ')?;
+            let (channel, holder) = rest.split_once(' ')?;
+            (holder == account).then_some((ChannelId::parse(channel)?, MessageTs::parse(floor)?))
+        })
+        .collect())
 }
 
 /// One pass with each account in turn: everything new, changed or gone since the last.
@@ -212,8 +245,11 @@ pub async fn run(
             run,
             progress,
             deadline,
+            first_channel: AtomicBool::new(true),
+            first_file: AtomicBool::new(true),
             summary: &summary,
             tasks: Mutex::default(),
+            tripped: tripped(store, &account.name)?,
             known_files: store.file_states(FIRST_SOURCE)?,
         };
         let outcome = account_pass(&pass, account).await;
@@ -344,13 +380,16 @@ async fn account_pass(pass: &Pass<'_>, account: &Account) -> Result<(), Error> {
     people::people(pass).await?;
     let tasks = people::channels(pass).await?;
     let tasks: Vec<ChannelTask> = tasks.into_iter().filter(|task| !is_excluded(pass, task)).collect();
-    // A channel that was seen and never walked is a gap, whatever this pass comes to.
-    let unwalked: Vec<StateChange> = tasks.iter().filter_map(|task| walk::not_yet(pass, task)).collect();
-    if !unwalked.is_empty() {
-        pass.append(Batch { records: Vec::new(), changes: unwalked }).await?;
+    let not_begun = tasks.iter().filter(|task| task.is_new).map(|task| walk::not_begun(pass, task)).collect();
+    pass.append(Batch { records: Vec::new(), changes: not_begun }).await?;
+    let only = pass.options.only.as_ref();
+    if let Some(unknown) = only.into_iter().flatten().find(|id| !tasks.iter().any(|task| task.id == **id)) {
+        return Err(Error::UnknownChannel(unknown.to_string()));
     }
-    let is_asked_for = |task: &ChannelTask| pass.options.only.as_ref().is_none_or(|only| only.contains(&task.id));
-    let tasks: Vec<ChannelTask> = tasks.into_iter().filter(is_asked_for).collect();
+    let mut tasks: Vec<ChannelTask> =
+        tasks.into_iter().filter(|task| only.is_none_or(|only| only.contains(&task.id))).collect();
+    // The one that has waited longest goes first, so that a budget starves none.
+    tasks.sort_by_key(|task| task.walked_until);
     pass.count(|summary| summary.channels.seen += tasks.len() as u64);
     *pass.tasks.lock().unwrap_or_else(PoisonError::into_inner) =
         tasks.iter().map(|task| (task.id.clone(), task.clone())).collect();
@@ -407,7 +446,8 @@ async fn channel_pass(
     task: &ChannelTask,
     seen: &Mutex<BTreeMap<String, FileSight>>,
 ) -> Result<bool, Error> {
-    if pass.is_over() {
+    // The first is granted whatever the budget, or a standing limit stalls for ever.
+    if !pass.first_channel.swap(false, Ordering::Relaxed) && pass.is_over() {
         return Ok(false);
     }
     let walked = walk::walk(pass, task).await?;
@@ -436,14 +476,8 @@ async fn channel_pass(
         let remembered = files::remember(pass, &listed);
         keep(listed);
         pins::pins(pass, task).await?;
-        let pin = pass
-            .store
-            .walks()?
-            .into_iter()
-            .find(|row| row.account == pass.account && row.channel == task.id)
-            .and_then(|row| row.pin);
         let mut changes = remembered;
-        changes.push(walk::sides_done(pass, task, pin));
+        changes.extend(pass.store.walk(pass.account, pass.source, &task.id)?.map(|row| walk::sides_done(pass, row)));
         pass.append(Batch { records: Vec::new(), changes }).await?;
     }
     Ok(true)
@@ -469,12 +503,12 @@ fn absent_files(
     Ok(out)
 }
 
-/// Whether an exclusion names a channel: it is never fetched.
+/// Whether a channel is excluded by name or id, or a conversation by the other person.
 fn is_excluded(pass: &Pass<'_>, task: &ChannelTask) -> bool {
     pass.options.exclude.iter().any(|exclude| {
         let by_channel = !exclude.channel.is_empty()
             && (matches(&exclude.channel, task.id.as_str()) || matches(&exclude.channel, &task.name));
-        by_channel || (!exclude.user.is_empty() && matches(&exclude.user, &task.name))
+        by_channel || (task.is_im && !exclude.user.is_empty() && matches(&exclude.user, &task.name))
     })
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::Error;
 use super::pass::{ChannelTask, Pass};
-use super::walk::Standing;
+use super::walk::{ORDER_NOT_PROVED, Standing};
 use crate::api::{self, Item};
 use crate::model::{ChannelId, UtcTime, rfc3339};
 use crate::record::{Kind, Origin, change_digest};
@@ -112,6 +112,9 @@ pub(super) async fn channels(pass: &Pass<'_>) -> Result<Vec<ChannelTask>, Error>
 
     let list = pass.reader.channels_list().await?;
     let list_is_whole = list.is_whole;
+    if !list.is_whole {
+        pass.incomplete("list_cut_short", "the list of channels had no end");
+    }
     for item in &list.items {
         let Some((id, view)) = item.view.as_ref().and_then(|view| Some((ChannelId::parse(&view.id)?, view))) else {
             pass.find_anywhere("unreadable_item", "a channel in channels.list has no id that can be read");
@@ -123,10 +126,13 @@ pub(super) async fn channels(pass: &Pass<'_>) -> Result<Vec<ChannelTask>, Error>
         records.extend(channel_record(pass, &id, known_channels.get(id.as_str()).copied(), item, list.received_at)?);
         tasks.insert(
             id.clone(),
-            task(id, &view.id, &view.name, walks.get(&ChannelId::parse(&view.id).expect("parsed above"))),
+            task(id, &view.id, &view.name, false, walks.get(&ChannelId::parse(&view.id).expect("parsed above"))),
         );
     }
     let ims = pass.reader.im_list().await?;
+    if !ims.is_whole {
+        pass.incomplete("list_cut_short", "the list of direct conversations had no end");
+    }
     for item in &ims.items {
         let Some((id, view)) = item.view.as_ref().and_then(|view| Some((ChannelId::parse(&view.id)?, view))) else {
             pass.find_anywhere("unreadable_item", "a conversation in im.list has no id that can be read");
@@ -143,7 +149,7 @@ pub(super) async fn channels(pass: &Pass<'_>) -> Result<Vec<ChannelTask>, Error>
             ims.received_at,
         )?);
         let walk = walks.get(&id);
-        tasks.insert(id.clone(), task(id, &view.id, &view.user, walk));
+        tasks.insert(id.clone(), task(id, &view.id, &view.user, true, walk));
     }
     append(pass, records).await?;
 
@@ -155,7 +161,7 @@ pub(super) async fn channels(pass: &Pass<'_>) -> Result<Vec<ChannelTask>, Error>
             // im.list shows open conversations only; a closed one can still be read (row 28).
             let view: Option<api::wire::Im> = serde_json::from_slice(&pass.store.record(row.seq)?.body).ok();
             if let Some(view) = view {
-                tasks.insert(id.clone(), task(id.clone(), &view.id, &view.user, Some(walk)));
+                tasks.insert(id.clone(), task(id.clone(), &view.id, &view.user, true, Some(walk)));
             }
         } else if list_is_whole {
             vanished(pass, id, known_channels.get(id.as_str()).copied()).await?;
@@ -177,7 +183,7 @@ fn channel_record(
     versioned(pass, Kind::Channel, Some(id), id.as_str(), known, &item.bytes, "channels.list", received_at)
 }
 
-fn task(id: ChannelId, api_id: &str, name: &str, walk: Option<&crate::store::WalkRow>) -> ChannelTask {
+fn task(id: ChannelId, api_id: &str, name: &str, is_im: bool, walk: Option<&crate::store::WalkRow>) -> ChannelTask {
     let standing: Standing =
         walk.and_then(|row| row.walk.as_deref()).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     ChannelTask {
@@ -187,6 +193,9 @@ fn task(id: ChannelId, api_id: &str, name: &str, walk: Option<&crate::store::Wal
         pin: walk.and_then(|row| row.pin),
         walked_until: walk.and_then(|row| row.walked_until),
         standing,
+        is_new: walk.is_none(),
+        is_order_proved: walk.is_none_or(|row| row.result != ORDER_NOT_PROVED),
+        is_im,
     }
 }
 

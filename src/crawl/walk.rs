@@ -25,8 +25,11 @@ const PAGE: u32 = 1000;
 /// More than this many messages gone at once, and more than one in twenty, is no deletion but a
 /// change of what can be seen (protocol notes 6.6).
 const BREAKER: usize = 50;
-/// The debt that a tripped breaker leaves.
-const DISAPPEARANCE: &str = "disappearance";
+/// The debt that a tripped breaker leaves; its key is the channel, the account, and the floor of
+/// the walk that tripped it, with spaces between.
+pub(super) const DISAPPEARANCE: &str = "disappearance";
+/// The result of a walk whose messages came out of order.
+pub(super) const ORDER_NOT_PROVED: &str = "order not proved";
 
 /// What is remembered of a channel between passes.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -67,6 +70,8 @@ pub(super) struct FileSight {
     pub(super) edit_counter: u64,
     pub(super) comments: i64,
     pub(super) channels: BTreeSet<ChannelId>,
+    /// Something was said about it: its comments are read again whatever their number.
+    pub(super) is_talked_about: bool,
 }
 
 impl FileSight {
@@ -76,12 +81,14 @@ impl FileSight {
             edit_counter: file.edit_counter(),
             comments: file.comments_count,
             channels: [channel.clone()].into(),
+            is_talked_about: false,
         }
     }
 
     /// Puts a later sight of the same file over this one.
     pub(super) fn update(&mut self, mut later: Self) {
         later.channels.append(&mut self.channels);
+        later.is_talked_about |= self.is_talked_about;
         *self = later;
     }
 }
@@ -89,19 +96,26 @@ impl FileSight {
 /// Walks a channel from the newest message down to the floor.
 pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, Error> {
     let mut standing = task.standing.clone();
-    let resumed = standing.in_flight.take().filter(|_| !pass.options.full);
+    // A first walk goes on where it was cut off. A later one is short and begins again, because
+    // only a walk seen from pin to floor can say what was absent from it.
+    let resumed = standing.in_flight.take().filter(|_| !pass.options.full && task.pin.is_none());
+    let tripped = pass.tripped.get(&task.id).copied();
     let floor = match (&resumed, task.pin) {
         (Some(walk), _) => MessageTs::from_micros(walk.floor),
-        (None, Some(pin)) if !pass.options.full => pin.minus_seconds(MARGIN_SECONDS),
+        (None, Some(pin)) if !pass.options.full && task.is_order_proved => {
+            pin.minus_seconds(MARGIN_SECONDS).min(tripped.unwrap_or(MessageTs::MAX))
+        }
         _ => MessageTs::MIN,
     };
     let mut pin = resumed.as_ref().and_then(|walk| walk.pin).map(MessageTs::from_micros);
     let mut cursor = resumed.as_ref().map_or(MessageTs::MAX, |walk| MessageTs::from_micros(walk.cursor));
-    // Only a walk that one process saw from its pin to its floor can say what was absent.
-    let mut seen: Option<HashSet<MessageTs>> = (resumed.is_none() && task.pin.is_some()).then(HashSet::new);
+    // A first walk that died left messages behind too, though no pin.
+    let has_earlier = task.pin.is_some() || task.standing.in_flight.is_some();
+    let mut seen: Option<HashSet<MessageTs>> = (resumed.is_none() && has_earlier).then(HashSet::new);
     let mut previous: Option<MessageTs> = resumed.as_ref().map(|_| cursor);
     let mut out = Walked::default();
     let mut order_proved = true;
+    let mut without_progress = 0;
     let mut first_unit = true;
     loop {
         if !first_unit && pass.is_over() {
@@ -116,75 +130,75 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
         }
         if page.disordered {
             order_proved = false;
-            pass.find("disorder", task, "messages came outside the order or the bounds that were asked for; all were kept, and the whole channel is owed another look");
+            pass.find("disorder", task, "messages came outside the order or the bounds that were asked for; all were kept, and the whole channel is walked again by the next pass");
         }
-        let stamps: Vec<MessageTs> = page.stamps.clone();
         if pin.is_none() {
-            pin = stamps.iter().max().copied();
+            pin = page.stamps.iter().max().copied();
         }
         if let Some(seen) = &mut seen {
-            seen.extend(&stamps);
+            seen.extend(&page.stamps);
         }
-        let last = stamps.iter().min().copied();
+        // What came from outside the bounds is kept and does not move the cursor.
+        let last = page.stamps.iter().filter(|ts| (floor..=cursor).contains(ts)).min().copied();
         let is_full = page.items.len() >= PAGE as usize;
-        let mut ended = !page.has_more && !is_full || page.items.is_empty();
+        let is_overlap = page.items.len() == 1 && last.is_some() && previous == last;
+        let ended = page.items.is_empty() || is_overlap || !page.has_more && !is_full;
+        let batch = to_batch(pass, task, &page, &mut out)?;
+        if ended {
+            pass.append(batch).await?;
+            break;
+        }
         let next = match last {
-            Some(last) if last < cursor => last,
+            Some(last) if last < cursor => {
+                without_progress = 0;
+                last
+            }
             // The whole page bears one time stamp, or the server repeats itself: step below it
             // rather than ask for the same page for ever.
-            Some(_) if !ended && page.items.len() > 1 => {
+            Some(last) => {
+                without_progress += 1;
                 order_proved = false;
                 pass.find("tie_overflow", task, "more messages bear one time stamp than a page holds");
-                cursor.min(last.unwrap_or(cursor)).before()
+                last.before()
             }
-            _ => {
-                ended = true;
+            None => {
+                without_progress += 2;
                 cursor
             }
         };
-        if stamps.len() == 1 && previous == last {
-            ended = true;
-        }
-        let mut batch = to_batch(pass, task, &page, &mut out)?;
+        let mut batch = batch;
         standing.in_flight =
             Some(InFlight { floor: floor.micros(), pin: pin.map(MessageTs::micros), cursor: next.micros() });
-        if ended {
-            break finish(pass, task, standing, batch, floor, pin, seen, order_proved, &mut out).await?;
-        }
         batch.changes.push(StateChange::Walk(row(pass, task, task.pin, &standing, None, "under way")));
         // The commit point of a page: its records and the cursor below it, or neither.
         pass.append(batch).await?;
+        if without_progress > 1 {
+            let detail = "it gives the same messages, or none whose time stamp can be read, again and again";
+            return Err(api::Error::Broken { method: "channels.history".to_owned(), detail: detail.to_owned() }.into());
+        }
         previous = Some(next);
         cursor = next;
     }
-    Ok(out)
-}
-
-/// Commits the last page and the pin; then looks for what should have been there and was not.
-#[expect(clippy::too_many_arguments, reason = "the end of a walk needs all that the walk knows; it is called once")]
-async fn finish(
-    pass: &Pass<'_>,
-    task: &ChannelTask,
-    mut standing: Standing,
-    mut batch: Batch,
-    floor: MessageTs,
-    pin: Option<MessageTs>,
-    seen: Option<HashSet<MessageTs>>,
-    order_proved: bool,
-    out: &mut Walked,
-) -> Result<(), Error> {
-    standing.in_flight = None;
     let pin = pin.max(task.pin);
-    let now = pass.options.clock.now();
-    let result = if order_proved { "complete" } else { "order not proved" };
-    batch.changes.push(StateChange::Walk(row(pass, task, pin, &standing, Some(now), result)));
-    batch.changes.push(StateChange::Paid { kind: "channel", key: task.id.to_string() });
-    // The commit point of a walk: only here does the pin move, over a window walked to its end.
-    pass.append(batch).await?;
-    if let (Some(seen), Some(pin)) = (seen, pin) {
-        absent(pass, task, floor, pin, &seen, out).await?;
+    if let (Some(seen), Some(pin), true) = (&seen, pin, order_proved) {
+        absent(pass, task, floor, pin, seen, &mut out).await?;
     }
-    Ok(())
+    standing.in_flight = None;
+    let result = if order_proved { "complete" } else { ORDER_NOT_PROVED };
+    let now = pass.options.clock.now();
+    let mut changes = vec![StateChange::Walk(row(pass, task, pin, &standing, Some(now), result))];
+    changes.push(StateChange::Paid { kind: "channel", key: task.id.to_string() });
+    let order = task.id.to_string();
+    changes.push(if order_proved {
+        StateChange::Paid { kind: "order", key: order }
+    } else {
+        let reason = "its messages came out of order; the next pass walks it whole".to_owned();
+        StateChange::Owed { kind: "order", key: order, reason, at: now }
+    });
+    // The commit point of a walk: only here does the pin move, over a window walked to its end and
+    // looked through for what was missing.
+    pass.append(Batch { records: Vec::new(), changes }).await?;
+    Ok(out)
 }
 
 fn row(
@@ -207,17 +221,15 @@ fn row(
     }
 }
 
-/// The row of a channel that no walk has been begun in.
-pub(super) fn not_yet(pass: &Pass<'_>, task: &ChannelTask) -> Option<StateChange> {
-    let is_new = task.walked_until.is_none() && task.pin.is_none() && task.standing.in_flight.is_none();
-    is_new.then(|| StateChange::Walk(row(pass, task, None, &task.standing, None, "not walked yet")))
+/// Remembers that files and pins of a channel were read whole; the walk's own result stands.
+pub(super) fn sides_done(pass: &Pass<'_>, walked: WalkRow) -> StateChange {
+    let standing = Standing { in_flight: None, sides_at: Some(rfc3339(pass.options.clock.now())) };
+    StateChange::Walk(WalkRow { walk: serde_json::to_string(&standing).ok(), ..walked })
 }
 
-/// Remembers that files and pins of a channel were read whole.
-pub(super) fn sides_done(pass: &Pass<'_>, task: &ChannelTask, pin: Option<MessageTs>) -> StateChange {
-    let now = pass.options.clock.now();
-    let standing = Standing { in_flight: None, sides_at: Some(rfc3339(now)) };
-    StateChange::Walk(row(pass, task, pin, &standing, Some(now), "complete"))
+/// The row of a channel that was never walked, so that it counts as a gap until it is.
+pub(super) fn not_begun(pass: &Pass<'_>, task: &ChannelTask) -> StateChange {
+    StateChange::Walk(row(pass, task, None, &Standing::default(), None, "not begun"))
 }
 
 struct ReadPage {
@@ -296,7 +308,7 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
         ),
         _ => Default::default(),
     };
-    let mut on_page = BTreeMap::new();
+    let mut on_page: BTreeMap<String, FileSight> = BTreeMap::new();
     for (item, ts) in &page.items {
         let Some(ts) = ts else {
             batch.records.extend(unknown(pass, task, &item.bytes, page.received_at)?);
@@ -311,7 +323,7 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
             pass.find("unreadable_item", task, &format!("message {ts} is not JSON; it is kept as it came"));
         }
         for file in item.view.iter().flat_map(Message::all_files) {
-            on_page.insert(file.id.clone(), FileSight::of(file, &task.id));
+            on_page.entry(file.id.clone()).or_default().update(FileSight::of(file, &task.id));
         }
         let (body, tickets) = redact(Kind::Message, &item.bytes);
         let (version, change) = match known.get(ts) {
@@ -346,9 +358,15 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
             Change::New => summary.messages.new += 1,
             Change::Changed => summary.messages.edited += 1,
             Change::Back | Change::BackChanged => summary.messages.restored += 1,
-            Change::Gone | Change::Shared => {}
+            Change::Gone | Change::Shared | Change::Fetched => {}
         });
         out.changed = true;
+        if let Some(view) = item.view.as_ref().filter(|view| view.comment.is_some()) {
+            // An edited comment changes neither the time stamp of its file nor the number of comments.
+            for file in view.all_files() {
+                on_page.entry(file.id.clone()).or_default().is_talked_about = true;
+            }
+        }
         let body = body.into_owned();
         // A second item of the same page may bear the same stamp.
         known.insert(*ts, Known { version, is_gone: false, body: body.clone() });
@@ -371,7 +389,9 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
         });
     }
     batch.changes.extend(files::remember(pass, &on_page));
-    out.files.extend(on_page);
+    for (id, sight) in on_page {
+        out.files.entry(id).or_default().update(sight);
+    }
     Ok(batch)
 }
 
@@ -427,15 +447,14 @@ async fn absent(
     out: &mut Walked,
 ) -> Result<(), Error> {
     let (missing, live) = not_seen(pass, task, floor, pin, seen)?;
-    let tripped =
-        pass.store.debts()?.into_iter().any(|debt| debt.kind == DISAPPEARANCE && debt.key == task.id.as_str());
+    let tripped = pass.tripped.get(&task.id).copied();
     // The breaker holds for one pass; a second one that finds the same asks for each (6.6).
-    if !tripped && missing.len() > BREAKER && missing.len() * 20 > live {
+    if tripped.is_none() && missing.len() > BREAKER && missing.len() * 20 > live {
         let detail =
             format!("{} of {live} messages can no longer be seen at once; none is recorded as deleted", missing.len());
         pass.find("mass_disappearance", task, &detail);
         let at = pass.options.clock.now();
-        let debt = StateChange::Owed { kind: DISAPPEARANCE, key: task.id.to_string(), reason: detail, at };
+        let debt = StateChange::Owed { kind: DISAPPEARANCE, key: tripped_key(pass, task, floor), reason: detail, at };
         pass.append(Batch { records: Vec::new(), changes: vec![debt] }).await?;
         return Ok(());
     }
@@ -475,7 +494,7 @@ async fn absent(
                 };
                 pass.append(Batch { records: vec![record], changes: Vec::new() }).await?;
                 for file in files {
-                    out.files.entry(file).or_default();
+                    out.files.entry(file).or_default().is_talked_about = true;
                 }
             }
             Ok(_) => {
@@ -491,11 +510,16 @@ async fn absent(
             Err(error) => return Err(error.into()),
         }
     }
-    if tripped {
-        let paid = StateChange::Paid { kind: DISAPPEARANCE, key: task.id.to_string() };
+    // The window reached down to the tripped floor, so nothing of it was left out.
+    if let Some(tripped) = tripped {
+        let paid = StateChange::Paid { kind: DISAPPEARANCE, key: tripped_key(pass, task, tripped) };
         pass.append(Batch { records: Vec::new(), changes: vec![paid] }).await?;
     }
     Ok(())
+}
+
+fn tripped_key(pass: &Pass<'_>, task: &ChannelTask, floor: MessageTs) -> String {
+    format!("{} {} {floor}", task.id, pass.account)
 }
 
 /// A message that should have been in a walk and was not.

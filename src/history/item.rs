@@ -61,13 +61,19 @@ impl Item {
     /// The versions that hold what the source sent, oldest first, without those that only say that
     /// it came back unchanged.
     pub fn readings(&self) -> Vec<&Version> {
-        self.versions
-            .iter()
-            .filter(|version| {
-                version.record.header.state == State::Present
-                    && !matches!(version.change, Change::Back | Change::Shared)
-            })
-            .collect()
+        let mut out: Vec<&Version> = Vec::new();
+        for version in self.versions.iter().filter(|version| version.record.header.state == State::Present) {
+            match version.change {
+                Change::Back | Change::Shared => {}
+                // The same version of a file, now with its contents: it stands for both.
+                Change::Fetched => {
+                    out.pop();
+                    out.push(version);
+                }
+                Change::New | Change::Changed | Change::BackChanged | Change::Gone => out.push(version),
+            }
+        }
+        out
     }
 
     /// The channels a file was seen in.

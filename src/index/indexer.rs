@@ -250,10 +250,12 @@ impl Indexer {
         else {
             return Ok(());
         };
+        for version in &found.versions {
+            self.writer.delete_term(Term::from_field_u64(self.fields.seq, version.seq.0));
+        }
         let readings = found.readings();
         let is_changed = readings.len() > 1;
         for reading in &readings {
-            self.writer.delete_term(Term::from_field_u64(self.fields.seq, reading.seq.0));
             let state = found.state_of(reading.seq);
             self.add_reading(reader, reading.seq, &reading.record, public_key(&found), state, is_changed, is_im)?;
         }

@@ -16,6 +16,8 @@ pub enum Change {
     BackChanged,
     /// A file that reads as before was seen in another channel.
     Shared,
+    /// A file that reads as before, whose contents were fetched at last.
+    Fetched,
 }
 
 impl Change {
@@ -28,12 +30,13 @@ impl Change {
             Self::Back => 3,
             Self::BackChanged => 4,
             Self::Shared => 5,
+            Self::Fetched => 6,
         }
     }
 
     /// The change of that number.
     pub fn from_number(number: u8) -> Option<Self> {
-        [Self::New, Self::Changed, Self::Gone, Self::Back, Self::BackChanged, Self::Shared]
+        [Self::New, Self::Changed, Self::Gone, Self::Back, Self::BackChanged, Self::Shared, Self::Fetched]
             .into_iter()
             .find(|change| change.number() == number)
     }

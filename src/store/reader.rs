@@ -663,25 +663,19 @@ impl Reader {
     /// How far each account has walked each channel.
     pub fn walks(&self) -> Result<Vec<WalkRow>, Error> {
         self.with(|connection| {
+            let mut statement = connection.prepare_cached(&format!("{WALK} ORDER BY account, channel"))?;
+            let rows = statement.query_map([], walk_row)?;
+            Ok(rows.filter_map(Result::transpose).collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// How far one account has walked one channel.
+    pub fn walk(&self, account: &str, source: SourceId, channel: &ChannelId) -> Result<Option<WalkRow>, Error> {
+        self.with(|connection| {
             let mut statement =
-                connection.prepare_cached("SELECT account, source, channel, pin, walk, walked_until, result, run FROM walk ORDER BY account, channel")?;
-            let mut rows = statement.query([])?;
-            let mut out = Vec::new();
-            while let Some(row) = rows.next()? {
-                let channel: String = row.get(2)?;
-                let Some(channel) = ChannelId::parse(&channel) else { continue };
-                out.push(WalkRow {
-                    account: row.get(0)?,
-                    source: SourceId(row.get(1)?),
-                    channel,
-                    pin: row.get::<_, Option<i64>>(3)?.map(MessageTs::from_micros),
-                    walk: row.get(4)?,
-                    walked_until: row.get::<_, Option<String>>(5)?.as_deref().and_then(time),
-                    result: row.get(6)?,
-                    run: row.get::<_, i64>(7)?.cast_unsigned(),
-                });
-            }
-            Ok(out)
+                connection.prepare_cached(&format!("{WALK} WHERE account = ?1 AND source = ?2 AND channel = ?3"))?;
+            let mut rows = statement.query(params![account, source.0, channel.as_str()])?;
+            Ok(rows.next()?.map(walk_row).transpose()?.flatten())
         })
     }
 
@@ -814,6 +808,24 @@ pub fn expected_definitions() -> Result<Vec<(String, String)>, Error> {
     let folder = tempfile::tempdir()?;
     let connection = super::db::open_writing(&folder.path().join("archive.db"), Which::Archive)?;
     definitions(&connection)
+}
+
+const WALK: &str = "SELECT account, source, channel, pin, walk, walked_until, result, run FROM walk";
+
+/// A row of `walk`; `None` when its channel has no id.
+fn walk_row(row: &Row<'_>) -> rusqlite::Result<Option<WalkRow>> {
+    let channel: String = row.get(2)?;
+    let Some(channel) = ChannelId::parse(&channel) else { return Ok(None) };
+    Ok(Some(WalkRow {
+        account: row.get(0)?,
+        source: SourceId(row.get(1)?),
+        channel,
+        pin: row.get::<_, Option<i64>>(3)?.map(MessageTs::from_micros),
+        walk: row.get(4)?,
+        walked_until: row.get::<_, Option<String>>(5)?.as_deref().and_then(time),
+        result: row.get(6)?,
+        run: row.get::<_, i64>(7)?.cast_unsigned(),
+    }))
 }
 
 fn version_row(row: &Row<'_>) -> rusqlite::Result<VersionRow> {

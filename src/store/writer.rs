@@ -316,12 +316,14 @@ fn note_subject(
             counters.add(name, "versions", 1);
             counters.add(name, "changed", i64::from(earlier == 0));
         }
-        Change::Gone | Change::Back | Change::Shared => {}
+        // The first that is known of a channel's visibility is that it was lost.
+        Change::Gone if new.version == 1 => counters.add(name, "subjects", 1),
+        Change::Gone | Change::Back | Change::Shared | Change::Fetched => {}
     }
     match new.change {
         Change::Gone => counters.add(name, "gone", 1),
         Change::Back | Change::BackChanged => counters.add(name, "gone", -1),
-        Change::New | Change::Changed | Change::Shared => {}
+        Change::New | Change::Changed | Change::Shared | Change::Fetched => {}
     }
     if new.kind.is_listed(new.version) {
         transaction

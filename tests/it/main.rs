@@ -1,6 +1,8 @@
 //! Flows over HTTP and through the library, in one binary: it sees the crate as a stranger does.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::pedantic, clippy::type_complexity, reason = "a flow is read from top to bottom, and is no interface")]
+#![allow(clippy::disallowed_methods, reason = "tests poll other processes, and look at files as a stranger does")]
 
 mod cli;
 mod crawl;
@@ -8,6 +10,7 @@ mod real;
 mod reference;
 mod sandbox;
 mod sandbox_replies;
+mod serve;
 mod support;
 mod talk;
 mod thirdparty;

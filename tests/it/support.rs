@@ -1,13 +1,26 @@
-//! An archive in a temporary folder beside a sandbox, for tests.
+//! An archive in a temporary folder beside a sandbox, for tests, and what it is held against: the
+//! sandbox's truth, and what the server says to a client that knows nothing but HTTP.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
+use serde_json::Value;
 use teamchat_archive::api::{self, Connection, Credentials, Patience, Politeness, ServerOptions};
 use teamchat_archive::crawl::{self, Account, Options, Summary};
+use teamchat_archive::history::{self, Item};
+use teamchat_archive::index::Indexer;
 use teamchat_archive::ledger::{ArchiveId, SigningKey};
-use teamchat_archive::model::Clock;
+use teamchat_archive::model::{ChannelId, Clock, MessageTs, json};
+use teamchat_archive::record::Kind;
 use teamchat_archive::sandbox::Running;
-use teamchat_archive::store::{Appender, Layout, Reader, Writer, create};
+use teamchat_archive::store::{Appender, FIRST_SOURCE, Layout, Reader, Writer, create};
+use teamchat_archive::verify::{self, Depth};
+
+use crate::talk::http_client;
 
 /// An archive that a test crawls into.
 pub(crate) struct TestArchive {
@@ -42,12 +55,66 @@ impl TestArchive {
 
     /// One pass with an account; the archive is closed again afterwards.
     pub(crate) async fn crawl(&self, account: &Account, options: &Options) -> Result<Summary, crawl::Error> {
+        self.crawl_for(account, options, usize::MAX).await.expect("a pass that is not cut ends by itself")
+    }
+
+    /// One pass that dies when it was polled `polls` times, as at a `kill -9`: what the writer was
+    /// given is written, all else is lost. `None` when it died, else what it gave.
+    pub(crate) async fn crawl_for(
+        &self,
+        account: &Account,
+        options: &Options,
+        polls: usize,
+    ) -> Option<Result<Summary, crawl::Error>> {
         let writer = Writer::open(&self.layout, self.layout.lock().unwrap(), Some(key()), Clock::System).unwrap();
         let (appender, thread) = Appender::start(writer);
-        let outcome = crawl::run(std::slice::from_ref(account), &self.reader(), &appender, options, &()).await;
+        let reader = self.reader();
+        let pass = crawl::run(std::slice::from_ref(account), &reader, &appender, options, &());
+        let outcome = Mortal { life: Some(Box::pin(pass)), polls }.await;
         drop(appender);
         drop(thread.join().unwrap());
         outcome
+    }
+
+    /// Brings the index up and checks everything there is, as `verify --full` does.
+    pub(crate) fn check(&self) {
+        let reader = self.reader();
+        Indexer::open(&self.layout).unwrap().catch_up(&reader, &mut |_| {}).unwrap();
+        let report = verify::check(&reader, Depth::Full, Some(&key().verifier()), &mut |_, _| {}).unwrap();
+        assert!(report.ok, "verify found:\n{}", serde_json::to_string_pretty(&report.findings).unwrap());
+    }
+
+    /// The newest version of every subject of a kind whose versions are listed.
+    pub(crate) fn newest(&self, kind: Kind) -> BTreeMap<String, Item> {
+        let reader = self.reader();
+        let mut out = BTreeMap::new();
+        for (key, row) in reader.newest(kind).unwrap() {
+            let channel = reader.record(row.seq).unwrap().header.channel_id();
+            let item = history::item(&reader, kind, FIRST_SOURCE, channel.as_ref(), &key).unwrap();
+            out.insert(key, item.unwrap());
+        }
+        out
+    }
+}
+
+/// A future that is dropped after so many polls.
+struct Mortal<F> {
+    life: Option<Pin<Box<F>>>,
+    polls: usize,
+}
+
+impl<F: Future> Future for Mortal<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.polls == 0 {
+            self.life = None;
+        }
+        self.polls = self.polls.saturating_sub(1);
+        match &mut self.life {
+            None => Poll::Ready(None),
+            Some(life) => life.as_mut().poll(context).map(Some),
+        }
     }
 }
 
@@ -56,9 +123,9 @@ pub(crate) fn quick() -> ServerOptions {
     ServerOptions {
         politeness: Politeness { requests_per_second: 0.0, connections: 4 },
         patience: Patience {
-            first_wait: std::time::Duration::from_millis(10),
-            longest_wait: std::time::Duration::from_millis(100),
-            unclear_pause: std::time::Duration::from_millis(50),
+            first_wait: Duration::from_millis(10),
+            longest_wait: Duration::from_millis(100),
+            unclear_pause: Duration::from_millis(50),
             ..Patience::default()
         },
         ..ServerOptions::default()
@@ -66,7 +133,11 @@ pub(crate) fn quick() -> ServerOptions {
 }
 
 pub(crate) async fn account(running: &Running) -> Account {
-    let connection = Arc::new(Connection::new(&running.url, &quick()).unwrap());
+    account_with(running, &quick()).await
+}
+
+pub(crate) async fn account_with(running: &Running, options: &ServerOptions) -> Account {
+    let connection = Arc::new(Connection::new(&running.url, options).unwrap());
     let credentials =
         Credentials::Digest { username: running.username.clone(), password: running.password.clone().into() };
     let opened = connection.sign_in(&credentials).await.unwrap();
@@ -75,4 +146,293 @@ pub(crate) async fn account(running: &Running) -> Account {
         user_id: opened.user_id,
         reader: api::Reader::new(connection, opened.token),
     }
+}
+
+/// What an archive says of one message.
+#[derive(Debug)]
+pub(crate) struct Folded {
+    /// The newest record says that it is gone.
+    pub(crate) is_gone: bool,
+    /// How it last read.
+    pub(crate) text: String,
+    /// All its texts, oldest first; equal neighbours (another field changed) count once.
+    pub(crate) versions: Vec<String>,
+    /// The whole subject.
+    pub(crate) item: Item,
+}
+
+/// Channel (canonical) → time stamp → message.
+pub(crate) type Fold = BTreeMap<String, BTreeMap<String, Folded>>;
+
+fn text_of(body: &[u8]) -> String {
+    let value: Option<Value> = serde_json::from_slice(body).ok();
+    let text = value.and_then(|value| Some(value.get("text")?.as_str()?.to_owned()));
+    // A body that serde_json refuses (bad Unicode, deep nesting) still has a text to compare.
+    text.or_else(|| json::member_text(body, "text")).unwrap_or_default()
+}
+
+/// All messages of an archive.
+pub(crate) fn fold(reader: &Reader) -> Fold {
+    let mut channels: BTreeSet<ChannelId> = history::directory(reader).unwrap().channels.into_keys().collect();
+    channels.extend(reader.walks().unwrap().into_iter().map(|walk| walk.channel));
+    let mut out = Fold::new();
+    for channel in channels {
+        let items = history::messages_between(reader, FIRST_SOURCE, &channel, MessageTs::MIN, MessageTs::MAX).unwrap();
+        let messages = out.entry(channel.as_str().to_owned()).or_default();
+        for item in items {
+            let mut versions: Vec<String> =
+                item.readings().iter().map(|version| text_of(&version.record.body)).collect();
+            versions.dedup();
+            let text = item.latest().map(|version| text_of(&version.record.body)).unwrap_or_default();
+            messages.insert(item.key.clone(), Folded { is_gone: item.is_gone(), text, versions, item });
+        }
+    }
+    out
+}
+
+fn is_in_order(part: &[String], whole: &[String]) -> bool {
+    let mut rest = whole.iter();
+    part.iter().all(|text| rest.any(|known| known == text))
+}
+
+/// Where a fold and the sandbox's truth differ. In channels that the account sees all must be
+/// equal; in others what is archived must be true as far as it goes. `versions` says whether each
+/// archived text must have been a true one.
+pub(crate) fn differences(fold: &Fold, running: &Running, visible: &BTreeSet<String>, versions: bool) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut true_keys = BTreeSet::new();
+    for item in running.workspace().truth() {
+        let channel = ChannelId::parse(&item.channel).unwrap().as_str().to_owned();
+        let found = fold.get(&channel).and_then(|messages| messages.get(&item.ts));
+        let place = format!("{channel}/{} {:?}", item.ts, item.text);
+        let is_visible = visible.contains(&channel) && item.whisper_to.is_none();
+        true_keys.insert((channel, item.ts.clone()));
+        let Some(found) = found else {
+            if is_visible && item.state == "current" {
+                problems.push(format!("{place} is missing"));
+            }
+            continue;
+        };
+        match (item.state, found.is_gone) {
+            ("current", true) if item.whisper_to.is_none() => {
+                problems.push(format!("{place} is recorded as deleted and was not"));
+            }
+            ("deleted", false) if is_visible => problems.push(format!("{place} is deleted and stands in the archive")),
+            ("current", false) if is_visible && found.text != item.text => {
+                problems.push(format!("{place} reads {:?} in the archive", found.text));
+            }
+            _ => {}
+        }
+        if versions && !is_in_order(&found.versions, &item.versions) {
+            problems.push(format!("{place}: archived {:?}, true {:?}", found.versions, item.versions));
+        }
+        if found.is_gone {
+            let witnesses = found.item.evidence().map(|body| body["gone"]["witnesses"].as_array().map_or(0, Vec::len));
+            if witnesses.unwrap_or(0) < 2 {
+                problems.push(format!("{place} is gone by {witnesses:?} witnesses"));
+            }
+        }
+    }
+    for (channel, messages) in fold {
+        for ts in messages.keys() {
+            if !true_keys.contains(&(channel.clone(), ts.clone())) {
+                problems.push(format!("{channel}/{ts} never was"));
+            }
+        }
+    }
+    problems
+}
+
+/// What the server says to a client that knows nothing but HTTP.
+pub(crate) struct World {
+    http: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+impl World {
+    pub(crate) fn of(running: &Running) -> Self {
+        Self { http: http_client(), url: running.url.clone(), token: running.token.clone() }
+    }
+
+    /// The exact bytes of a reply.
+    pub(crate) async fn bytes(&self, method: &str, arguments: &[(&str, &str)]) -> Vec<u8> {
+        let mut form = arguments.to_vec();
+        form.push(("token", &self.token));
+        let request = self.http.post(format!("{}{method}", self.url)).form(&form);
+        request.send().await.unwrap().bytes().await.unwrap().to_vec()
+    }
+
+    pub(crate) async fn ask(&self, method: &str, arguments: &[(&str, &str)]) -> Value {
+        let reply: Value = serde_json::from_slice(&self.bytes(method, arguments).await).unwrap();
+        assert!(reply["ok"] == true || reply["ok"] == "true", "{method} {arguments:?}: {reply}");
+        reply
+    }
+
+    pub(crate) async fn channels(&self) -> Vec<Value> {
+        self.ask("channels.list", &[]).await["channels"].as_array().unwrap().clone()
+    }
+
+    pub(crate) async fn ims(&self) -> Vec<Value> {
+        self.ask("im.list", &[]).await["ims"].as_array().unwrap().clone()
+    }
+
+    /// Ids, as the server spells them, of what the account can read now.
+    pub(crate) async fn readable(&self) -> Vec<String> {
+        let all = [self.channels().await, self.ims().await].concat();
+        all.iter().map(|channel| text(&channel["id"])).collect()
+    }
+
+    /// The same in canonical form.
+    pub(crate) async fn visible(&self) -> BTreeSet<String> {
+        self.readable().await.iter().map(|id| canonical(id)).collect()
+    }
+
+    /// All messages of a channel, newest first.
+    pub(crate) async fn history(&self, channel: &str) -> Vec<Value> {
+        let mut all: Vec<Value> = Vec::new();
+        let mut latest = "9999999999.999999".to_owned();
+        loop {
+            let arguments = [("channel", channel), ("latest", latest.as_str()), ("count", "1000")];
+            let page = self.ask("channels.history", &arguments).await;
+            all.extend(page["messages"].as_array().unwrap().iter().cloned());
+            if page["has_more"] == false {
+                return all;
+            }
+            latest = text(&all.last().unwrap()["ts"]);
+        }
+    }
+}
+
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+pub(crate) fn canonical(id: &str) -> String {
+    ChannelId::parse(id).unwrap().as_str().to_owned()
+}
+
+fn reaction_names(list: &Value) -> BTreeSet<(String, String)> {
+    let mut out = BTreeSet::new();
+    for reaction in list.as_array().into_iter().flatten() {
+        for user in reaction["users"].as_array().into_iter().flatten() {
+            out.insert((text(&reaction["name"]), text(user)));
+        }
+    }
+    out
+}
+
+fn body(item: &Item) -> Value {
+    serde_json::from_slice(&item.latest().unwrap().record.body).unwrap()
+}
+
+/// Where an archive and the server differ in all that is no message: files with the digests of
+/// all versions in `file_truth`, comments, pins, reactions, people, channels.
+pub(crate) async fn side_differences(archive: &TestArchive, running: &Running, account: &str) -> Vec<String> {
+    let world = World::of(running);
+    let mut problems = Vec::new();
+    let files = archive.newest(Kind::File);
+    let comments = archive.newest(Kind::Comment);
+    let pins = archive.newest(Kind::Pins);
+    let users = archive.newest(Kind::User);
+    let channels = archive.newest(Kind::Channel);
+    let reader = archive.reader();
+    let messages = fold(&reader);
+    let mut listed = BTreeSet::new();
+
+    for id in world.readable().await {
+        let list = world.ask("files.list", &[("channel", &id), ("count", "1000")]).await;
+        listed.extend(list["files"].as_array().unwrap().iter().map(|file| text(&file["id"])));
+        let canonical = canonical(&id);
+
+        let list = world.ask("pins.list", &[("channel", &id)]).await;
+        let pinned: BTreeSet<String> = list["items"].as_array().unwrap().iter().map(|item| text(&item["ts"])).collect();
+        let archived = pins.get(&format!("{canonical}/{account}")).map(body).unwrap_or_default();
+        let archived: BTreeSet<String> =
+            archived.as_array().into_iter().flatten().map(|item| text(&item["ts"])).collect();
+        if pinned != archived {
+            problems.push(format!("pins of {canonical}: {archived:?}, true {pinned:?}"));
+        }
+
+        for message in world.history(&id).await {
+            let ts = text(&message["ts"]);
+            let Some(found) = messages.get(&canonical).and_then(|channel| channel.get(&ts)) else { continue };
+            let record =
+                history::item(&reader, Kind::Reactions, FIRST_SOURCE, found.item.channel.as_ref(), &ts).unwrap();
+            let archived = match &record {
+                Some(item) => reaction_names(&body(item)),
+                None => reaction_names(&body(&found.item)["reactions"]),
+            };
+            let wanted = reaction_names(&message["reactions"]);
+            if archived != wanted {
+                problems.push(format!("reactions on {canonical}/{ts}: {archived:?}, true {wanted:?}"));
+            }
+        }
+    }
+
+    let truth: BTreeMap<String, Vec<String>> =
+        running.workspace().file_truth().unwrap().into_iter().map(|file| (file.file, file.versions)).collect();
+    for id in &listed {
+        let Some(item) = files.get(id) else {
+            problems.push(format!("file {id} is missing"));
+            continue;
+        };
+        if item.is_gone() {
+            problems.push(format!("file {id} is recorded as gone and is not"));
+        }
+        let mut digests: Vec<String> =
+            item.readings().iter().flat_map(|version| version.record.header.attachments.clone()).collect();
+        digests.dedup();
+        if !is_in_order(&digests, &truth[id]) || digests.last() != truth[id].last() {
+            problems.push(format!("contents of file {id}: {digests:?}, true {:?}", truth[id]));
+        }
+        let info = world.ask("files.info", &[("file", id), ("count", "1000")]).await;
+        let wanted: BTreeMap<String, String> = info["comments"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|comment| (format!("{id}/{}", text(&comment["id"])), text(&comment["comment"])))
+            .collect();
+        let archived: BTreeMap<String, String> = comments
+            .iter()
+            .filter(|(key, item)| key.starts_with(&format!("{id}/")) && !item.is_gone())
+            .map(|(key, item)| (key.clone(), text(&body(item)["comment"])))
+            .collect();
+        if wanted != archived {
+            problems.push(format!("comments on {id}: {archived:?}, true {wanted:?}"));
+        }
+    }
+    for (id, item) in &files {
+        for digest in item.versions.iter().flat_map(|version| &version.record.header.attachments) {
+            if truth.get(id).is_none_or(|versions| !versions.contains(digest)) {
+                problems.push(format!("file {id} has a content that never was: {digest}"));
+            }
+        }
+    }
+
+    let list = world.ask("users.list", &[]).await;
+    for user in list["members"].as_array().unwrap() {
+        let archived = users.get(&text(&user["id"])).map(body).unwrap_or_default();
+        for field in ["real_name", "deleted", "is_bot", "tz"] {
+            if archived[field] != user[field] {
+                problems.push(format!("{field} of {}: {}, true {}", user["id"], archived[field], user[field]));
+            }
+        }
+    }
+    for channel in world.channels().await {
+        let archived = channels.get(&canonical(&text(&channel["id"]))).map(body).unwrap_or_default();
+        if archived != channel {
+            problems.push(format!("channel {}: {archived}", channel));
+        }
+    }
+    problems
+}
+
+/// Holds everything against the truth, then checks the archive.
+pub(crate) async fn assert_is_truth(archive: &TestArchive, running: &Running, account: &Account, context: &str) {
+    let visible = World::of(running).visible().await;
+    let mut problems = differences(&fold(&archive.reader()), running, &visible, true);
+    problems.extend(side_differences(archive, running, &account.name).await);
+    assert!(problems.is_empty(), "{context}: {} differences:\n{}", problems.len(), problems.join("\n"));
+    archive.check();
 }
