@@ -51,9 +51,9 @@ impl From<tantivy::TantivyError> for Error {
             tantivy::TantivyError::InvalidArgument(detail) if detail.contains("expansions") => {
                 Self::TooBroad("a word in a phrase begins too many words of the archive; write more of it".to_owned())
             }
-            // The engine wraps the system's error in words.
-            other if other.to_string().contains("No space left on device") => {
-                Self::Store(crate::store::Error::DiskFull("the archive's disk".into()))
+            // The engine hands on what the system said in a dozen wrappings, some of them text only.
+            other if other.to_string().contains("(os error 28)") => {
+                Self::Store(std::io::Error::from(std::io::ErrorKind::StorageFull).into())
             }
             other => Self::Engine(other.to_string()),
         }

@@ -140,11 +140,12 @@ pub(crate) fn a_killed_crawl_goes_on(seed: impl Fn() -> Seed) {
         let goal = (records * share / 1000).max(before + 1).min(records);
         let mut crawl = place.start(&["crawl", "--json"]);
         let deadline = Instant::now() + PATIENCE;
-        while reader.head().unwrap() < goal && !crawl.has_ended() {
+        let mut has_ended = false;
+        while !has_ended && reader.head().unwrap() < goal {
             assert!(Instant::now() < deadline, "the crawl does not reach {goal} records");
-            std::thread::sleep(Duration::from_millis(1));
+            has_ended = crawl.ends_within(Duration::from_millis(1));
         }
-        killed += usize::from(!crawl.has_ended());
+        killed += usize::from(!has_ended);
         crawl.kill();
         let outcome = crawl.finish();
         assert!([-1, DONE].contains(&outcome.code), "{outcome}");

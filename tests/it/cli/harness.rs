@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use serde_json::Value;
 use teamchat_archive::sandbox::{self, Running, seed::Seed};
 
 /// The longest that one command may take. Far more than any needs on a busy machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(10);
 
 /// Exit codes of the contract.
 pub(crate) const DONE: i32 = 0;
@@ -197,7 +198,7 @@ impl Place {
 pub(crate) struct Started {
     args: String,
     pub(crate) child: Child,
-    lines: Option<std::sync::mpsc::Receiver<Vec<u8>>>,
+    lines: Receiver<Vec<u8>>,
     out: Option<JoinHandle<()>>,
     err: Option<JoinHandle<String>>,
     seen: Vec<u8>,
@@ -209,7 +210,7 @@ impl Started {
         let mut child = command.spawn().unwrap();
         let stdout = child.stdout.take().unwrap();
         let mut stderr = child.stderr.take().unwrap();
-        let (sender, lines) = std::sync::mpsc::channel();
+        let (sender, lines) = channel();
         let out = std::thread::spawn(move || {
             let mut reader = BufReader::new(stdout);
             loop {
@@ -224,12 +225,12 @@ impl Started {
             drop(stderr.read_to_end(&mut bytes));
             String::from_utf8_lossy(&bytes).into_owned()
         });
-        Self { args, child, lines: Some(lines), out: Some(out), err: Some(err), seen: Vec::new() }
+        Self { args, child, lines, out: Some(out), err: Some(err), seen: Vec::new() }
     }
 
     /// The next line of stdout.
     pub(crate) fn line(&mut self) -> String {
-        let line = self.lines.as_ref().unwrap().recv_timeout(PATIENCE);
+        let line = self.lines.recv_timeout(PATIENCE);
         let line = line.unwrap_or_else(|error| panic!("`{}` printed no further line: {error}", self.args));
         self.seen.extend_from_slice(&line);
         String::from_utf8(line).unwrap()
@@ -246,24 +247,26 @@ impl Started {
         assert!(asked.success());
     }
 
-    pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
+    /// Waits so long for its end at most; whether it came. What it prints is kept.
+    pub(crate) fn ends_within(&mut self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => self.seen.extend_from_slice(&line),
+                Err(RecvTimeoutError::Timeout) => return false,
+                // It closed stdout, which only its end does.
+                Err(RecvTimeoutError::Disconnected) => return true,
+            }
+        }
     }
 
     /// Waits for its end, and kills it when it takes too long. A command ended by a signal has
     /// code -1.
     pub(crate) fn finish(mut self) -> Outcome {
-        let deadline = Instant::now() + PATIENCE;
-        let status = loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                break status;
-            }
-            assert!(Instant::now() < deadline, "`{}` did not end within {PATIENCE:?}", self.args);
-            std::thread::sleep(Duration::from_millis(2));
-        };
+        assert!(self.ends_within(PATIENCE), "`{}` did not end within {PATIENCE:?}", self.args);
+        let status = self.child.wait().unwrap();
         self.out.take().unwrap().join().unwrap();
-        let mut stdout = std::mem::take(&mut self.seen);
-        stdout.extend(self.lines.take().unwrap().try_iter().flatten());
+        let stdout = std::mem::take(&mut self.seen);
         let stderr = self.err.take().unwrap().join().unwrap();
         Outcome { args: std::mem::take(&mut self.args), code: status.code().unwrap_or(-1), stdout, stderr }
     }

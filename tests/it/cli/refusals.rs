@@ -228,8 +228,8 @@ fn the_second_of_two_writers_is_75_and_readers_go_on() {
     let mut first = place.start(&["crawl", "--json"]);
     let deadline = Instant::now() + PATIENCE;
     while reader.head().unwrap() == 0 {
-        assert!(Instant::now() < deadline && !first.has_ended(), "the first crawl gets nowhere");
-        std::thread::sleep(Duration::from_millis(2));
+        let has_ended = first.ends_within(Duration::from_millis(2));
+        assert!(Instant::now() < deadline && !has_ended, "the first crawl gets nowhere");
     }
     let pid = first.child.id().to_string();
     let second = place.run(&["crawl"]).expect_error(TEMPORARY, &["another process", &pid]).with_hint("wait");
@@ -237,7 +237,7 @@ fn the_second_of_two_writers_is_75_and_readers_go_on() {
     place.run(&["index", "rebuild"]).expect_error(TEMPORARY, &["another process"]);
     place.run(&["status"]).expect(DONE);
     assert!([DONE, FAILURE].contains(&place.run(&["search", "crane"]).code));
-    assert!(!first.has_ended(), "the first crawl ended too early to show anything");
+    assert!(!first.ends_within(Duration::ZERO), "the first crawl ended too early to show anything");
     server.running.set_fault(Fault::Slow, 0.0);
     first.finish().expect(DONE);
     assert_eq!(number(&place.crawl(), "/records/added"), 0);
@@ -329,10 +329,11 @@ fn wrong_flags_accounts_and_settings_are_2_and_named() {
 
 #[test]
 fn an_index_that_is_missing_or_broken_says_how_it_is_made_anew() {
+    type Damage = (&'static str, fn(&Path));
     let (_server, place) = crawled();
     let index = place.archive().join("index");
     let total = number(&place.run(&["search", "crane", "--json"]).expect(DONE).json(), "/messages/total");
-    let break_it: [(&str, fn(&Path)); 4] = [
+    let break_it: [Damage; 4] = [
         ("removed", |index| fs_err::remove_dir_all(index).unwrap()),
         ("without meta.json", |index| {
             let meta = files_below(index).into_iter().find(|path| path.ends_with("meta.json")).unwrap();

@@ -399,8 +399,8 @@ fn pages_and_cursors_walk_all_matches_once() {
         let mut paged = Vec::new();
         for page in 1..=due.len().div_ceil(PER_PAGE) {
             let reply = ask(&["--page", &page.to_string()]);
-            assert_eq!(number(&reply, "/messages/total") as usize, due.len());
-            assert_eq!(number(&reply, "/messages/pagination/page") as usize, page);
+            assert_eq!(number(&reply, "/messages/total"), due.len() as u64);
+            assert_eq!(number(&reply, "/messages/pagination/page"), page as u64);
             paged.extend(records(&reply));
         }
         assert_eq!(paged, due, "--page, {sort}");
