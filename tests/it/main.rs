@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod crawl;
+mod faults;
 mod reference;
 mod sandbox;
 mod sandbox_replies;
+mod stub;
 mod support;
 mod talk;
 mod thirdparty;
