@@ -1,7 +1,7 @@
 //! One channel's walk: newest to oldest between a floor and a pin, page by page, each page and the
 //! place it reached committed together (protocol notes (b), steps 2 and 6.1–6.6).
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -309,7 +309,8 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
         _ => Default::default(),
     };
     let mut on_page: BTreeMap<String, FileSight> = BTreeMap::new();
-    for (item, ts) in &page.items {
+    let holders = holders(page, &known);
+    for (place, (item, ts)) in page.items.iter().enumerate() {
         let Some(ts) = ts else {
             batch.records.extend(unknown(pass, task, &item.bytes, page.received_at)?);
             pass.find(
@@ -324,6 +325,14 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
         }
         for file in item.view.iter().flat_map(Message::all_files) {
             on_page.entry(file.id.clone()).or_default().update(FileSight::of(file, &task.id));
+        }
+        if let Some(holder) = holders.get(ts).filter(|holder| **holder != place) {
+            let digest = |bytes: &[u8]| change_digest(Kind::Message, bytes);
+            if digest(&item.bytes) != digest(&page.items[*holder].0.bytes) {
+                batch.records.extend(unknown(pass, task, &item.bytes, page.received_at)?);
+                tie(pass, task, *ts);
+            }
+            continue;
         }
         let (body, tickets) = redact(Kind::Message, &item.bytes);
         let (version, change) = match known.get(ts) {
@@ -343,11 +352,7 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
                     (false, true) => (known.version + 1, Change::BackChanged),
                     (false, false) if is_tie(known, &item.bytes) => {
                         batch.records.extend(unknown(pass, task, &item.bytes, page.received_at)?);
-                        pass.find(
-                            "tie",
-                            task,
-                            &format!("two messages bear the time stamp {ts}; the second is kept as an item of its own"),
-                        );
+                        tie(pass, task, *ts);
                         continue;
                     }
                     (false, false) => (known.version + 1, Change::Changed),
@@ -393,6 +398,31 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
         out.files.entry(id).or_default().update(sight);
     }
     Ok(batch)
+}
+
+fn tie(pass: &Pass<'_>, task: &ChannelTask, ts: MessageTs) {
+    let detail = format!("two messages bear the time stamp {ts}; the second is kept as an item of its own");
+    pass.find("tie", task, &detail);
+}
+
+/// Which item of a page each time stamp belongs to: where several bear one, that which reads as
+/// what is known, else the first. The others are messages of their own.
+fn holders(page: &ReadPage, known: &BTreeMap<MessageTs, Known>) -> HashMap<MessageTs, usize> {
+    let mut holders: HashMap<MessageTs, usize> = HashMap::new();
+    for (place, (item, ts)) in page.items.iter().enumerate() {
+        let Some(ts) = ts else { continue };
+        if let Some(holder) = holders.get_mut(ts) {
+            let digest = |body: &[u8]| change_digest(Kind::Message, body);
+            let is_known =
+                known.get(ts).is_some_and(|known| digest(&known.body) == digest(&redact(Kind::Message, &item.bytes).0));
+            if is_known {
+                *holder = place;
+            }
+        } else {
+            holders.insert(*ts, place);
+        }
+    }
+    holders
 }
 
 /// Whether two bodies under one stamp are two messages: other authors, and neither is an edit of

@@ -6,11 +6,13 @@
 
 mod cli;
 mod crawl;
+mod faults;
 mod real;
 mod reference;
 mod sandbox;
 mod sandbox_replies;
 mod serve;
+mod stub;
 mod support;
 mod talk;
 mod thirdparty;
