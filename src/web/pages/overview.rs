@@ -83,7 +83,7 @@ pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer) -> Result<
         let figures = if sees_all {
             all_figures()?
         } else {
-            let directory = web.directory()?;
+            let directory = web.directory(&viewer.scope)?;
             let seen = directory.channels.iter().filter(|(id, _)| viewer.scope.allows(id));
             let (ims, rooms): (Vec<_>, Vec<_>) = seen.partition(|(_, facts)| facts.is_im);
             vec![("channels", rooms.len().to_string()), ("conversations", ims.len().to_string())]

@@ -884,7 +884,7 @@ async fn our_own_crawler_makes_the_same_archive_from_it() {
     let reader = Reader::new(connection, token.into());
     let (who, _) = reader.auth_test().await.unwrap();
     let user_id = who.user_id.clone();
-    let account = Account { name: "archive".to_owned(), user_id: user_id, reader };
+    let account = Account { name: "archive".to_owned(), user_id, reader };
     let copy = TestArchive::new(&url);
     let summary = copy.crawl(&account, &Options::default()).await.unwrap();
     assert_eq!(summary.result, "complete", "{summary:?}");
