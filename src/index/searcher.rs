@@ -204,7 +204,6 @@ impl Searcher {
             Paging::Page { offset, limit } => (*offset, *limit, payload.records_through),
             Paging::Cursor { cursor, limit } => {
                 let mark = Mark::parse(cursor, request.order)
-                    .filter(|mark| mark.offset as u64 <= mark.bound && mark.bound <= payload.records_through)
                     .ok_or_else(|| Error::TooBroad("the cursor is not one that this search gave".to_owned()))?;
                 parts.push(filter(Box::new(RangeQuery::new(
                     Bound::Unbounded,
