@@ -5,6 +5,8 @@
 mod crawl;
 mod faults;
 mod reference;
+mod rooms;
+mod samples;
 mod sandbox;
 mod sandbox_replies;
 mod stub;
