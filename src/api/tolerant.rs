@@ -35,7 +35,9 @@ decoder!(
 
 /// An object, or nothing when it is something else.
 pub fn object<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<Option<T>, D::Error> {
-    Ok(serde_json::from_value(Value::deserialize(deserializer)?).ok())
+    // A struct would be read from an array too, which is no object of anybody's.
+    let value = Some(Value::deserialize(deserializer)?).filter(Value::is_object);
+    Ok(value.and_then(|value| serde_json::from_value(value).ok()))
 }
 
 /// The elements of an array that can be read; nothing when it is no array.
