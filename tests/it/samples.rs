@@ -74,10 +74,6 @@ fn sample(file: &str) -> Value {
     serde_json::from_str(&samples.iter().find(|sample| sample.file == file).unwrap().text).unwrap()
 }
 
-fn strings(value: &Value) -> Vec<String> {
-    value.as_array().into_iter().flatten().map(|text| text.as_str().unwrap().to_owned()).collect()
-}
-
 /// Holds a view against the JSON it was read from, field by field. A field that the sample shows
 /// and the view names must not have gone into `rest`.
 macro_rules! same {

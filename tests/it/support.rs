@@ -24,7 +24,8 @@ use crate::talk::http_client;
 
 /// An archive that a test crawls into.
 pub(crate) struct TestArchive {
-    pub(crate) folder: tempfile::TempDir,
+    /// Holds the folder until the test ends.
+    _folder: tempfile::TempDir,
     pub(crate) layout: Layout,
 }
 
@@ -46,7 +47,7 @@ impl TestArchive {
             &Clock::System,
         )
         .unwrap();
-        Self { folder, layout }
+        Self { _folder: folder, layout }
     }
 
     pub(crate) fn reader(&self) -> Reader {
