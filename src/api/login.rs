@@ -2,6 +2,7 @@ use md5::{Digest as _, Md5};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::error::Error;
+use super::page::Reply;
 use super::transport::Connection;
 use super::wire::{Identity, SignIn};
 
@@ -73,7 +74,7 @@ impl Connection {
             Credentials::Plain { username, password } => {
                 let parameters = [("username", username.clone()), ("password", password.expose_secret().to_owned())];
                 let reply = self.call("iwauthentication.login.plain", &parameters, None).await?;
-                granted(reply.whole())?
+                granted(answer("iwauthentication.login.plain", &reply)?)?
             }
             Credentials::Digest { username, password } => self.sign_in_by_digest(username, password).await?,
         };
@@ -105,8 +106,15 @@ impl Connection {
             ("uri", uri),
             ("response", response),
         ];
-        granted(self.call(METHOD, &parameters, None).await?.whole())
+        granted(answer(METHOD, &self.call(METHOD, &parameters, None).await?)?)
     }
+}
+
+/// A sign-in's answer. One that is no JSON is a broken reply and not a refusal of the account.
+fn answer(method: &str, reply: &Reply) -> Result<SignIn, Error> {
+    // What serde says may quote the reply, and with it the token.
+    serde_json::from_slice(&reply.bytes)
+        .map_err(|_| Error::Broken { method: method.to_owned(), detail: "it is no JSON".to_owned() })
 }
 
 fn granted(answer: SignIn) -> Result<SecretString, Error> {

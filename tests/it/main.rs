@@ -9,6 +9,8 @@ mod crawl;
 mod faults;
 mod real;
 mod reference;
+mod rooms;
+mod samples;
 mod sandbox;
 mod sandbox_replies;
 mod serve;
