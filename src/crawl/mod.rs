@@ -10,6 +10,7 @@
 //! deletion; a failure of the store ends the pass.
 
 mod files;
+mod odd;
 mod pass;
 mod people;
 mod pins;

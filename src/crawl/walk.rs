@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::Error;
 use super::files;
+use super::odd::oddities;
 use super::pass::{ChannelTask, Pass};
 use super::pins::reaction_change;
 use crate::api::wire::Message;
@@ -366,6 +367,11 @@ fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walk
             Change::Gone | Change::Shared | Change::Fetched => {}
         });
         out.changed = true;
+        if item.view.is_some() {
+            for oddity in oddities(&item.bytes) {
+                pass.find("odd_item", task, &format!("an item of the history {oddity}; it is kept as it came"));
+            }
+        }
         if let Some(view) = item.view.as_ref().filter(|view| view.comment.is_some()) {
             // An edited comment changes neither the time stamp of its file nor the number of comments.
             for file in view.all_files() {

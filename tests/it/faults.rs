@@ -314,6 +314,10 @@ async fn what_cannot_be_understood_is_kept_as_it_came_and_reported() {
     };
     let first = pass(&archive, &account).await.unwrap();
     assert!(first.findings.iter().any(|finding| finding.kind == "unreadable_item"), "{first:?}");
+    for said in ["quantum_leap", "type in \"text\"", "not UTF-8", "surrogate", "without an author"] {
+        let is_said = |finding: &crawl::Finding| finding.kind == "odd_item" && finding.detail.contains(said);
+        assert!(first.findings.iter().any(is_said), "{said}: {first:?}");
+    }
 
     let reader = archive.reader();
     let mut messages: BTreeMap<String, Vec<u8>> = BTreeMap::new();
