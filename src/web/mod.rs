@@ -1,8 +1,8 @@
 //! The audit UI and the read-only TeamChat API, over one router that is tested without a socket.
 //!
-//! It changes no record and never calls TeamChat. Every handler of content is given a
-//! [`Scope`](crate::model::Scope) and passes it on; what is out of scope answers as what does not
-//! exist. Pages work without script; there is none.
+//! It changes no record and never calls TeamChat. Every handler of content is given a [`Scope`] and
+//! passes it on; what is out of scope answers as what does not exist. Pages work without script;
+//! there is none.
 
 mod assets;
 mod error;
