@@ -118,8 +118,9 @@ pub async fn create(new: &NewArchive<'_>, environment: &Environment, clock: &Clo
     let key = SigningKey::new(&origin, random()?)
         .map_err(|error| store::Error::Io(std::io::Error::other(error.to_string())))?;
     keys.store_ledger_key(&key)?;
-    store::create(&layout, id, &key.verifier().to_text(), &origin, &config.server.url, clock)?;
+    // Last, because it is what makes it an archive: one that a death cuts off is none.
     store::write_whole(&layout.config(), config.to_text()?.as_bytes())?;
+    store::create(&layout, id, &key.verifier().to_text(), &origin, &config.server.url, clock)?;
     Archive::open(new.root, environment, clock)
 }
 

@@ -15,7 +15,7 @@ use super::schema::{Fields, SCHEMA_VERSION, fields, register};
 use crate::history::{Item, ItemState, item};
 use crate::model::{ChannelId, RecordSeq, SourceId};
 use crate::record::{Kind, Record, State};
-use crate::store::{Layout, Reader, write_whole};
+use crate::store::{Layout, Reader, moment, write_whole};
 
 /// Memory for documents that wait for a commit.
 const MEMORY: usize = 128 << 20;
@@ -148,7 +148,9 @@ impl Indexer {
         }
         let folder = layout.index().join(format!("gen-{number}"));
         fs_err::create_dir_all(&folder)?;
+        moment(&folder, "generation's folder made");
         let index = Index::create_in_dir(&folder, fields().schema)?;
+        moment(&folder, "generation made");
         register(&index);
         Self::with(layout, folder, index, 0, true)
     }
@@ -209,11 +211,14 @@ impl Indexer {
 
     fn commit(&mut self) -> Result<(), Error> {
         let payload = Payload { records_through: self.reached, schema: SCHEMA_VERSION, fold: FOLD_VERSION };
+        moment(&self.folder, "index about to be committed");
         let mut prepared = self.writer.prepare_commit()?;
         prepared.set_payload(&serde_json::to_string(&payload).map_err(|error| Error::Engine(error.to_string()))?);
         // The commit point: documents and the number they reach become visible together. After a
         // crash before it, the same records are read again.
+        moment(&self.folder, "index commit prepared");
         prepared.commit()?;
+        moment(&self.folder, "index committed");
         self.stream_comments.clear();
         Ok(())
     }
@@ -227,6 +232,7 @@ impl Indexer {
             let entry = entry?;
             let other = entry.file_name().to_string_lossy().into_owned();
             if other.starts_with("gen-") && other != name {
+                moment(&self.folder, "earlier generation about to be removed");
                 fs_err::remove_dir_all(entry.path())?;
             }
         }

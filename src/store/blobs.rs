@@ -5,6 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
 use super::layout::sync_folder;
+use super::moment::moment;
 use crate::model::Digest;
 
 /// File contents by their SHA-256: `blobs/ab/cd/<64 digits>`.
@@ -68,10 +69,13 @@ impl Blobs {
         if path.exists() {
             return Ok((digest, incoming.size));
         }
+        moment(&self.root, "content received");
         incoming.file.as_file().sync_all()?;
         let folder = path.parent().unwrap_or(&self.root);
         fs_err::create_dir_all(folder)?;
+        moment(&self.root, "content synced, its folder made");
         incoming.file.persist(&path).map_err(|error| error.error)?;
+        moment(&self.root, "content in its place");
         for folder in [Some(folder), folder.parent(), Some(self.root.as_path())].into_iter().flatten() {
             sync_folder(folder)?;
         }

@@ -3,6 +3,7 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
+use super::moment::moment;
 
 /// The files of an archive directory (contract, "Names").
 #[derive(Debug, Clone)]
@@ -79,13 +80,21 @@ pub struct WriteLock {
     _file: File,
 }
 
-/// Writes a file so that it is either the old one or the new one, whole, after any crash.
+/// Writes a file so that it is either the old one or the new one, whole, after any crash. What a
+/// crash leaves beside it goes with the next write of the same file.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+    let name = format!(".{}.new", path.file_name().unwrap_or_default().to_string_lossy());
+    let leftover = folder.join(&name);
+    if leftover.exists() {
+        fs_err::remove_file(&leftover)?;
+    }
+    let mut temporary = tempfile::Builder::new().prefix(&name).rand_bytes(0).tempfile_in(folder)?;
     temporary.write_all(bytes)?;
     temporary.as_file().sync_all()?;
+    moment(folder, "file written beside its place");
     temporary.persist(path).map_err(|error| error.error)?;
+    moment(folder, "file in its place");
     sync_folder(folder)
 }
 

@@ -13,6 +13,7 @@ mod db;
 mod error;
 pub mod keys;
 mod layout;
+mod moment;
 mod reader;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -24,6 +25,9 @@ pub use blobs::{Blobs, Incoming};
 pub use change::{AccountRow, Batch, Change, NewRecord, StateChange, WalkRow};
 pub use error::Error;
 pub use layout::{Layout, WriteLock, write_whole};
+pub use moment::moment;
+#[cfg(feature = "failpoints")]
+pub use moment::{Watch, watch};
 pub use reader::{
     ArchiveRow, Block, DebtRow, FileRow, Reader, RunRow, SubjectRow, Tables, VersionRow, expected_about,
     expected_definitions,

@@ -146,7 +146,8 @@ pub(super) fn archive_row(connection: &Connection, layout: &Layout) -> Result<Ar
         )
         .optional()?;
     let damaged = |detail: &str| Error::Damaged { path: layout.database(), detail: detail.to_owned() };
-    let (id, origin, vkey, created_at, server) = row.ok_or_else(|| damaged("it does not say which archive it is"))?;
+    let (id, origin, vkey, created_at, server) = row
+        .ok_or_else(|| damaged("it does not say which archive it is; the making of this one may have been cut off"))?;
     let id = ArchiveId(id.try_into().map_err(|_| damaged("the archive's id is not 16 bytes"))?);
     Ok(ArchiveRow { id, origin, vkey, created_at, server })
 }

@@ -8,6 +8,7 @@ use super::change::{Batch, Change, NewRecord, StateChange, stored_key};
 use super::db::{Which, open_writing};
 use super::error::Error;
 use super::layout::{Layout, WriteLock, write_whole};
+use super::moment::moment;
 use super::reader::{ArchiveRow, archive_row, decode_row, read_open_span};
 use super::tree::{self, SPAN, SPAN_LEVEL};
 use crate::ledger::{ArchiveId, Checkpoint, Frontier, Note, SigningKey, SpanSecret};
@@ -52,7 +53,8 @@ struct ChannelRow {
     records: u64,
 }
 
-/// Makes a new, empty archive: the directory, its database, its first source.
+/// Makes a new, empty archive: the directory, its databases, its first source. What was begun and
+/// not ended is no archive, and says so when it is opened.
 pub fn create(
     layout: &Layout,
     id: ArchiveId,
@@ -61,19 +63,27 @@ pub fn create(
     server: &str,
     clock: &Clock,
 ) -> Result<(), Error> {
-    let connection = open_writing(&layout.database(), Which::Archive)?;
+    fs_err::create_dir_all(layout.checkpoints())?;
+    fs_err::create_dir_all(layout.blobs())?;
+    moment(layout.root(), "folders made");
+    drop(open_writing(&layout.access(), Which::Access)?);
+    moment(layout.root(), "access database made");
+    let mut connection = open_writing(&layout.database(), Which::Archive)?;
+    moment(layout.root(), "empty database made");
+    let transaction = connection.transaction()?;
     let format = super::db::format(Which::Archive);
-    connection.execute(
+    transaction.execute(
         "INSERT INTO archive (one, format, id, origin, vkey, created_at) VALUES (1, ?1, ?2, ?3, ?4, ?5)",
         params![format, id.0, origin, vkey, rfc3339(clock.now())],
     )?;
-    connection.execute("INSERT INTO source (id, server) VALUES (1, ?1)", [server])?;
+    transaction.execute("INSERT INTO source (id, server) VALUES (1, ?1)", [server])?;
     for (name, text) in super::about::texts(vkey) {
-        connection.execute("INSERT INTO about (name, text) VALUES (?1, ?2)", params![name, text])?;
+        transaction.execute("INSERT INTO about (name, text) VALUES (?1, ?2)", params![name, text])?;
     }
-    fs_err::create_dir_all(layout.checkpoints())?;
-    fs_err::create_dir_all(layout.blobs())?;
-    drop(open_writing(&layout.access(), Which::Access)?);
+    moment(layout.root(), "archive about to be named");
+    // The commit point: from here on there is an archive, whole.
+    transaction.commit()?;
+    moment(layout.root(), "archive named");
     Ok(())
 }
 
@@ -147,8 +157,10 @@ impl Writer {
 
     /// Notes the start of a run and gives its number.
     pub fn start_run(&mut self, kind: &str) -> Result<u64, Error> {
+        moment(self.layout.root(), "run about to start");
         self.connection
             .execute("INSERT INTO run (kind, started_at) VALUES (?1, ?2)", params![kind, rfc3339(self.clock.now())])?;
+        moment(self.layout.root(), "run started");
         Ok(self.connection.last_insert_rowid().cast_unsigned())
     }
 
@@ -167,7 +179,9 @@ impl Writer {
         }
         // The commit point: before this line nothing happened, after it everything did. Tree,
         // records and cursors move together; recovery is the next pass of the ordinary crawl.
+        moment(self.layout.root(), "batch about to be committed");
         transaction.commit()?;
+        moment(self.layout.root(), "batch committed");
         self.tree = tree;
         self.channels = channels;
         Ok(Appended { first, head: self.head() })
@@ -189,10 +203,12 @@ impl Writer {
             // Never sign what does not continue the last signed tree (C2SP tlog-checkpoint).
             self.refuse_rollback()?;
             let note = checkpoint.sign(key).to_string();
+            moment(self.layout.root(), "checkpoint signed");
             self.connection.execute(
                 "INSERT INTO checkpoint (size, note, at) VALUES (?1, ?2, ?3)",
                 params![size.cast_signed(), note, rfc3339(self.clock.now())],
             )?;
+            moment(self.layout.root(), "checkpoint in the database");
             note
         };
         let folder = self.layout.checkpoints();
