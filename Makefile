@@ -13,7 +13,7 @@ demo: ## The whole product on a simulated company
 	$(CARGO) run --locked --quiet -- demo
 
 check: ## Compiler and lints, quickly
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --features failpoints -- -D warnings
 
 test: test-setup test-format test-lints test-docs test-rust test-browser ## Everything
 	@echo "make test: all parts passed"
@@ -25,20 +25,21 @@ test-format:
 	$(CARGO) fmt --check
 
 test-lints:
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --features failpoints -- -D warnings
 
 test-docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
-test-rust: ## Unit and integration tests, third-party readers included
+test-rust: ## Unit and integration tests, third-party readers included; then a death at every moment
 	$(CARGO) test --locked
+	$(CARGO) test --locked --features failpoints --test faults -- --skip corpus
 
 test-browser: ## Every kind of page, in Chromium
 	$(CARGO) build --locked
 	sh tests/e2e/run.sh "$${CARGO_TARGET_DIR:-target}/debug/teamchat-archive"
 
 soak: test-setup ## The long forms (release build, real data)
-	$(CARGO) test --locked --release --test soak -- --test-threads=1
+	$(CARGO) test --locked --release --features failpoints --test soak --test faults -- --test-threads=1
 
 bench: ## The benchmarks
 	$(CARGO) bench --locked

@@ -20,12 +20,10 @@ use teamchat_archive::sandbox::Running;
 use teamchat_archive::store::{Appender, FIRST_SOURCE, Layout, Reader, Writer, create};
 use teamchat_archive::verify::{self, Depth};
 
-use crate::talk::http_client;
-
 /// An archive that a test crawls into.
 pub(crate) struct TestArchive {
     /// Kept for as long as the archive is used.
-    _folder: tempfile::TempDir,
+    pub(crate) _folder: tempfile::TempDir,
     pub(crate) layout: Layout,
 }
 
@@ -242,6 +240,13 @@ pub(crate) fn differences(fold: &Fold, running: &Running, visible: &BTreeSet<Str
         }
     }
     problems
+}
+
+/// A client that knows nothing but HTTP, for loopback.
+pub(crate) fn http_client() -> reqwest::Client {
+    // Another test of this process may have been first.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build().unwrap()
 }
 
 /// What the server says to a client that knows nothing but HTTP.
