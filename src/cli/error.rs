@@ -202,6 +202,8 @@ impl From<app::Error> for CliError {
                 .hint("enrol one with `teamchat-archive login --username NAME --password-file FILE`"),
             app::Error::OtherServer { .. } => Self::usage(error.to_string())
                 .hint("set `server.url` in archive.toml back, or make an archive of its own for the other server"),
+            app::Error::Inventory(error) => Self::usage(error.to_string())
+                .hint("an inventory is a CSV file with the columns kind,id,name; kind is account or room"),
             app::Error::UnknownAccount(_) => {
                 Self::usage(error.to_string()).hint("`teamchat-archive account list` names them")
             }

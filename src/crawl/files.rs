@@ -11,7 +11,6 @@ use serde_json::json;
 
 use super::Error;
 use super::pass::{ChannelTask, Pass};
-use super::walk::FileSight;
 use crate::api::wire::{Comment, File};
 use crate::api::{self, DownloadError, Item, Page, Sink};
 use crate::model::{ChannelId, Digest, UtcTime, rfc3339};
@@ -30,6 +29,36 @@ impl Sink for Incoming {
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
         Self::write(self, bytes)
+    }
+}
+
+/// What a message or a list shows of a file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct FileSight {
+    pub(super) timestamp: i64,
+    pub(super) edit_counter: u64,
+    pub(super) comments: i64,
+    pub(super) channels: BTreeSet<ChannelId>,
+    /// Something was said about it: its comments are read again whatever their number.
+    pub(super) is_talked_about: bool,
+}
+
+impl FileSight {
+    pub(super) fn of(file: &File, channel: &ChannelId) -> Self {
+        Self {
+            timestamp: file.timestamp,
+            edit_counter: file.edit_counter(),
+            comments: file.comments_count,
+            channels: [channel.clone()].into(),
+            is_talked_about: false,
+        }
+    }
+
+    /// Puts a later sight of the same file over this one.
+    pub(super) fn update(&mut self, mut later: Self) {
+        later.channels.append(&mut self.channels);
+        later.is_talked_about |= self.is_talked_about;
+        *self = later;
     }
 }
 

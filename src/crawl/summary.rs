@@ -115,4 +115,6 @@ pub struct Summary {
     pub refused_accounts: BTreeMap<String, String>,
     /// Debts that are open at the end.
     pub debts: u64,
+    /// Gaps that are open at the end.
+    pub gaps: u64,
 }

@@ -14,6 +14,7 @@ mod error;
 pub mod keys;
 mod layout;
 mod reader;
+mod state;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tree;
@@ -21,13 +22,11 @@ mod writer;
 
 pub use appender::{Appender, WriterThread};
 pub use blobs::{Blobs, Incoming};
-pub use change::{AccountRow, Batch, Change, NewRecord, StateChange, WalkRow};
+pub use change::{AccountRow, Audit, Batch, Change, InFlight, NewRecord, Standing, StateChange, WalkResult, WalkRow};
 pub use error::Error;
 pub use layout::{Layout, WriteLock, write_whole};
-pub use reader::{
-    ArchiveRow, Block, DebtRow, FileRow, Reader, RunRow, SubjectRow, Tables, VersionRow, expected_about,
-    expected_definitions,
-};
+pub use reader::{ArchiveRow, Block, Reader, SubjectRow, Tables, VersionRow, expected_about, expected_definitions};
+pub use state::{DebtRow, FileRow, RunRow};
 pub use tree::SPAN;
 pub use writer::{Appended, Writer, create, message_ranges};
 
