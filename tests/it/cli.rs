@@ -8,4 +8,4 @@ mod kill;
 mod refusals;
 mod road;
 mod secrets;
-mod tls;
+pub(crate) mod tls;

@@ -10,6 +10,7 @@ mod faults;
 mod real;
 mod reference;
 mod rooms;
+mod rtm;
 mod samples;
 mod sandbox;
 mod sandbox_replies;
