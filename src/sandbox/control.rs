@@ -1,6 +1,22 @@
 //! The `/_control/` endpoints: how tests and benchmarks move the workspace from outside.
 //!
-//! Only there when asked for. A failure is a 400 with the reason.
+//! Only there when asked for. A failure is a 400 with the reason. `POST /_control/ACTION` takes a
+//! JSON object:
+//!
+//! - Messages: `post {channel,user,text,to?|at?}` gives `{ts}` (`to`: a whisper, `at`: Unix seconds of
+//!   the past), `edit {channel,ts,text,user?}`, `delete {channel,ts,user?}`, `restore {channel,ts}`,
+//!   `react {channel,ts,user,name?}` (an empty name takes it away), `pin {channel,ts,user,private?}`,
+//!   `unpin {channel,ts,user}`, `comment {file|channel+ts,user,text}`.
+//! - Files: `upload {channel,user,name,base64|size,seed?}` gives `{file,ts}`, `replace
+//!   {file,base64|size,seed?}`, `delete_file {file}`. With `size` the bytes are made while they are
+//!   sent.
+//! - Rooms and people: `create {user,name,hidden?}` gives `{channel}`, `join`, `leave` and `kick
+//!   {channel,user}`, `archive`, `unarchive` and `remove {channel}`, `rename {channel|user,name}`,
+//!   `revoke {user}` (all tokens of an account).
+//! - The server: `faults {NAME:RATE}`, `cut {}` (every real-time socket, without a goodbye).
+//!
+//! `GET /_control/truth` (`?files=1` for files), `/_control/requests` and `/_control/inventory` answer
+//! with NDJSON.
 
 use std::sync::Arc;
 

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use super::faults::Fault;
 use super::server::Sandbox;
+use super::ticket::Ticket;
 use super::workspace::now;
-use super::workspace::state::SocketTicket;
+use super::workspace::state::{self, SocketTicket};
 
 /// The most that a client may send at once.
 const MAX_CLIENT_BYTES: usize = 16 << 10;
@@ -137,12 +138,35 @@ fn news(sandbox: &Sandbox, ticket: &SocketTicket, next: &mut u64) -> Result<Opti
         if !state.hears(&event.audience, ticket.user, faults) || faults.hits(Fault::LostEvent) {
             continue;
         }
+        let body = for_listener(&state, ticket.user, &event.body);
         if faults.hits(Fault::DuplicateEvent) {
-            batch.push(event.body.clone());
+            batch.push(body.clone());
         }
-        batch.push(event.body.clone());
+        batch.push(body);
     }
     Ok(Some(batch))
+}
+
+/// An event with download tickets for this listener: they are written for the ready account, and
+/// nobody is given what opens another's doors.
+fn for_listener(state: &state::State, listener: usize, body: &Utf8Bytes) -> Utf8Bytes {
+    const MARK: &str = "ticket=";
+    if listener == state.account || !body.contains(MARK) {
+        return body.clone();
+    }
+    let mut parts = body.as_str().split(MARK);
+    let mut written = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        written.push_str(MARK);
+        let (sealed, rest) = part.split_at(part.find(['&', '"']).unwrap_or(part.len()));
+        match Ticket::open(sealed, &state.secret) {
+            Some(ticket) => written.push_str(&Ticket { subject: listener, ..ticket }.seal(&state.secret)),
+            // Somebody wrote of a ticket.
+            None => written.push_str(sealed),
+        }
+        written.push_str(rest);
+    }
+    written.into()
 }
 
 /// Answers what a client sends: pings and messages.

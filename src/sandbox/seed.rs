@@ -149,7 +149,7 @@ pub struct SeedMessage {
     pub user: String,
     /// The time stamp as the server gives it (`1490004760.000165`); empty: minted from `at`.
     pub ts: String,
-    /// Unix seconds, used when `ts` is empty.
+    /// Unix seconds, used when `ts` is empty; 0 for what is posted later: when it is posted.
     pub at: i64,
     /// The text with Slack-like mark-up.
     pub text: String,

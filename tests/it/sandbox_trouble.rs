@@ -111,9 +111,7 @@ async fn hidden_rooms_and_people_are_in_the_inventory_only() {
 
     let mut tokens = vec![door.running.token.clone()];
     for person in of("account", false) {
-        if !door.running.workspace().truth().is_empty() {
-            tokens.push(door.running.workspace().token_for(text_of(person, "id")).unwrap());
-        }
+        tokens.push(door.running.workspace().token_for(text_of(person, "id")).unwrap());
     }
     let room = text_of(of("room", true)[0], "id");
     let person = text_of(of("account", true)[0], "id");
@@ -264,6 +262,25 @@ async fn sockets_are_cut_without_a_goodbye() {
     door.running.workspace().post("quay", BOB, "the last words").unwrap();
     assert_eq!(line.next().await.unwrap()["text"], "the last words");
     assert!(line.next().await.is_none());
+    door.running.stop().await;
+}
+
+#[tokio::test]
+async fn tickets_on_a_socket_are_the_listeners_own() {
+    let (door, cyd) = with_cyd().await;
+    let mut theirs = Line::open(&door, &cyd).await;
+    let workspace = door.running.workspace();
+    workspace.upload("dock", BOB, "x.txt", b"bytes".to_vec()).unwrap();
+    let url = loop {
+        let event = theirs.next().await.unwrap();
+        if event["type"] == "file_shared" {
+            break text_of(&event["file"], "url_private").to_owned();
+        }
+    };
+    assert_eq!(door.client.get(&url).send().await.unwrap().text().await.unwrap(), "bytes");
+    workspace.kick("dock", CYD).unwrap();
+    let refused = door.client.get(&url).send().await.unwrap().text().await.unwrap();
+    assert!(refused.contains("no_permission"), "the ticket of who is out opens nothing: {refused}");
     door.running.stop().await;
 }
 

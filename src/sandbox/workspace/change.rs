@@ -51,6 +51,15 @@ impl State {
         ts
     }
 
+    /// A time stamp of a second that is over, free in its channel.
+    pub(super) fn mint_at(&mut self, channel: usize, at: i64) -> Ts {
+        let mut ts = Ts { seconds: at, fraction: self.mint().fraction };
+        while self.channels[channel].find(ts).is_some() {
+            ts.fraction = (ts.fraction + 1) % (LAST_COUNTER + 1);
+        }
+        ts
+    }
+
     /// The last number of a second, then the first numbers of the same second, some of them.
     fn wrapped(&self, channel: usize, newest: Option<Ts>) -> Ts {
         let stream = &self.channels[channel].messages;
@@ -107,10 +116,12 @@ impl State {
 
     pub(super) fn post_seed(&mut self, seed: SeedMessage, faults: &Faults) -> Outcome<()> {
         let channel = self.channel_by_name(&seed.channel).ok_or(Refusal("channel_not_found"))?;
-        let ts = if seed.ts.is_empty() {
-            self.mint_for(channel, faults)
-        } else {
+        let ts = if !seed.ts.is_empty() {
             Ts::parse(&seed.ts).ok_or(Refusal("bad_timestamp"))?
+        } else if seed.at != 0 {
+            self.mint_at(channel, seed.at)
+        } else {
+            self.mint_for(channel, faults)
         };
         let label = seed.label.clone();
         let message =

@@ -184,10 +184,7 @@ impl Workspace {
     pub fn post_at(&self, channel: &str, user: &str, text: &str, at: i64) -> Outcome<String> {
         self.change(|state| {
             let (channel, user) = (Self::channel(state, channel)?, Self::user(state, user)?);
-            let mut ts = Ts { seconds: at, fraction: state.mint().fraction };
-            while state.channels[channel].find(ts).is_some() {
-                ts.fraction = (ts.fraction + 1) % (u32::from(u16::MAX) + 1);
-            }
+            let ts = state.mint_at(channel, at);
             let message = state::Message { ts, user, text: text.to_owned(), ..state::Message::default() };
             Ok(state.append(channel, message, &self.faults).to_string())
         })
