@@ -14,6 +14,7 @@ mod rtm;
 mod samples;
 mod sandbox;
 mod sandbox_replies;
+mod sandbox_trouble;
 mod serve;
 mod stub;
 mod support;
