@@ -115,18 +115,16 @@ fn read_entry(feed: &Feed, entry: &Entry, raw: String) -> AtomEntry {
         .or_else(|| {
             // A date to the second says nothing of the fraction, which is part of the key.
             let published = entry.published()?;
-            Some(MessageTs::from_micros(published.timestamp_micros())).filter(|_| published.timestamp_subsec_micros() > 0)
+            Some(MessageTs::from_micros(published.timestamp_micros()))
+                .filter(|_| published.timestamp_subsec_micros() > 0)
         });
     let content = entry.content().and_then(|content| Some((content.value()?, content.content_type())));
-    let (text, form) = match content {
-        Some((text, kind)) => {
-            let is_html = kind.is_some_and(|kind| kind.contains("html"));
-            (text.to_owned(), if is_html { TextForm::Html } else { TextForm::Plain })
-        }
-        None => {
-            let summary = entry.summary().map(|summary| summary.value.clone()).filter(|text| !text.is_empty());
-            (summary.unwrap_or_else(|| entry.title().value.clone()), TextForm::Beginning)
-        }
+    let (text, form) = if let Some((text, kind)) = content {
+        let is_html = kind.is_some_and(|kind| kind.contains("html"));
+        (text.to_owned(), if is_html { TextForm::Html } else { TextForm::Plain })
+    } else {
+        let summary = entry.summary().map(|summary| summary.value.clone()).filter(|text| !text.is_empty());
+        (summary.unwrap_or_else(|| entry.title().value.clone()), TextForm::Beginning)
     };
     AtomEntry {
         id: entry.id().to_owned(),
@@ -221,7 +219,8 @@ fn next_tag(bytes: &[u8], mut at: usize) -> Option<Tag<'_>> {
             })?;
             let closes = rest.get(1) == Some(&b'/');
             let inside = &rest[if closes { 2 } else { 1 }..length];
-            let end = inside.iter().position(|byte| byte.is_ascii_whitespace() || *byte == b'/').unwrap_or(inside.len());
+            let end =
+                inside.iter().position(|byte| byte.is_ascii_whitespace() || *byte == b'/').unwrap_or(inside.len());
             let is_empty = !closes && inside.last() == Some(&b'/');
             return Some(Tag {
                 name: std::str::from_utf8(&inside[..end]).ok()?,
@@ -328,7 +327,9 @@ mod tests {
         let uri = "http://purl.org/atompub/tombstones/1.0";
         for prefix in ["at", "dead"] {
             let one = |ts: &str, inside: &str| {
-                format!("<{prefix}:deleted-entry ref=\"tag:t:{ts}\" when=\"2017-03-21T00:00:00Z\">{inside}</{prefix}:deleted-entry>")
+                format!(
+                    "<{prefix}:deleted-entry ref=\"tag:t:{ts}\" when=\"2017-03-21T00:00:00Z\">{inside}</{prefix}:deleted-entry>"
+                )
             };
             let by = format!("<{prefix}:by><name>Ann</name><email>ann@t.com</email></{prefix}:by>");
             let inside = format!("{}{}{}", one(TS, &by), entry("x", ""), one("1.000001", ""));

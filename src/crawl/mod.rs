@@ -10,15 +10,17 @@
 //! deletion; a failure of the store ends the pass.
 
 mod files;
+mod judge;
 mod odd;
 mod pass;
 mod people;
 mod pins;
+mod reconcile;
 mod summary;
 mod walk;
 
 pub use pass::{Account, Exclusion, Options, Plan, Progress, plan, run};
-pub use summary::{Finding, Summary};
+pub use summary::{Finding, ReconciledCounts, Reconciliation, Summary};
 
 /// Why a pass ended before its end.
 #[derive(Debug, thiserror::Error)]

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::summary::{Finding, Summary};
 use super::walk::{FileSight, Standing};
-use super::{Error, files, people, pins, walk};
+use super::{Error, files, people, pins, reconcile, walk};
 use crate::api;
 use crate::model::{ChannelId, Clock, Digest, MessageTs, SourceId, UtcTime, rfc3339};
 use crate::record::{Kind, Origin};
@@ -129,6 +129,7 @@ pub(super) struct Pass<'a> {
     pub(super) tripped: HashMap<ChannelId, MessageTs>,
     /// Files as they were fetched before this pass.
     pub(super) known_files: HashMap<String, FileRow>,
+    pub(super) feeds: reconcile::Feeds,
 }
 
 impl Pass<'_> {
@@ -251,6 +252,7 @@ pub async fn run(
             tasks: Mutex::default(),
             tripped: tripped(store, &account.name)?,
             known_files: store.file_states(FIRST_SOURCE)?,
+            feeds: reconcile::Feeds::default(),
         };
         let outcome = account_pass(&pass, account).await;
         let after = [&meter.requests, &meter.retries, &meter.bytes].map(|count| count.load(Ordering::Relaxed));
@@ -346,7 +348,8 @@ async fn close(
         let key = Digest::of(body.as_bytes()).to_string();
         // What passes by itself and is said by the run's summary needs no record of its own.
         let is_passing = matches!(finding.kind, "account_failed" | "channel_failed" | "file_not_fetched");
-        if !is_passing && store.versions(Kind::Finding, FIRST_SOURCE, None, &key)?.is_empty() {
+        let has_record = reconcile::RECORDED.contains(&finding.kind);
+        if !is_passing && !has_record && store.versions(Kind::Finding, FIRST_SOURCE, None, &key)?.is_empty() {
             records.push(note(Kind::Finding, key, body));
         }
     }
@@ -462,9 +465,14 @@ async fn channel_pass(
     if walked.cut_off {
         return Ok(false);
     }
+    let compared = reconcile::reconcile(pass, task).await?;
+    keep(compared.files);
     let now = pass.options.clock.now();
     let last = task.standing.sides_at.as_deref().and_then(|text| chrono::DateTime::parse_from_rfc3339(text).ok());
-    let is_due = pass.options.full || walked.changed || last.is_none_or(|last| now - last.to_utc() >= SIDES_EVERY);
+    let is_due = pass.options.full
+        || walked.changed
+        || compared.changed
+        || last.is_none_or(|last| now - last.to_utc() >= SIDES_EVERY);
     if is_due {
         let (listed, is_whole) = files::listed(pass, task).await?;
         if !is_whole {
@@ -559,7 +567,7 @@ pub async fn plan(
         seconds: 0,
         channels: 0,
         never_walked: 0,
-        basis: "one page of history for each channel, one list of files and of pins where it is due; longer histories take a page for each 1,000 messages",
+        basis: "one page of history for each channel, one list of files and of pins and one page of the feed where they are due; longer histories take a page for each 1,000 messages",
     };
     let now = options.clock.now();
     for account in accounts {
@@ -574,15 +582,16 @@ pub async fn plan(
             plan.channels += 1;
             let walk =
                 walks.iter().find(|row| row.account == account.name && row.channel == id && row.walked_until.is_some());
-            let sides_due = walk.is_none_or(|row| {
-                let standing: Standing =
-                    row.walk.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-                let last =
-                    standing.sides_at.as_deref().and_then(|text| chrono::DateTime::parse_from_rfc3339(text).ok());
-                last.is_none_or(|last| now - last.to_utc() >= SIDES_EVERY)
-            });
+            let standing: Standing = walk
+                .and_then(|row| row.walk.as_deref())
+                .and_then(|text| serde_json::from_str(text).ok())
+                .unwrap_or_default();
+            let last = standing.sides_at.as_deref().and_then(|text| chrono::DateTime::parse_from_rfc3339(text).ok());
+            let sides_due = last.is_none_or(|last| now - last.to_utc() >= SIDES_EVERY);
+            let feed_due = reconcile::is_due(&standing, now);
             plan.never_walked += u64::from(walk.is_none());
             plan.requests += 1 + if sides_due || options.full { 2 } else { 0 };
+            plan.requests += u64::from(feed_due || options.full);
         }
     }
     #[expect(

@@ -42,6 +42,9 @@ pub(super) struct Standing {
     /// When files and pins of the channel were last read whole (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sides_at: Option<String>,
+    /// When the channel was last held against its feed (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) atom_at: Option<String>,
 }
 
 /// A walk under way. Its cursor means something only with the floor and the pin it was minted
@@ -222,15 +225,57 @@ fn row(
     }
 }
 
-/// Remembers that files and pins of a channel were read whole; the walk's own result stands.
-pub(super) fn sides_done(pass: &Pass<'_>, walked: WalkRow) -> StateChange {
-    let standing = Standing { in_flight: None, sides_at: Some(rfc3339(pass.options.clock.now())) };
+/// Remembers something of a channel that was walked; the walk's own result stands.
+pub(super) fn remembered(walked: WalkRow, change: impl FnOnce(&mut Standing)) -> StateChange {
+    let mut standing: Standing =
+        walked.walk.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    change(&mut standing);
     StateChange::Walk(WalkRow { walk: serde_json::to_string(&standing).ok(), ..walked })
+}
+
+/// Remembers that files and pins of a channel were read whole.
+pub(super) fn sides_done(pass: &Pass<'_>, walked: WalkRow) -> StateChange {
+    remembered(walked, |standing| standing.sides_at = Some(rfc3339(pass.options.clock.now())))
 }
 
 /// The row of a channel that was never walked, so that it counts as a gap until it is.
 pub(super) fn not_begun(pass: &Pass<'_>, task: &ChannelTask) -> StateChange {
     StateChange::Walk(row(pass, task, None, &Standing::default(), None, "not begun"))
+}
+
+/// A page of the history that was read again, and archived as in a walk.
+pub(super) struct Look {
+    /// Its items that have a time stamp.
+    pub(super) items: Vec<(MessageTs, Item<Message>)>,
+    /// The lowest of them within the bounds.
+    pub(super) last: Option<MessageTs>,
+    /// Nothing comes below it.
+    pub(super) is_end: bool,
+    /// All came in the order and the bounds that were asked for.
+    pub(super) is_ordered: bool,
+    pub(super) files: BTreeMap<String, FileSight>,
+    pub(super) changed: bool,
+}
+
+/// Reads a page of the history outside a walk: no cursor moves.
+pub(super) async fn look(
+    pass: &Pass<'_>,
+    task: &ChannelTask,
+    floor: MessageTs,
+    cursor: MessageTs,
+    previous: Option<MessageTs>,
+) -> Result<Look, Error> {
+    let page = read_page(pass, task, floor, cursor, previous).await?;
+    let mut out = Walked::default();
+    let batch = to_batch(pass, task, &page, &mut out)?;
+    if !batch.records.is_empty() || !batch.changes.is_empty() {
+        pass.append(batch).await?;
+    }
+    let last = page.stamps.iter().filter(|ts| (floor..=cursor).contains(ts)).min().copied();
+    let is_overlap = page.items.len() == 1 && last.is_some() && previous == last;
+    let is_end = page.items.is_empty() || is_overlap || !page.has_more && page.items.len() < PAGE as usize;
+    let items = page.items.into_iter().filter_map(|(item, ts)| Some((ts?, item))).collect();
+    Ok(Look { items, last, is_end, is_ordered: !page.disordered, files: out.files, changed: out.changed })
 }
 
 struct ReadPage {

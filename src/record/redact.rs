@@ -172,7 +172,8 @@ mod tests {
 
     #[test]
     fn a_feed_keeps_no_secret() {
-        let entry = r#"<link href="https://h/x?a=1&amp;ticket=SECRET&amp;editcounter=0"/><content>token=SECRET'</content>"#;
+        let entry =
+            r#"<link href="https://h/x?a=1&amp;ticket=SECRET&amp;editcounter=0"/><content>token=SECRET'</content>"#;
         let (out, count) = redact_markup(entry);
         assert_eq!(count, 2);
         assert!(!out.contains("SECRET") && out.contains("&amp;editcounter=0") && out.ends_with("'</content>"));
