@@ -369,7 +369,7 @@ mod tests {
         let bomb = format!("<!DOCTYPE f [<!ENTITY a \"b\">]>{whole}");
         let long = feed("", &" ".repeat(MAX_FEED_BYTES));
         for text in [deep.as_str(), &bomb, &long, &whole[..whole.len() - 20], "<feed>", "<feed", ""] {
-            assert!(matches!(AtomFeed::parse(text.as_bytes()), Err(Error::Broken { .. })), "{:.60}", text);
+            assert!(matches!(AtomFeed::parse(text.as_bytes()), Err(Error::Broken { .. })), "{text:.60}");
         }
     }
 }
