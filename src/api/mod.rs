@@ -25,7 +25,7 @@ pub mod tolerant;
 mod transport;
 pub mod wire;
 
-pub use atom::{AtomEntry, AtomFeed};
+pub use atom::{AtomEntry, AtomFeed, TextForm, Tombstone};
 pub use download::{Download, DownloadError, Sink};
 pub use error::Error;
 pub use limit::Politeness;

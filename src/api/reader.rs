@@ -101,6 +101,10 @@ impl Reader {
             p("count", window.count),
         ];
         let bytes = self.connection.call_for_document("channels.atom.history", &parameters, &self.token).await?;
+        if !AtomFeed::is_feed(&bytes) {
+            let detail = "it gives something else where a feed was asked for".to_owned();
+            return Err(Error::NotTeamChat { url: self.connection.base().to_string(), detail });
+        }
         Ok((AtomFeed::parse(&bytes)?, bytes))
     }
 

@@ -13,8 +13,9 @@ use super::Error;
 use super::pass::{ChannelTask, Pass};
 use crate::api::wire::{Comment, File};
 use crate::api::{self, DownloadError, Item, Page, Sink};
+use crate::history::item;
 use crate::model::{ChannelId, Digest, UtcTime, rfc3339};
-use crate::record::{Kind, Origin, change_digest, redact};
+use crate::record::{Kind, Origin, Record, change_digest, redact};
 use crate::store::{Batch, Change, FileRow, Incoming, NewRecord, StateChange, VersionRow};
 
 /// Files a page of `files.list`, and comments a page of `files.info`.
@@ -180,7 +181,10 @@ async fn file(pass: &Pass<'_>, id: &str, known: Option<&FileRow>, sight: FileSig
     let all_comments = all_comments(pass, id, &view, comments).await?;
     let mark = format!("{}/{}/{}", view.timestamp, view.size, view.edit_counter());
     let (body, tickets) = redact(Kind::File, &item.bytes);
-    let previous = newest.map(|row| pass.store.record(row.seq)).transpose()?;
+    let previous = match &newest {
+        Some(row) => latest_reading(pass, Kind::File, id, row)?,
+        None => None,
+    };
     let has_bytes = previous.as_ref().is_some_and(|record| !record.header.attachments.is_empty());
     let same_version = known.is_some_and(|row| row.mark == mark) && has_bytes;
     let before: Vec<ChannelId> =
@@ -382,8 +386,10 @@ async fn comment_records(
         let (version, change) = match known.get(&key) {
             None => (1, Change::New),
             Some(row) => {
-                let record = pass.store.record(row.seq)?;
-                let same = change_digest(Kind::Comment, &record.body) == change_digest(Kind::Comment, &item.bytes);
+                let before = latest_reading(pass, Kind::Comment, &key, row)?;
+                let same = before.is_some_and(|record| {
+                    change_digest(Kind::Comment, &record.body) == change_digest(Kind::Comment, &item.bytes)
+                });
                 match (same, row.change == Change::Gone) {
                     (true, false) => continue,
                     (true, true) => (row.version + 1, Change::Back),
@@ -453,6 +459,16 @@ async fn comment_records(
         ));
     }
     Ok(())
+}
+
+/// How a file or comment last read, whatever was noted of it since: the record of a deletion holds
+/// our evidence, not the item.
+fn latest_reading(pass: &Pass<'_>, kind: Kind, key: &str, newest: &VersionRow) -> Result<Option<Record>, Error> {
+    if newest.change != Change::Gone {
+        return Ok(Some(pass.store.record(newest.seq)?));
+    }
+    let found = item(pass.store, kind, pass.source, None, key)?;
+    Ok(found.and_then(|found| found.latest().map(|version| version.record.clone())))
 }
 
 fn gone_record(

@@ -12,16 +12,18 @@
 mod absence;
 mod audit;
 mod files;
+mod judge;
 mod odd;
 mod page;
 mod pass;
 mod people;
 mod pins;
+mod reconcile;
 mod summary;
 mod walk;
 
 pub use pass::{Account, Options, Plan, Progress, plan, run};
-pub use summary::{Finding, Summary};
+pub use summary::{Finding, ReconciledCounts, Reconciliation, Summary};
 
 /// Why a pass ended before its end.
 #[derive(Debug, thiserror::Error)]

@@ -32,6 +32,41 @@ pub(super) struct ReadPage {
     received_at: UtcTime,
 }
 
+/// A page of the history that was read again, and archived as in a walk.
+pub(super) struct Look {
+    /// Its items that have a time stamp.
+    pub(super) items: Vec<(MessageTs, Item<Message>)>,
+    /// The lowest of them within the bounds.
+    pub(super) last: Option<MessageTs>,
+    /// Nothing comes below it.
+    pub(super) is_end: bool,
+    /// All came in the order and the bounds that were asked for.
+    pub(super) is_ordered: bool,
+    pub(super) files: BTreeMap<String, FileSight>,
+    pub(super) changed: bool,
+}
+
+/// Reads a page of the history outside a walk: no cursor moves.
+pub(super) async fn look(
+    pass: &Pass<'_>,
+    task: &ChannelTask,
+    floor: MessageTs,
+    cursor: MessageTs,
+    previous: Option<MessageTs>,
+) -> Result<Look, Error> {
+    let page = read_page(pass, task, floor, cursor, previous).await?;
+    let mut out = Walked::default();
+    let batch = to_batch(pass, task, &page, &mut out)?;
+    if !batch.records.is_empty() || !batch.changes.is_empty() {
+        pass.append(batch).await?;
+    }
+    let last = page.stamps.iter().filter(|ts| (floor..=cursor).contains(ts)).min().copied();
+    let is_overlap = page.items.len() == 1 && last.is_some() && previous == last;
+    let is_end = page.is_last() || is_overlap;
+    let items = page.items.into_iter().filter_map(|(item, ts)| Some((ts?, item))).collect();
+    Ok(Look { items, last, is_end, is_ordered: !page.disordered, files: out.files, changed: out.changed })
+}
+
 impl ReadPage {
     /// Whether nothing can come after it. A long page is not believed to be the last on the
     /// server's word alone.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::files::FileSight;
 use super::summary::{Finding, Summary};
-use super::{Error, absence, audit, files, people, pins, walk};
+use super::{Error, absence, audit, files, people, pins, reconcile, walk};
 use crate::api;
 use crate::history::coverage;
 use crate::model::{ChannelId, Clock, Digest, Exclusion, MessageTs, SourceId, UtcTime, rfc3339};
@@ -137,6 +137,7 @@ pub(super) struct Pass<'a> {
     active_others: BTreeSet<String>,
     /// Files as they were fetched before this pass.
     pub(super) known_files: HashMap<String, FileRow>,
+    pub(super) feeds: reconcile::Feeds,
 }
 
 /// What the accounts before this one left, read once for a pass.
@@ -343,6 +344,7 @@ pub async fn run(
             others,
             active_others,
             known_files,
+            feeds: reconcile::Feeds::default(),
         };
         let outcome = account_pass(&pass, account).await;
         let after = [&meter.requests, &meter.retries, &meter.bytes].map(|count| count.load(Ordering::Relaxed));
@@ -445,7 +447,8 @@ async fn close(
         // What passes by itself and is said by the run's summary needs no record of its own.
         let is_passing =
             matches!(finding.kind, "account_failed" | "audit_failed" | "channel_failed" | "file_not_fetched");
-        if !is_passing && store.versions(Kind::Finding, FIRST_SOURCE, None, &key)?.is_empty() {
+        let has_record = reconcile::RECORDED.contains(&finding.kind);
+        if !is_passing && !has_record && store.versions(Kind::Finding, FIRST_SOURCE, None, &key)?.is_empty() {
             batch.records.push(note(Kind::Finding, key, 1, body.into_bytes()));
         }
     }
@@ -659,9 +662,12 @@ async fn channel_pass(
     if walked.cut_off {
         return Ok(false);
     }
+    let compared = reconcile::reconcile(pass, task).await?;
+    keep(compared.files);
     let now = pass.options.clock.now();
     let last = task.standing.sides_at;
-    let is_due = pass.options.full || walked.changed || last.is_none_or(|last| now - last >= SIDES_EVERY);
+    let is_due =
+        pass.options.full || walked.changed || compared.changed || last.is_none_or(|last| now - last >= SIDES_EVERY);
     if is_due {
         let (listed, is_whole) = files::listed(pass, task).await?;
         if !is_whole {
@@ -738,7 +744,7 @@ pub async fn plan(
         seconds: 0,
         channels: 0,
         never_walked: 0,
-        basis: "one page of history for each channel, one list of files and of pins where it is due; longer histories take a page for each 1,000 messages",
+        basis: "one page of history for each channel, one list of files and of pins and one page of the feed where they are due; longer histories take a page for each 1,000 messages",
     };
     let now = options.clock.now();
     for account in accounts {
@@ -753,9 +759,12 @@ pub async fn plan(
             plan.channels += 1;
             let walk =
                 walks.iter().find(|row| row.account == account.name && row.channel == id && row.walked_until.is_some());
-            let sides_due = walk.is_none_or(|row| row.standing.sides_at.is_none_or(|last| now - last >= SIDES_EVERY));
+            let standing = walk.map(|row| row.standing.clone()).unwrap_or_default();
+            let sides_due = standing.sides_at.is_none_or(|last| now - last >= SIDES_EVERY);
+            let feed_due = reconcile::is_due(&standing, now);
             plan.never_walked += u64::from(walk.is_none());
             plan.requests += 1 + if sides_due || options.full { 2 } else { 0 };
+            plan.requests += u64::from(feed_due || options.full);
         }
     }
     #[expect(

@@ -8,6 +8,7 @@ mod cli;
 mod crawl;
 mod faults;
 mod real;
+mod reconcile;
 mod reference;
 mod rooms;
 mod rtm;

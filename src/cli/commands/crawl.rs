@@ -122,6 +122,12 @@ pub(super) fn describe(summary: &Summary) -> String {
         "comments  {} new, {} edited, {} deleted\n",
         summary.comments.new, summary.comments.edited, summary.comments.deleted
     ));
+    if summary.reconciled.disagreements > 0 {
+        text.push_str(&format!(
+            "feeds     {} of {} messages are not told alike by the history and the feed\n",
+            summary.reconciled.disagreements, summary.reconciled.messages
+        ));
+    }
     if summary.debts > 0 {
         text.push_str(&format!("owed      {} things, tried again by the next crawl\n", summary.debts));
     }
