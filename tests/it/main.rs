@@ -13,6 +13,7 @@ mod rooms;
 mod samples;
 mod sandbox;
 mod sandbox_replies;
+mod schedules;
 mod serve;
 mod stub;
 mod support;
