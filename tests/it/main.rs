@@ -7,6 +7,7 @@
 mod cli;
 mod crawl;
 mod faults;
+mod invariants;
 mod real;
 mod reference;
 mod rooms;

@@ -1,0 +1,3 @@
+//! What the crawl promises whatever happens, each promise held against the sandbox's own truth.
+
+mod accounts;
