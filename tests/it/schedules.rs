@@ -1,6 +1,6 @@
 //! Whatever people and the server do, and whenever a pass dies, the archive ends as the truth.
 
-mod play;
+pub(crate) mod play;
 pub(crate) mod town;
 
 /// How many schedules are played here; the soak target plays more.
