@@ -26,7 +26,8 @@ fn seals(records: &[Record]) -> Vec<[u8; 32]> {
     records.iter().map(seal).collect()
 }
 
-/// Posts, edits, deletes, comments, replaces, renames: something of everything.
+/// Posts, edits, deletes, comments, replaces, renames: something of everything. What a fault took away
+/// is refused, and is no change.
 fn stir(town: &Town, round: usize) {
     let workspace = town.running.workspace();
     let at = |label: &str| workspace.labelled(label).unwrap();
@@ -35,12 +36,12 @@ fn stir(town: &Town, round: usize) {
     }
     workspace.whisper("quay", BOB, ANN, &format!("whispered, round {round}")).unwrap();
     let (channel, ts) = at(&format!("quay-{}", 2 * round));
-    workspace.edit(&channel, &ts, None, &format!("edited in round {round}")).unwrap();
+    let _refused = workspace.edit(&channel, &ts, None, &format!("edited in round {round}"));
     let (channel, ts) = at(&format!("quay-{}", 2 * round + 1));
-    workspace.delete(&channel, &ts, None).unwrap();
+    let _refused = workspace.delete(&channel, &ts, None);
     let (channel, ts) = at("dock-2");
-    workspace.react(&channel, &ts, EVA, ["tea", "wave"][round % 2]).unwrap();
-    workspace.pin(&channel, &ts, ANN, false).or_else(|_| workspace.unpin(&channel, &ts, ANN)).unwrap();
+    let _refused = workspace.react(&channel, &ts, EVA, ["tea", "wave"][round % 2]);
+    let _refused = workspace.pin(&channel, &ts, ANN, false).or_else(|_| workspace.unpin(&channel, &ts, ANN));
     workspace.comment("plan", EVA, &format!("comment {round}")).unwrap();
     workspace.replace_file("list", format!("version {round}").into_bytes()).unwrap();
     workspace.upload("dock", ANN, &format!("{round}.txt"), format!("upload {round}").into_bytes()).unwrap();

@@ -73,15 +73,14 @@ impl TestArchive {
         mut polls: usize,
     ) -> Option<Result<Summary, crawl::Error>> {
         let watch = || {
-            let lives = polls > 0;
             polls = polls.saturating_sub(1);
-            lives
+            polls > 0
         };
         self.crawl_watched(std::slice::from_ref(account), options, watch).await
     }
 
-    /// One pass with some accounts, watched: `watch` is called each time before the pass goes on.
-    /// It may change the world, and with `false` the pass dies, as at a `kill -9`.
+    /// One pass with some accounts, watched: `watch` is called each time the pass has gone as far as
+    /// it can, and before the world answers. It may change the world, and with `false` the pass dies, as at a `kill -9`.
     pub(crate) async fn crawl_watched(
         &self,
         accounts: &[Account],
@@ -134,13 +133,15 @@ impl<F: Future, W: FnMut() -> bool + Unpin> Future for Mortal<F, W> {
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if !(self.watch)() {
-            self.life = None;
+        let Some(life) = &mut self.life else { return Poll::Ready(None) };
+        if let Poll::Ready(output) = life.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
         }
-        match &mut self.life {
-            None => Poll::Ready(None),
-            Some(life) => life.as_mut().poll(context).map(Some),
+        if (self.watch)() {
+            return Poll::Pending;
         }
+        self.life = None;
+        Poll::Ready(None)
     }
 }
 
@@ -365,8 +366,8 @@ fn reaction_names(list: &Value) -> BTreeSet<(String, String)> {
 }
 
 fn body(item: &Item) -> Value {
-    // A server's texts are not always UTF-8.
-    serde_json::from_str(&String::from_utf8_lossy(&item.latest().unwrap().record.body)).unwrap()
+    // A server's texts are not always UTF-8, nor whole pairs of surrogates.
+    json::parse(&item.latest().unwrap().record.body).unwrap()
 }
 
 /// Where an archive and the server differ in all that is no message: files with the digests of

@@ -118,6 +118,9 @@ async fn a_deletion_of_what_both_saw_is_found_by_either() {
             town.crawl_as(finder, &full()).await.unwrap();
             let context = format!("deleted, found by {finder}, the newest version recorded by {recorder}");
             assert_is_truth(&mut town, &[finder], &context).await;
+            let files = town.archive.newest(Kind::File).into_values();
+            let gone = files.filter(|item| item.is_gone()).count();
+            assert_eq!(gone, 1, "{context}: the file that both saw");
             town.stop().await;
         }
     }

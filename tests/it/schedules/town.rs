@@ -422,14 +422,21 @@ impl Town {
         problems.retain(|problem| !tied.iter().any(|tied| problem.contains(tied)));
         for (id, item) in self.archive.newest(Kind::File) {
             let is_deleted = now.files.get(&id).is_some_and(|(stands, _)| !stands);
-            let can_tell = seeing
-                .iter()
-                .any(|(_, channels)| item.shared_in().iter().any(|channel| channels.contains(channel.as_str())));
+            let can_tell = seeing.iter().any(|(user, channels)| {
+                let was_shown = item.versions.iter().any(|version| version.record.header.account == *user);
+                was_shown && item.shared_in().iter().any(|channel| channels.contains(channel.as_str()))
+            });
             if is_deleted && can_tell && !item.is_gone() {
                 problems.push(format!("file {id} is deleted and stands in the archive"));
             }
         }
         problems
+    }
+
+    /// What is owed, for people.
+    pub(crate) fn owed(&self) -> Vec<String> {
+        let debts = self.archive.reader().debts().unwrap().into_iter();
+        debts.map(|debt| format!("owed: {} {}: {}", debt.kind, debt.key, debt.reason)).collect()
     }
 
     fn unknown_texts(&self) -> BTreeSet<String> {
