@@ -146,9 +146,10 @@ async fn requests(town: &Town) -> Vec<String> {
 async fn i7_nothing_is_asked_that_could_change_the_server() {
     let town = Town::new(20, &[ANN, EVA]).await;
     town.crawl(&full()).await.unwrap();
-    for (round, fault) in [Fault::ErrorAsHtml, Fault::TicketExpiry, Fault::MembershipLoss, Fault::TokenRevoked, Fault::Reset]
-        .into_iter()
-        .enumerate()
+    for (round, fault) in
+        [Fault::ErrorAsHtml, Fault::TicketExpiry, Fault::MembershipLoss, Fault::TokenRevoked, Fault::Reset]
+            .into_iter()
+            .enumerate()
     {
         stir(&town, round);
         town.running.set_fault(fault, 0.3);
@@ -167,7 +168,8 @@ async fn i7_nothing_is_asked_that_could_change_the_server() {
     let methods: BTreeSet<&str> = asked.iter().map(String::as_str).collect();
     let forbidden: Vec<&&str> = methods.iter().filter(|method| !MAY_BE_CALLED.contains(*method)).collect();
     assert!(forbidden.is_empty(), "{forbidden:?}");
-    for needed in ["iwauthentication.login.digest", "channels.history", "files.download", "items.info", "channels.info"] {
+    for needed in ["iwauthentication.login.digest", "channels.history", "files.download", "items.info", "channels.info"]
+    {
         assert!(methods.contains(needed), "the test did not get as far as {needed}: {methods:?}");
     }
     town.archive.check();

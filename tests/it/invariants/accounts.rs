@@ -92,7 +92,12 @@ async fn five_rounds_of_two_accounts_without_a_change_add_nothing() {
                 .iter()
                 .map(|record| format!("{:?} {} by {}", record.header.kind, record.header.key, record.header.account))
                 .collect();
-            assert!(new.is_empty(), "full={}, {people:?}: {} records, of {new:#?}", options.full, records.len() - before);
+            assert!(
+                new.is_empty(),
+                "full={}, {people:?}: {} records, of {new:#?}",
+                options.full,
+                records.len() - before
+            );
             town.archive.check();
             town.stop().await;
         }
@@ -191,8 +196,7 @@ async fn a_channel_that_one_lost_and_the_other_sees_is_not_lost() {
         for user in people.repeat(3) {
             town.crawl_as(user, &full()).await.unwrap();
         }
-        let new: Vec<String> =
-            town.records()[before..].iter().map(|record| format!("{:?}", record.header)).collect();
+        let new: Vec<String> = town.records()[before..].iter().map(|record| format!("{:?}", record.header)).collect();
         assert!(new.is_empty(), "{people:?}:\n{}", new.join("\n"));
         workspace.join("dock", ANN).unwrap();
         town.crawl(&full()).await.unwrap();

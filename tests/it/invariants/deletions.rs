@@ -130,3 +130,39 @@ async fn i5_each_deletion_has_two_witnesses() {
     town.archive.check();
     town.stop().await;
 }
+
+/// What comes back as it was is back, and what comes back otherwise is back and changed: the whole
+/// check afterwards holds the one against the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_gone_and_is_back_is_recorded_as_its_bytes_make_it() {
+    let town = Town::new(20, &[ANN]).await;
+    let workspace = town.running.workspace();
+    let stamp_of = |text: &str| {
+        let item = workspace.truth().into_iter().find(|item| item.text == text).unwrap();
+        (item.channel, item.ts)
+    };
+    let comments = ["back as it was", "back and edited"].map(|text| workspace.comment("plan", EVA, text).unwrap());
+    let items = ["back as it was", "back and edited"].map(stamp_of);
+    let messages = ["dock line 1", "dock line 2"].map(stamp_of);
+    town.crawl(&full()).await.unwrap();
+    for comment in &comments {
+        workspace.delete_comment(comment).unwrap();
+    }
+    for (channel, ts) in &messages {
+        workspace.delete(channel, ts, None).unwrap();
+    }
+    let gone = town.crawl(&full()).await.unwrap();
+    assert_eq!((gone.comments.deleted, gone.messages.deleted), (2, 4), "{gone:?}");
+    for (channel, ts) in items.iter().chain(&messages) {
+        workspace.restore(channel, ts).unwrap();
+    }
+    for (channel, ts) in [&items[1], &messages[1]] {
+        workspace.edit(channel, ts, None, "edited meanwhile").unwrap();
+    }
+    town.crawl(&full()).await.unwrap();
+    let before = town.records().len();
+    town.crawl(&full()).await.unwrap();
+    assert_eq!(town.records().len(), before, "they are back once");
+    town.archive.check();
+    town.stop().await;
+}

@@ -69,14 +69,14 @@ fn above_what_was_walked(town: &Town, visible: &BTreeSet<String>, pins: &mut BTr
         .collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn i2_a_pin_is_never_above_a_point_not_fully_walked() {
     let town = Town::new(2300, &[ANN]).await;
     let visible = World::of(&town.running).as_seen_by(&town.running, ANN).visible().await;
     let mut pins = BTreeMap::new();
     let mut deaths = 0;
     let mut walked = 0;
-    for life in (5..).step_by(9) {
+    for life in (3..).step_by(4) {
         let mut polls = 0;
         let mut missing = Vec::new();
         let watch = || {
@@ -129,7 +129,10 @@ async fn i3_a_pass_killed_at_any_instant_goes_on_to_the_same_archive() {
         };
         let lost = names(due.difference(&found).collect());
         let invented = names(found.difference(&due).collect());
-        assert!(lost.is_empty() && invented.is_empty(), "killed after {polls} polls: lost {lost:?}, invented {invented:?}");
+        assert!(
+            lost.is_empty() && invented.is_empty(),
+            "killed after {polls} polls: lost {lost:?}, invented {invented:?}"
+        );
         archive.check_records();
         if outcome.is_some() {
             break;
@@ -222,7 +225,8 @@ async fn i13_a_pass_that_changes_nothing_appends_no_record() {
         for minutes in [5, 10, 75] {
             let full = minutes == 10;
             let summary = town.crawl(&Options { full, ..clock(minutes) }).await.unwrap();
-            let new: Vec<String> = town.records()[before..].iter().map(|record| format!("{:?}", record.header)).collect();
+            let new: Vec<String> =
+                town.records()[before..].iter().map(|record| format!("{:?}", record.header)).collect();
             assert!(new.is_empty(), "{people:?}, minute {minutes}:\n{}", new.join("\n"));
             assert_eq!((summary.records.added, summary.result), (0, "complete"), "{summary:?}");
             // It leaves its mark in the crawl state instead.

@@ -121,7 +121,8 @@ async fn i8_no_secret_is_archived_logged_or_said() {
 
     let logged = log.0.lock().unwrap().clone();
     assert!(logged.len() > 10_000, "{} bytes were logged", logged.len());
-    let mut places: Vec<(String, Vec<u8>)> = vec![("the log".to_owned(), logged), ("what was said".to_owned(), said.into())];
+    let mut places: Vec<(String, Vec<u8>)> =
+        vec![("the log".to_owned(), logged), ("what was said".to_owned(), said.into())];
     for path in files_below(town.archive.layout.root()) {
         places.push((path.display().to_string(), fs_err::read(&path).unwrap()));
     }

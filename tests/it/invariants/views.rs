@@ -2,6 +2,7 @@
 //! account walked each channel, what is owed, how the accounts fare, what can no longer be seen.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use teamchat_archive::crawl::Options;
@@ -103,7 +104,11 @@ async fn i10_much_that_vanished_at_once_is_owed_until_it_is_confirmed() {
     let second = town.crawl(&full()).await.unwrap();
     assert_eq!((second.result, second.messages.deleted < 51), ("partial", true), "{second:?}");
     let quay = town.channel("quay");
-    assert!(admitted(&town).iter().any(|gap| gap.starts_with("owed: ") && gap.contains(&quay)), "{:?}", admitted(&town));
+    assert!(
+        admitted(&town).iter().any(|gap| gap.starts_with("owed: ") && gap.contains(&quay)),
+        "{:?}",
+        admitted(&town)
+    );
     let has_record = town.records().iter().any(|record| {
         record.header.kind == Kind::Visibility && record.header.channel.as_deref() == Some(quay.as_str())
     });
@@ -166,11 +171,46 @@ async fn a_channel_removed_left_archived_or_renamed_deletes_nothing() {
         town.crawl(&full()).await.unwrap();
         assert_eq!(town.audit(&removed), Vec::<String>::new());
     }
-    let gone = town.records().into_iter().filter(|record| {
-        record.header.state == State::Gone && record.header.kind != Kind::Visibility
-    });
+    let gone = town
+        .records()
+        .into_iter()
+        .filter(|record| record.header.state == State::Gone && record.header.kind != Kind::Visibility);
     let gone: Vec<String> = gone.map(|record| format!("{:?}", record.header)).collect();
     assert_eq!(gone, Vec::<String>::new());
     town.archive.check();
     town.stop().await;
+}
+
+/// Whether a membership goes between two passes or in the middle of one, in the end the archive says
+/// the same of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_lost_during_a_pass_is_as_lost_as_one_lost_between_two() {
+    let mut said = Vec::new();
+    for is_during in [false, true] {
+        let town = Town::new(20, &[ANN]).await;
+        town.crawl(&full()).await.unwrap();
+        let workspace = town.running.workspace();
+        let meter = &town.accounts[0].reader.connection().meter().requests;
+        // Who it is, who there is, channels and conversations: the next request is the first of a walk.
+        let walks = meter.load(Ordering::Relaxed) + 5;
+        let watch = || {
+            if is_during && meter.load(Ordering::Relaxed) >= walks {
+                // Refused the second time.
+                let _left = workspace.leave("cellar", ANN);
+            }
+            true
+        };
+        if !is_during {
+            workspace.leave("cellar", ANN).unwrap();
+        }
+        let options = Options { connections: 1, ..full() };
+        town.archive.crawl_watched(&town.accounts, &options, watch).await.unwrap().unwrap();
+        assert!(workspace.leave("cellar", ANN).is_err(), "Ann left");
+        town.crawl(&full()).await.unwrap();
+        let last = town.crawl(&full()).await.unwrap();
+        said.push((last.result, last.debts, admitted(&town)));
+        town.archive.check();
+        town.stop().await;
+    }
+    assert_eq!(said[0], said[1], "left between two passes, and in the middle of one");
 }

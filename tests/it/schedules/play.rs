@@ -124,8 +124,7 @@ fn change(dice: &mut Dice, running: &Running, made: &mut Made, step: usize, is_d
         6 | 7 => workspace.delete(&at, &ts, None),
         8 if !is_during => {
             let is_lost = |channel: &str| made.removed.contains(&canonical(channel));
-            let gone: Vec<_> =
-                items.iter().filter(|item| item.state == "deleted" && !is_lost(&item.channel)).collect();
+            let gone: Vec<_> = items.iter().filter(|item| item.state == "deleted" && !is_lost(&item.channel)).collect();
             dice.pick(&gone).map_or(Ok(()), |item| workspace.restore(&item.channel, &item.ts))
         }
         9 => workspace.react(&at, &ts, user, ["tea", "wave"][dice.below(2)]),
@@ -266,6 +265,8 @@ async fn play(number: u64) -> Result<(), String> {
     for result in results {
         match result {
             Ok(summary) if summary.result == "complete" => {}
+            // What another account owes, this one can't pay.
+            Ok(_) if names.len() < people.len() => {}
             other => problems.push(format!("in fair weather the second full pass gave {other:?}; {:?}", town.owed())),
         }
     }
@@ -279,13 +280,11 @@ async fn play(number: u64) -> Result<(), String> {
     let records = town.records();
     let new = &records[before..];
     if !new.is_empty() {
-        let problems: Vec<String> = new
-            .iter()
-            .map(|record| format!("{:?} {}", record.header, String::from_utf8_lossy(&record.body)))
-            .collect();
+        let problems: Vec<String> =
+            new.iter().map(|record| format!("{:?} {}", record.header, String::from_utf8_lossy(&record.body))).collect();
         return Err(told(number, "a pass in which nothing changed added records", &problems, &log));
     }
-    if number % 10 == 0 {
+    if number.is_multiple_of(10) {
         town.archive.check();
     } else {
         town.archive.check_records();

@@ -206,7 +206,7 @@ impl Town {
     pub(crate) async fn from(seed: Seed, people: &[&str]) -> Self {
         let options = sandbox::Options { control: true, ..sandbox::Options::default() };
         let running = sandbox::start(seed, options).await.unwrap();
-        let archive = TestArchive::new(&running.url);
+        let archive = TestArchive::in_memory(&running.url);
         let connection = Arc::new(Connection::new(&running.url, &brisk()).unwrap());
         let accounts = people.iter().map(|user| account_of(&running, user, &connection)).collect();
         let world = World::of(&running);
