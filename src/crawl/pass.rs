@@ -41,7 +41,8 @@ pub struct Options {
     /// What is never fetched.
     pub exclude: Vec<Exclusion>,
     /// All accounts that are crawled with, those that are not part of this run included: while one
-    /// of them is shown a message, its absence from another's view is no deletion.
+    /// of them is shown a message, its absence from another's view is no deletion. Empty: nobody
+    /// said, and only those of this run count.
     pub enrolled: BTreeSet<String>,
     /// An inventory of what should be there, to be recorded as it was supplied.
     pub inventory: Option<Vec<u8>>,
@@ -310,6 +311,7 @@ pub async fn run(
 ) -> Result<Summary, Error> {
     let started = Instant::now();
     let mut options = options.clone();
+    let are_others_known = !options.enrolled.is_empty();
     options.enrolled.extend(accounts.iter().map(|account| account.name.clone()));
     let options = &options;
     let before = Snapshot::take(store)?;
@@ -385,8 +387,10 @@ pub async fn run(
     }
     close(store, appender, options, &summary, accounts, &before).await?;
     let mut summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let disabled = store.accounts()?.into_iter().map(|row| row.name).filter(|name| !options.enrolled.contains(name));
-    let covered = coverage(store, &options.exclude, &disabled.collect(), options.clock.now())?;
+    let mut disabled = store.accounts()?;
+    disabled.retain(|row| are_others_known && !options.enrolled.contains(&row.name));
+    let covered =
+        coverage(store, &options.exclude, &disabled.into_iter().map(|row| row.name).collect(), options.clock.now())?;
     summary.debts = covered.debts() as u64;
     summary.gaps = covered.gaps() as u64;
     if summary.debts > 0 || summary.gaps > 0 || summary.channels.failed > 0 {

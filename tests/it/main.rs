@@ -7,6 +7,7 @@
 mod cli;
 mod crawl;
 mod faults;
+mod invariants;
 mod real;
 mod reconcile;
 mod reference;
@@ -16,6 +17,7 @@ mod samples;
 mod sandbox;
 mod sandbox_replies;
 mod sandbox_trouble;
+mod schedules;
 mod serve;
 mod stub;
 mod support;

@@ -9,13 +9,7 @@ use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 use crate::reference::Schemas;
-
-/// A client that knows nothing but HTTP, for loopback.
-pub(crate) fn http_client() -> reqwest::Client {
-    // Another test of this process may have been first.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    reqwest::Client::builder().no_proxy().timeout(std::time::Duration::from_secs(30)).build().unwrap()
-}
+pub(crate) use crate::support::http_client;
 
 /// A talk with a server: every reply is judged, every disagreement kept, and the talk goes on.
 pub(crate) struct Talk {
