@@ -2,12 +2,13 @@
 -- accounts, each with one person's view; kept are only the exceptions. Crawl state, no evidence.
 
 -- Archived messages inside the range an account has walked that it was not shown: whispers
--- between others, and what it lost from sight while others still see it.
+-- between others (lost 0), and what it once saw and lost from sight while others still see it (1).
 CREATE TABLE unseen (
   account TEXT NOT NULL,
   source  INTEGER NOT NULL,
   channel TEXT NOT NULL,
   ts      INTEGER NOT NULL,
+  lost    INTEGER NOT NULL,
   PRIMARY KEY (account, source, channel, ts)
 ) STRICT, WITHOUT ROWID;
 

@@ -174,7 +174,7 @@ async fn probe(
     out: &mut Walked,
 ) -> Result<bool, Error> {
     let mut batch = Batch::default();
-    let mut whole = true;
+    let (mut whole, mut is_told) = (true, false);
     for (number, missing) in missing.into_iter().enumerate() {
         if number > 0 && pass.is_over() {
             whole = false;
@@ -186,12 +186,13 @@ async fn probe(
         let ts = missing.ts;
         if pass.is_shown_to_another(&task.id, ts)? {
             // Another account still holds it as shown: for this one it is out of sight, and
-            // whether it is gone is for the other to find out.
+            // whether it is gone is for the other to find out, for as long as it looks.
             batch.changes.push(StateChange::Unseen {
                 account: pass.account.to_owned(),
                 source: pass.source,
                 channel: task.id.clone(),
                 ts,
+                is_lost: true,
             });
             continue;
         }
@@ -200,7 +201,15 @@ async fn probe(
                 out.changed = true;
                 pass.count(|summary| summary.messages.deleted += 1);
                 batch.records.push(gone(pass, task, stretch, &missing, &code));
+                if !std::mem::replace(&mut is_told, true) {
+                    batch.changes.extend(sides_are_due(pass, task)?);
+                }
                 for file in missing.files {
+                    batch.changes.push(StateChange::FileWanted {
+                        source: pass.source,
+                        id: file.clone(),
+                        channel: task.id.clone(),
+                    });
                     out.files.entry(file).or_default().is_talked_about = true;
                 }
             }
@@ -220,6 +229,16 @@ async fn probe(
     // The commit point of the deletions.
     pass.append(batch).await?;
     Ok(whole)
+}
+
+/// With the first record of a change, that files and pins of the channel are to be read again: a
+/// pass that dies before it comes to them must not forget it.
+fn sides_are_due(pass: &Pass<'_>, task: &ChannelTask) -> Result<Option<StateChange>, Error> {
+    let row = pass.store.walk(pass.account, pass.source, &task.id)?;
+    Ok(row.filter(|row| row.standing.sides_at.is_some()).map(|mut row| {
+        row.standing.sides_at = None;
+        StateChange::Walk(row)
+    }))
 }
 
 fn gone(pass: &Pass<'_>, task: &ChannelTask, stretch: &Stretch, missing: &Missing, code: &str) -> NewRecord {
@@ -265,7 +284,7 @@ fn compare(
     const STEP: usize = 2000;
     let mut found = Compared { missing: Vec::new(), live: 0, changes: Vec::new() };
     let unseen = pass.store.unseen(pass.account, pass.source, &task.id, floor, top)?;
-    for ts in unseen.intersection(seen) {
+    for ts in unseen.keys().filter(|ts| seen.contains(ts)) {
         found.changes.push(StateChange::Seen {
             account: pass.account.to_owned(),
             source: pass.source,
@@ -283,7 +302,7 @@ fn compare(
             else {
                 continue;
             };
-            if ts < floor || item.is_gone() || unseen.contains(&ts) && !seen.contains(&ts) {
+            if ts < floor || item.is_gone() || unseen.get(&ts) == Some(&false) && !seen.contains(&ts) {
                 continue;
             }
             let is_ours = |version: &crate::history::Version| {
@@ -307,6 +326,7 @@ fn compare(
                     source: pass.source,
                     channel: task.id.clone(),
                     ts,
+                    is_lost: false,
                 });
             }
         }

@@ -16,7 +16,7 @@ use crate::api::{self, DownloadError, Item, Page, Sink};
 use crate::history::item;
 use crate::model::{ChannelId, Digest, UtcTime, rfc3339};
 use crate::record::{Kind, Origin, Record, change_digest, redact};
-use crate::store::{Batch, Change, FileRow, Incoming, NewRecord, StateChange, VersionRow};
+use crate::store::{Batch, Change, FileRow, Incoming, NewRecord, StateChange, VersionRow, WalkResult};
 
 /// Files a page of `files.list`, and comments a page of `files.info`.
 const PAGE: u32 = 1000;
@@ -526,6 +526,16 @@ async fn gone(pass: &Pass<'_>, id: &str, newest: Option<VersionRow>, code: &str)
             "",
             &format!("file {id}: files.info says {code}, and no list of files can confirm it"),
         );
+        // Where its channels are out of sight, it is owed with them and not by itself.
+        let mut is_lost = !known.header.shared_in.is_empty();
+        for channel in known.header.shared_in.iter().filter_map(|id| ChannelId::parse(id)) {
+            let walk = pass.store.walk(pass.account, pass.source, &channel)?;
+            is_lost &= walk.is_some_and(|row| row.result == WalkResult::Lost);
+        }
+        if is_lost {
+            let paid = StateChange::Paid { kind: "file", key: id.to_owned() };
+            pass.append(Batch { records: Vec::new(), changes: vec![paid] }).await?;
+        }
         return Ok(());
     }
     let now = pass.options.clock.now();

@@ -106,6 +106,8 @@ pub(super) struct ChannelTask {
     pub(super) is_new: bool,
     /// Whether its last walk can be built upon: the next one need not go down to the beginning.
     pub(super) is_trusted: bool,
+    /// How its last walk ended.
+    pub(super) result: WalkResult,
 }
 
 /// One account's part of a pass.
@@ -250,6 +252,7 @@ impl Pass<'_> {
                 source: self.source,
                 channel: channel.clone(),
                 ts,
+                is_lost: false,
             })
             .collect()
     }

@@ -210,6 +210,7 @@ fn task(id: ChannelId, api_id: &str, name: &str, is_im: bool, walk: Option<&Walk
         walked_until: walk.and_then(|row| row.walked_until),
         standing: walk.map(|row| row.standing.clone()).unwrap_or_default(),
         is_new: walk.is_none(),
+        result: walk.map_or(WalkResult::NotBegun, |row| row.result),
         is_trusted: walk.is_none_or(|row| {
             !matches!(row.result, WalkResult::OrderNotProved | WalkResult::InParts | WalkResult::Lost)
         }),

@@ -96,6 +96,9 @@ pub(super) async fn reconcile(pass: &Pass<'_>, task: &ChannelTask) -> Result<Rec
     }
     if let Some(mut row) = pass.store.walk(pass.account, pass.source, &task.id)? {
         row.standing.atom_at = Some(now);
+        if work.out.changed {
+            row.standing.sides_at = None;
+        }
         pass.append(Batch { records: Vec::new(), changes: vec![StateChange::Walk(row)] }).await?;
     }
     Ok(work.out)

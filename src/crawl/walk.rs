@@ -125,8 +125,19 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
         let last = page.stamps.iter().filter(|ts| (floor..=cursor).contains(ts)).min().copied();
         let is_overlap = page.items.len() == 1 && last.is_some() && previous == last;
         let ended = page.is_last() || is_overlap;
-        let batch = to_batch(pass, task, &page, &mut out)?;
+        let mut batch = to_batch(pass, task, &page, &mut out)?;
+        if out.changed {
+            // Files and pins are to be read again, whatever becomes of this pass.
+            standing.sides_at = None;
+        }
+        // A walk that goes down to the beginning for a reason does so until it comes to its end.
+        let under_way = if task.is_trusted { WalkResult::UnderWay } else { task.result };
         if ended {
+            if out.changed {
+                let mut now = standing.clone();
+                now.in_flight = now.in_flight.or_else(|| task.standing.in_flight.clone());
+                batch.changes.push(StateChange::Walk(row(pass, task, task.pin, &now, None, under_way)));
+            }
             pass.append(batch).await?;
             break;
         }
@@ -148,10 +159,9 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
                 cursor
             }
         };
-        let mut batch = batch;
         standing.in_flight =
             Some(InFlight { floor: floor.micros(), pin: pin.map(MessageTs::micros), cursor: next.micros() });
-        batch.changes.push(StateChange::Walk(row(pass, task, task.pin, &standing, None, WalkResult::UnderWay)));
+        batch.changes.push(StateChange::Walk(row(pass, task, task.pin, &standing, None, under_way)));
         // The commit point of a page: its records and the cursor below it, or neither.
         pass.append(batch).await?;
         if without_progress > 1 {
@@ -169,6 +179,9 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
         return Ok(out);
     }
     standing.in_flight = None;
+    if out.changed {
+        standing.sides_at = None;
+    }
     let result = if !order_proved {
         WalkResult::OrderNotProved
     } else if seen.is_none() && pass.has_others(&task.id) {

@@ -155,6 +155,8 @@ pub enum StateChange {
         channel: ChannelId,
         /// The message.
         ts: MessageTs,
+        /// It was shown it before, and another account still is.
+        is_lost: bool,
     },
     /// It was shown it after all.
     Seen {

@@ -1,7 +1,7 @@
 //! Crawl state: where the next pass goes on. Derived from nothing and evidence of nothing: it
 //! changes in the transaction of the records it speaks of, and only the crawl relies on it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 
@@ -85,7 +85,7 @@ impl Reader {
     }
 
     /// Archived messages of a channel between two bounds, both inclusive, that an account was not
-    /// shown though it walked there.
+    /// shown though it walked there; true for those that it was shown before.
     pub fn unseen(
         &self,
         account: &str,
@@ -93,14 +93,14 @@ impl Reader {
         channel: &ChannelId,
         from: MessageTs,
         to: MessageTs,
-    ) -> Result<HashSet<MessageTs>, Error> {
+    ) -> Result<HashMap<MessageTs, bool>, Error> {
         self.with(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT ts FROM unseen WHERE account = ?1 AND source = ?2 AND channel = ?3 AND ts BETWEEN ?4 AND ?5",
+                "SELECT ts, lost FROM unseen WHERE account = ?1 AND source = ?2 AND channel = ?3 AND ts BETWEEN ?4 AND ?5",
             )?;
             let rows = statement
                 .query_map(params![account, source.0, channel.as_str(), from.micros(), to.micros()], |row| {
-                    row.get(0).map(MessageTs::from_micros)
+                    Ok((MessageTs::from_micros(row.get(0)?), row.get(1)?))
                 })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
@@ -324,12 +324,12 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: &StateChange) -> Resu
                 params![row.name, row.user_id, row.state, row.reason, time_text(row.last_success)],
             )?;
         }
-        StateChange::Unseen { account, source, channel, ts } => {
+        StateChange::Unseen { account, source, channel, ts, is_lost } => {
             transaction
                 .prepare_cached(
-                    "INSERT INTO unseen (account, source, channel, ts) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                    "INSERT INTO unseen (account, source, channel, ts, lost) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
                 )?
-                .execute(params![account, source.0, channel.as_str(), ts.micros()])?;
+                .execute(params![account, source.0, channel.as_str(), ts.micros(), is_lost])?;
         }
         StateChange::Seen { account, source, channel, ts } => {
             transaction
