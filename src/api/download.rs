@@ -63,16 +63,20 @@ impl Connection {
         if same && absolute.scheme() == base.scheme() {
             return Ok(absolute);
         }
-        let is_short_name = base.host_str().is_some_and(|host| {
-            absolute.host_str().is_some_and(|given| !given.contains('.') && host.split('.').any(|part| part == given))
-        });
-        if absolute.path().starts_with(base.path()) && (is_short_name || same) {
+        if absolute.path().starts_with(base.path()) && (self.is_short_name(&absolute) || same) {
             let mut own = base.clone();
             own.set_path(absolute.path());
             own.set_query(absolute.query());
             return Ok(own);
         }
         Err(Error::Settings(format!("its address is on another host ({})", absolute.host_str().unwrap_or("?"))))
+    }
+
+    /// Whether a URL names this server by a part of its name.
+    pub(super) fn is_short_name(&self, url: &Url) -> bool {
+        self.base().host_str().is_some_and(|host| {
+            url.host_str().is_some_and(|given| !given.contains('.') && host.split('.').any(|part| part == given))
+        })
     }
 
     /// Streams a file into `sink`, `limit` bytes at most. One try: its caller knows how to get a

@@ -57,6 +57,15 @@ pub enum Error {
         /// What was wrong with it.
         detail: String,
     },
+    /// The real-time connection could not be opened, or it ended. What happened since has to be
+    /// asked for.
+    #[error("the real-time connection to {host} ended: {detail}")]
+    Disconnected {
+        /// Host and port.
+        host: String,
+        /// Why.
+        detail: String,
+    },
     /// Settings that cannot be used.
     #[error("{0}")]
     Settings(String),
@@ -65,7 +74,7 @@ pub enum Error {
 impl Error {
     /// Whether trying again later, without changing anything, can help.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Unreachable { .. } | Self::Broken { .. })
+        matches!(self, Self::Unreachable { .. } | Self::Broken { .. } | Self::Disconnected { .. })
     }
 
     /// The server's code, if it refused.

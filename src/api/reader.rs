@@ -101,6 +101,10 @@ impl Reader {
             p("count", window.count),
         ];
         let bytes = self.connection.call_for_document("channels.atom.history", &parameters, &self.token).await?;
+        if !AtomFeed::is_feed(&bytes) {
+            let detail = "it gives something else where a feed was asked for".to_owned();
+            return Err(Error::NotTeamChat { url: self.connection.base().to_string(), detail });
+        }
         Ok((AtomFeed::parse(&bytes)?, bytes))
     }
 
@@ -192,11 +196,12 @@ impl Reader {
         Ok((reply.page("items"), paging))
     }
 
-    /// `rtm.start`: where live events come from. The URL is a bearer secret.
+    /// `rtm.start`: where live events come from. The URL is a bearer secret, good for one use.
     pub async fn rtm_start(&self) -> Result<SecretString, Error> {
         let reply = self.call("rtm.start", &[]).await?;
         let url: Option<String> = reply.view("url");
-        url.map(SecretString::from)
+        url.filter(|url| !url.is_empty())
+            .map(SecretString::from)
             .ok_or_else(|| Error::Broken { method: "rtm.start".to_owned(), detail: "it gave no url".to_owned() })
     }
 

@@ -144,6 +144,10 @@ impl Connection {
         &self.limiter
     }
 
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// Calls a method until it answers or patience runs out. Parameters travel in the body, so
     /// that no log of URLs between here and there ever holds the token.
     pub(super) async fn call(
@@ -193,7 +197,7 @@ impl Connection {
         }
     }
 
-    fn unreachable(&self, detail: &str, tries: u32, elapsed: Duration) -> Error {
+    pub(super) fn unreachable(&self, detail: &str, tries: u32, elapsed: Duration) -> Error {
         Error::Unreachable { host: self.host(), detail: detail.to_owned(), tries, elapsed }
     }
 
@@ -316,11 +320,17 @@ impl Connection {
     async fn connect_failure(&self, error: reqwest::Error) -> Failure {
         // The URL of a form post holds no secret, but habits should not depend on that.
         let error = error.without_url();
-        if let Some(detail) = certificate_problem(&error) {
-            let fingerprint = presented_fingerprint(&self.base).await;
-            return Failure::Final(Error::Untrusted { host: self.host(), detail, fingerprint });
+        match self.untrusted(&error).await {
+            Some(untrusted) => Failure::Final(untrusted),
+            None => Failure::Passing(innermost(&error)),
         }
-        Failure::Passing(innermost(&error))
+    }
+
+    /// What is wrong with the server's certificate, if that is why a request failed.
+    pub(super) async fn untrusted(&self, error: &reqwest::Error) -> Option<Error> {
+        let detail = certificate_problem(error)?;
+        let fingerprint = presented_fingerprint(&self.base).await;
+        Some(Error::Untrusted { host: self.host(), detail, fingerprint })
     }
 
     /// Asks whether TeamChat answers there: `api.test`, which needs no account.

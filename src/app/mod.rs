@@ -3,6 +3,9 @@
 //! The command line and the tests go through here, so that there is one way in which an archive
 //! is made, opened for reading, opened for writing, crawled and indexed.
 
+pub mod inventory;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,9 +14,11 @@ use secrecy::SecretString;
 use crate::api::{self, Connection, Credentials, Patience, Politeness, ServerOptions, Trust};
 use crate::config::{Config, ConfigError, Environment, parse_pin};
 use crate::crawl;
+use crate::history::{self, Coverage, ExpectedLine, coverage};
 use crate::index::{self, Indexer};
 use crate::ledger::{ArchiveId, SigningKey};
-use crate::model::Clock;
+use crate::model::{Clock, Exclusion};
+use crate::record::Kind;
 use crate::store::keys::{AccountFile, KeyError, Keys, account_name};
 use crate::store::{self, Appender, Layout, Reader, Writer, WriterThread};
 
@@ -49,6 +54,9 @@ pub enum Error {
     /// No account to crawl with.
     #[error("no account is enrolled in the archive at {0}")]
     NoAccount(PathBuf),
+    /// The inventory cannot be used.
+    #[error(transparent)]
+    Inventory(#[from] inventory::InventoryError),
     /// An account that is named and not there.
     #[error("no account named {0} is enrolled")]
     UnknownAccount(String),
@@ -240,20 +248,78 @@ impl Archive {
         Ok(out)
     }
 
+    /// What the settings say is never fetched.
+    pub fn exclusions(&self) -> Vec<Exclusion> {
+        self.config
+            .exclude
+            .iter()
+            .map(|entry| Exclusion {
+                channel: entry.channel.clone(),
+                user: entry.user.clone(),
+                reason: entry.reason.clone(),
+                by: entry.by.clone(),
+                since: entry.since.clone(),
+            })
+            .collect()
+    }
+
+    /// What the archive covers now, against the inventory that the settings name, if any.
+    pub fn coverage(&self) -> Result<Coverage, Error> {
+        let mut found = coverage(&self.reader, &self.exclusions(), &self.disabled_accounts()?, self.clock.now())?;
+        if let Some(inventory) = self.inventory()? {
+            found.expected = Some(history::expected(&self.reader, &inventory)?);
+        }
+        Ok(found)
+    }
+
+    /// The accounts that the archive knows and that are not crawled with any more. Where no tokens
+    /// lie, as beside a copy, nobody can say so, and there are none.
+    pub fn disabled_accounts(&self) -> Result<BTreeSet<String>, Error> {
+        let enabled = self.enabled_accounts()?;
+        if enabled.is_empty() && self.keys.account_names()?.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let known = self.reader.accounts()?;
+        Ok(known.into_iter().map(|row| row.name).filter(|name| !enabled.contains(name)).collect())
+    }
+
+    /// The accounts that are crawled with.
+    fn enabled_accounts(&self) -> Result<BTreeSet<String>, Error> {
+        let mut enabled = BTreeSet::new();
+        for name in self.keys.account_names()? {
+            if !self.keys.account(&name)?.disabled {
+                enabled.insert(name);
+            }
+        }
+        Ok(enabled)
+    }
+
+    /// The inventory to compare with: the file that the settings name, else what the archive was
+    /// last given.
+    fn inventory(&self) -> Result<Option<Vec<ExpectedLine>>, Error> {
+        if let Some(path) = self.config.coverage.expected.as_ref().filter(|path| path.exists()) {
+            return Ok(Some(inventory::read(path)?.1));
+        }
+        let rows = self.reader.versions(Kind::Inventory, store::FIRST_SOURCE, None, inventory::KEY)?;
+        let Some(row) = rows.last() else { return Ok(None) };
+        Ok(Some(inventory::parse(&self.reader.record(row.seq)?.body, "the recorded inventory")?))
+    }
+
     /// The options of a pass as the settings have them.
-    pub fn crawl_options(&self) -> crawl::Options {
-        crawl::Options {
+    pub fn crawl_options(&self) -> Result<crawl::Options, Error> {
+        let inventory = match &self.config.coverage.expected {
+            Some(path) => Some(inventory::read(path)?.0),
+            None => None,
+        };
+        Ok(crawl::Options {
             connections: self.config.limits.connections,
             max_file_bytes: self.config.limits.max_file_bytes,
-            exclude: self
-                .config
-                .exclude
-                .iter()
-                .map(|entry| crawl::Exclusion { channel: entry.channel.clone(), user: entry.user.clone() })
-                .collect(),
+            exclude: self.exclusions(),
+            enrolled: self.enabled_accounts()?,
+            inventory,
             clock: self.clock.clone(),
             ..crawl::Options::default()
-        }
+        })
     }
 
     /// One pass, and the index brought to its end. The lock is held for as long as it takes.

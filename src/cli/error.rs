@@ -120,7 +120,7 @@ impl From<api::Error> for CliError {
     fn from(error: api::Error) -> Self {
         use api::Error as E;
         let exit = match &error {
-            E::Unreachable { .. } | E::Broken { .. } => Exit::Temporary,
+            E::Unreachable { .. } | E::Broken { .. } | E::Disconnected { .. } => Exit::Temporary,
             E::Auth { .. } => Exit::Refused,
             E::Settings(_) => Exit::Usage,
             E::NotTeamChat { .. } | E::Untrusted { .. } | E::Refused { .. } => Exit::Failure,
@@ -134,7 +134,7 @@ impl From<api::Error> for CliError {
                 .hint("compare it with the server's administrator; if it is right, run `init` with `--pin sha256:…`, or give the authority that signed it with `--ca FILE`"),
             E::Untrusted { fingerprint: None, .. } => out.hint("give the authority that signed it with `--ca FILE`"),
             E::Auth { .. } => out.hint("run `teamchat-archive login` for this account again; check name and password, and `--plain` if the server knows no digest"),
-            E::Refused { .. } | E::Broken { .. } | E::Settings(_) => out,
+            E::Refused { .. } | E::Broken { .. } | E::Disconnected { .. } | E::Settings(_) => out,
         }
     }
 }
@@ -202,6 +202,8 @@ impl From<app::Error> for CliError {
                 .hint("enrol one with `teamchat-archive login --username NAME --password-file FILE`"),
             app::Error::OtherServer { .. } => Self::usage(error.to_string())
                 .hint("set `server.url` in archive.toml back, or make an archive of its own for the other server"),
+            app::Error::Inventory(error) => Self::usage(error.to_string())
+                .hint("an inventory is a CSV file with the columns kind,id,name; kind is account or room"),
             app::Error::UnknownAccount(_) => {
                 Self::usage(error.to_string()).hint("`teamchat-archive account list` names them")
             }

@@ -11,12 +11,12 @@ use serde_json::json;
 
 use super::Error;
 use super::pass::{ChannelTask, Pass};
-use super::walk::FileSight;
 use crate::api::wire::{Comment, File};
 use crate::api::{self, DownloadError, Item, Page, Sink};
+use crate::history::item;
 use crate::model::{ChannelId, Digest, UtcTime, rfc3339};
-use crate::record::{Kind, Origin, change_digest, redact};
-use crate::store::{Batch, Change, FileRow, Incoming, NewRecord, StateChange, VersionRow};
+use crate::record::{Kind, Origin, Record, change_digest, redact};
+use crate::store::{Batch, Change, FileRow, Incoming, NewRecord, StateChange, VersionRow, WalkResult};
 
 /// Files a page of `files.list`, and comments a page of `files.info`.
 const PAGE: u32 = 1000;
@@ -30,6 +30,36 @@ impl Sink for Incoming {
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
         Self::write(self, bytes)
+    }
+}
+
+/// What a message or a list shows of a file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct FileSight {
+    pub(super) timestamp: i64,
+    pub(super) edit_counter: u64,
+    pub(super) comments: i64,
+    pub(super) channels: BTreeSet<ChannelId>,
+    /// Something was said about it: its comments are read again whatever their number.
+    pub(super) is_talked_about: bool,
+}
+
+impl FileSight {
+    pub(super) fn of(file: &File, channel: &ChannelId) -> Self {
+        Self {
+            timestamp: file.timestamp,
+            edit_counter: file.edit_counter(),
+            comments: file.comments_count,
+            channels: [channel.clone()].into(),
+            is_talked_about: false,
+        }
+    }
+
+    /// Puts a later sight of the same file over this one.
+    pub(super) fn update(&mut self, mut later: Self) {
+        later.channels.append(&mut self.channels);
+        later.is_talked_about |= self.is_talked_about;
+        *self = later;
     }
 }
 
@@ -151,7 +181,10 @@ async fn file(pass: &Pass<'_>, id: &str, known: Option<&FileRow>, sight: FileSig
     let all_comments = all_comments(pass, id, &view, comments).await?;
     let mark = format!("{}/{}/{}", view.timestamp, view.size, view.edit_counter());
     let (body, tickets) = redact(Kind::File, &item.bytes);
-    let previous = newest.map(|row| pass.store.record(row.seq)).transpose()?;
+    let previous = match &newest {
+        Some(row) => latest_reading(pass, Kind::File, id, row)?,
+        None => None,
+    };
     let has_bytes = previous.as_ref().is_some_and(|record| !record.header.attachments.is_empty());
     let same_version = known.is_some_and(|row| row.mark == mark) && has_bytes;
     let before: Vec<ChannelId> =
@@ -353,8 +386,10 @@ async fn comment_records(
         let (version, change) = match known.get(&key) {
             None => (1, Change::New),
             Some(row) => {
-                let record = pass.store.record(row.seq)?;
-                let same = change_digest(Kind::Comment, &record.body) == change_digest(Kind::Comment, &item.bytes);
+                let before = latest_reading(pass, Kind::Comment, &key, row)?;
+                let same = before.is_some_and(|record| {
+                    change_digest(Kind::Comment, &record.body) == change_digest(Kind::Comment, &item.bytes)
+                });
                 match (same, row.change == Change::Gone) {
                     (true, false) => continue,
                     (true, true) => (row.version + 1, Change::Back),
@@ -426,6 +461,16 @@ async fn comment_records(
     Ok(())
 }
 
+/// How a file or comment last read, whatever was noted of it since: the record of a deletion holds
+/// our evidence, not the item.
+fn latest_reading(pass: &Pass<'_>, kind: Kind, key: &str, newest: &VersionRow) -> Result<Option<Record>, Error> {
+    if newest.change != Change::Gone {
+        return Ok(Some(pass.store.record(newest.seq)?));
+    }
+    let found = item(pass.store, kind, pass.source, None, key)?;
+    Ok(found.and_then(|found| found.latest().map(|version| version.record.clone())))
+}
+
 fn gone_record(
     pass: &Pass<'_>,
     kind: Kind,
@@ -481,6 +526,16 @@ async fn gone(pass: &Pass<'_>, id: &str, newest: Option<VersionRow>, code: &str)
             "",
             &format!("file {id}: files.info says {code}, and no list of files can confirm it"),
         );
+        // Where its channels are out of sight, it is owed with them and not by itself.
+        let mut is_lost = !known.header.shared_in.is_empty();
+        for channel in known.header.shared_in.iter().filter_map(|id| ChannelId::parse(id)) {
+            let walk = pass.store.walk(pass.account, pass.source, &channel)?;
+            is_lost &= walk.is_some_and(|row| row.result == WalkResult::Lost);
+        }
+        if is_lost {
+            let paid = StateChange::Paid { kind: "file", key: id.to_owned() };
+            pass.append(Batch { records: Vec::new(), changes: vec![paid] }).await?;
+        }
         return Ok(());
     }
     let now = pass.options.clock.now();

@@ -9,16 +9,21 @@
 //! change anything on the server. A failure of the server is a finding, a debt or a gap, never a
 //! deletion; a failure of the store ends the pass.
 
+mod absence;
+mod audit;
 mod files;
+mod judge;
 mod odd;
+mod page;
 mod pass;
 mod people;
 mod pins;
+mod reconcile;
 mod summary;
 mod walk;
 
-pub use pass::{Account, Exclusion, Options, Plan, Progress, plan, run};
-pub use summary::{Finding, Summary};
+pub use pass::{Account, Options, Plan, Progress, plan, run};
+pub use summary::{Finding, ReconciledCounts, Reconciliation, Summary};
 
 /// Why a pass ended before its end.
 #[derive(Debug, thiserror::Error)]

@@ -8,14 +8,16 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::files::FileSight;
 use super::summary::{Finding, Summary};
-use super::walk::{FileSight, Standing};
-use super::{Error, files, people, pins, walk};
+use super::{Error, absence, audit, files, people, pins, reconcile, walk};
 use crate::api;
-use crate::model::{ChannelId, Clock, Digest, MessageTs, SourceId, UtcTime, rfc3339};
+use crate::history::coverage;
+use crate::model::{ChannelId, Clock, Digest, Exclusion, MessageTs, SourceId, UtcTime, rfc3339};
 use crate::record::{Kind, Origin};
 use crate::store::{
-    AccountRow, Appended, Appender, Batch, Blobs, Change, FIRST_SOURCE, FileRow, NewRecord, Reader, StateChange,
+    AccountRow, Appended, Appender, Batch, Blobs, Change, FIRST_SOURCE, FileRow, NewRecord, Reader, Standing,
+    StateChange, WalkResult, WalkRow,
 };
 
 /// Files and pins of a channel in which nothing moved are read again after this long.
@@ -38,6 +40,12 @@ pub struct Options {
     pub max_file_bytes: u64,
     /// What is never fetched.
     pub exclude: Vec<Exclusion>,
+    /// All accounts that are crawled with, those that are not part of this run included: while one
+    /// of them is shown a message, its absence from another's view is no deletion. Empty: nobody
+    /// said, and only those of this run count.
+    pub enrolled: BTreeSet<String>,
+    /// An inventory of what should be there, to be recorded as it was supplied.
+    pub inventory: Option<Vec<u8>>,
     /// Our clock.
     pub clock: Clock,
 }
@@ -52,19 +60,11 @@ impl Default for Options {
             connections: 4,
             max_file_bytes: 4 << 30,
             exclude: Vec::new(),
+            enrolled: BTreeSet::new(),
+            inventory: None,
             clock: Clock::System,
         }
     }
-}
-
-/// Channels and conversations that are never fetched. In each text `*` stands for any text, and an
-/// empty one names nothing.
-#[derive(Debug, Clone, Default)]
-pub struct Exclusion {
-    /// A channel's id or name.
-    pub channel: String,
-    /// The other person of a direct conversation.
-    pub user: String,
 }
 
 /// An account to crawl with.
@@ -104,8 +104,10 @@ pub(super) struct ChannelTask {
     pub(super) standing: Standing,
     /// It has no row of crawl state yet.
     pub(super) is_new: bool,
-    /// Whether its last walk saw its messages in order.
-    pub(super) is_order_proved: bool,
+    /// Whether its last walk can be built upon: the next one need not go down to the beginning.
+    pub(super) is_trusted: bool,
+    /// How its last walk ended.
+    pub(super) result: WalkResult,
 }
 
 /// One account's part of a pass.
@@ -123,12 +125,51 @@ pub(super) struct Pass<'a> {
     /// A channel, and a file, that no budget refuses (protocol notes 6.10).
     first_channel: AtomicBool,
     pub(super) first_file: AtomicBool,
+    pub(super) first_audit: AtomicBool,
+    /// The server no longer accepts the account: nothing more is asked with it.
+    is_refused: AtomicBool,
+    /// Requests of the connection before this pass.
+    requests_before: u64,
     summary: &'a Mutex<Summary>,
     tasks: Mutex<HashMap<ChannelId, ChannelTask>>,
-    /// Channels in which the breaker tripped, with the floor of that walk.
-    pub(super) tripped: HashMap<ChannelId, MessageTs>,
+    /// Channels in which the breaker tripped, with the floors of those stretches.
+    pub(super) tripped: HashMap<ChannelId, Vec<MessageTs>>,
+    /// How far other accounts have walked, by channel.
+    others: HashMap<ChannelId, Vec<WalkRow>>,
+    /// The other accounts that are crawled with and that the server accepts.
+    active_others: BTreeSet<String>,
     /// Files as they were fetched before this pass.
     pub(super) known_files: HashMap<String, FileRow>,
+    pub(super) feeds: reconcile::Feeds,
+}
+
+/// What the accounts before this one left, read once for a pass.
+struct Before {
+    tripped: HashMap<ChannelId, Vec<MessageTs>>,
+    others: HashMap<ChannelId, Vec<WalkRow>>,
+    active_others: BTreeSet<String>,
+    known_files: HashMap<String, FileRow>,
+}
+
+impl Before {
+    fn read(store: &Reader, account: &str, options: &Options) -> Result<Self, Error> {
+        let mut others: HashMap<ChannelId, Vec<WalkRow>> = HashMap::new();
+        for row in store.walks()?.into_iter().filter(|row| row.account != account) {
+            others.entry(row.channel.clone()).or_default().push(row);
+        }
+        let active_others = store
+            .accounts()?
+            .into_iter()
+            .filter(|row| row.name != account && row.state == "ok" && options.enrolled.contains(&row.name))
+            .map(|row| row.name)
+            .collect();
+        Ok(Self {
+            tripped: tripped(store, account)?,
+            others,
+            active_others,
+            known_files: store.file_states(FIRST_SOURCE)?,
+        })
+    }
 }
 
 impl Pass<'_> {
@@ -186,6 +227,49 @@ impl Pass<'_> {
         self.count(|summary| summary.result = "partial");
     }
 
+    /// Requests sent in this pass.
+    pub(super) fn requests(&self) -> u64 {
+        self.reader.connection().meter().requests.load(Ordering::Relaxed).saturating_sub(self.requests_before)
+    }
+
+    /// The key of what this account owes in a channel.
+    pub(super) fn debt_key(&self, task: &ChannelTask) -> String {
+        format!("{} {}", task.id, self.account)
+    }
+
+    /// Whether another account has walked a channel.
+    pub(super) fn has_others(&self, channel: &ChannelId) -> bool {
+        self.others.contains_key(channel)
+    }
+
+    /// A message that is new where other accounts have walked already: none of them was shown it.
+    pub(super) fn unseen_by_others(&self, channel: &ChannelId, ts: MessageTs) -> Vec<StateChange> {
+        let others = self.others.get(channel).into_iter().flatten();
+        others
+            .filter(|row| row.pin.is_some_and(|pin| ts <= pin))
+            .map(|row| StateChange::Unseen {
+                account: row.account.clone(),
+                source: self.source,
+                channel: channel.clone(),
+                ts,
+                is_lost: false,
+            })
+            .collect()
+    }
+
+    /// Whether another account that is crawled with was last shown a message.
+    pub(super) fn is_shown_to_another(&self, channel: &ChannelId, ts: MessageTs) -> Result<bool, Error> {
+        for row in self.others.get(channel).into_iter().flatten() {
+            let has_walked = row.pin.is_some_and(|pin| ts <= pin)
+                && !matches!(row.result, WalkResult::Lost | WalkResult::NotBegun)
+                && self.active_others.contains(&row.account);
+            if has_walked && self.store.unseen(&row.account, self.source, channel, ts, ts)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     pub(super) fn say(&self, what: &str) {
         tracing::debug!(account = self.account, "{what}");
     }
@@ -202,16 +286,19 @@ impl Pass<'_> {
     }
 }
 
-/// The channels in which an account's breaker tripped.
-fn tripped(store: &Reader, account: &str) -> Result<HashMap<ChannelId, MessageTs>, Error> {
-    let debts = store.debts()?.into_iter().filter(|debt| debt.kind == walk::DISAPPEARANCE);
-    Ok(debts
-        .filter_map(|debt| {
-            let (rest, floor) = debt.key.rsplit_once(' ')?;
+/// The channels in which an account's breaker tripped, and down to where.
+fn tripped(store: &Reader, account: &str) -> Result<HashMap<ChannelId, Vec<MessageTs>>, Error> {
+    let mut out: HashMap<ChannelId, Vec<MessageTs>> = HashMap::new();
+    for debt in store.debts()?.into_iter().filter(|debt| debt.kind == absence::DISAPPEARANCE) {
+        let found = debt.key.rsplit_once(' ').and_then(|(rest, floor)| {
             let (channel, holder) = rest.split_once(' ')?;
             (holder == account).then_some((ChannelId::parse(channel)?, MessageTs::parse(floor)?))
-        })
-        .collect())
+        });
+        if let Some((channel, floor)) = found {
+            out.entry(channel).or_default().push(floor);
+        }
+    }
+    Ok(out)
 }
 
 /// One pass with each account in turn: everything new, changed or gone since the last.
@@ -226,6 +313,11 @@ pub async fn run(
     progress: &dyn Progress,
 ) -> Result<Summary, Error> {
     let started = Instant::now();
+    let mut options = options.clone();
+    let are_others_known = !options.enrolled.is_empty();
+    options.enrolled.extend(accounts.iter().map(|account| account.name.clone()));
+    let options = &options;
+    let before = Snapshot::take(store)?;
     let run = appender.start_run("crawl").await?;
     let summary = Mutex::new(Summary { run, result: "complete", ..Summary::default() });
     let deadline = options.budget.map(|budget| started + budget);
@@ -233,7 +325,8 @@ pub async fn run(
     let mut succeeded = 0;
     for account in accounts {
         let meter = account.reader.connection().meter();
-        let before = [&meter.requests, &meter.retries, &meter.bytes].map(|count| count.load(Ordering::Relaxed));
+        let asked = [&meter.requests, &meter.retries, &meter.bytes].map(|count| count.load(Ordering::Relaxed));
+        let Before { tripped, others, active_others, known_files } = Before::read(store, &account.name, options)?;
         let pass = Pass {
             reader: &account.reader,
             store,
@@ -247,17 +340,23 @@ pub async fn run(
             deadline,
             first_channel: AtomicBool::new(true),
             first_file: AtomicBool::new(true),
+            first_audit: AtomicBool::new(true),
+            is_refused: AtomicBool::new(false),
+            requests_before: asked[0],
             summary: &summary,
             tasks: Mutex::default(),
-            tripped: tripped(store, &account.name)?,
-            known_files: store.file_states(FIRST_SOURCE)?,
+            tripped,
+            others,
+            active_others,
+            known_files,
+            feeds: reconcile::Feeds::default(),
         };
         let outcome = account_pass(&pass, account).await;
         let after = [&meter.requests, &meter.retries, &meter.bytes].map(|count| count.load(Ordering::Relaxed));
         pass.count(|summary| {
-            summary.requests += after[0] - before[0];
-            summary.retries += after[1] - before[1];
-            summary.bytes_received += after[2] - before[2];
+            summary.requests += after[0] - asked[0];
+            summary.retries += after[1] - asked[1];
+            summary.bytes_received += after[2] - asked[2];
         });
         let now = options.clock.now();
         let (state, reason, last_success) = match &outcome {
@@ -289,10 +388,15 @@ pub async fn run(
             }
         }
     }
-    close(store, appender, options, &summary, accounts).await?;
+    close(store, appender, options, &summary, accounts, &before).await?;
     let mut summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
-    summary.debts = store.debts()?.len() as u64;
-    if summary.debts > 0 || summary.channels.failed > 0 {
+    let mut disabled = store.accounts()?;
+    disabled.retain(|row| are_others_known && !options.enrolled.contains(&row.name));
+    let covered =
+        coverage(store, &options.exclude, &disabled.into_iter().map(|row| row.name).collect(), options.clock.now())?;
+    summary.debts = covered.debts() as u64;
+    summary.gaps = covered.gaps() as u64;
+    if summary.debts > 0 || summary.gaps > 0 || summary.channels.failed > 0 {
         summary.result = "partial";
     }
     summary.findings.sort();
@@ -311,63 +415,131 @@ pub async fn run(
     }
 }
 
-/// Records the findings, each once, and, at the end of an archive's first run, what was covered.
+/// Ends a run: its findings become records, each once; so does what was covered, when the time has
+/// come (invariant I13), and the inventory, when it reads otherwise than before.
 async fn close(
     store: &Reader,
     appender: &Appender,
     options: &Options,
     summary: &Mutex<Summary>,
     accounts: &[Account],
+    before: &Snapshot,
 ) -> Result<(), Error> {
     let (run, findings) = {
         let summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
         (summary.run, summary.findings.clone())
     };
-    let note = |kind, key: String, body: String| NewRecord {
+    let now = options.clock.now();
+    let note = |kind, key: String, version, body: Vec<u8>| NewRecord {
         kind,
         source: FIRST_SOURCE,
         channel: None,
         key,
-        version: 1,
-        change: Change::New,
-        origin: Origin::Noted,
+        version,
+        change: if version == 1 { Change::New } else { Change::Changed },
+        origin: if kind == Kind::Inventory { Origin::Imported } else { Origin::Noted },
         via: "crawl",
         account: accounts.first().map(|account| account.name.clone()).unwrap_or_default(),
         run,
-        observed_at: options.clock.now(),
+        observed_at: now,
         tickets: 0,
         attachments: Vec::new(),
         shared_in: Vec::new(),
-        body: body.into_bytes(),
+        body,
     };
-    let mut records = Vec::new();
+    let mut batch = Batch::default();
     for finding in &findings {
         let body = json!({"finding": finding}).to_string();
         let key = Digest::of(body.as_bytes()).to_string();
         // What passes by itself and is said by the run's summary needs no record of its own.
-        let is_passing = matches!(finding.kind, "account_failed" | "channel_failed" | "file_not_fetched");
-        if !is_passing && store.versions(Kind::Finding, FIRST_SOURCE, None, &key)?.is_empty() {
-            records.push(note(Kind::Finding, key, body));
+        let is_passing =
+            matches!(finding.kind, "account_failed" | "audit_failed" | "channel_failed" | "file_not_fetched");
+        let has_record = reconcile::RECORDED.contains(&finding.kind);
+        if !is_passing && !has_record && store.versions(Kind::Finding, FIRST_SOURCE, None, &key)?.is_empty() {
+            batch.records.push(note(Kind::Finding, key, 1, body.into_bytes()));
+        }
+    }
+    if let Some(inventory) = &options.inventory {
+        let key = "expected";
+        let newest = store.versions(Kind::Inventory, FIRST_SOURCE, None, key)?.last().copied();
+        let is_known = match newest {
+            Some(row) => store.record(row.seq)?.body == *inventory,
+            None => false,
+        };
+        if !is_known {
+            let version = newest.map_or(1, |row| row.version + 1);
+            batch.records.push(note(Kind::Inventory, key.to_owned(), version, inventory.clone()));
         }
     }
     let walks = store.walks()?;
-    let is_first = store.counters()?.get("coverage.subjects").copied().unwrap_or(0) == 0;
-    if is_first && !walks.is_empty() && walks.iter().all(|walk| walk.walked_until.is_some()) {
-        let covered: Vec<serde_json::Value> = walks
+    let covered = |rows: &[&WalkRow]| -> serde_json::Value {
+        let rows = rows.iter().map(|walk| json!({"account": walk.account, "channel": walk.channel.as_str(), "from": MessageTs::MIN.to_string(), "to": walk.pin.map(|pin| pin.to_string()), "walked_at": walk.walked_until.map(rfc3339), "result": walk.result.as_str()}));
+        rows.collect()
+    };
+    let last = store.mark(COVERED)?;
+    let is_whole = !walks.is_empty() && walks.iter().all(|walk| walk.walked_until.is_some());
+    let states = store.accounts()?;
+    if last.map_or(is_whole, |last| now - last >= COVERAGE_EVERY) {
+        let all: Vec<&WalkRow> = walks.iter().collect();
+        let states: Vec<serde_json::Value> = states.iter().map(account_state).collect();
+        let body = json!({"coverage": covered(&all), "accounts": states});
+        batch.records.push(note(Kind::Coverage, format!("{run}"), 1, body.to_string().into_bytes()));
+        batch.changes.push(StateChange::Mark { name: COVERED, at: now });
+    } else if last.is_some() {
+        // In between, an interval is recorded when it closes: the result is another than before. One
+        // that is still being walked has none yet.
+        let is_result = |result: WalkResult| !matches!(result, WalkResult::NotBegun | WalkResult::UnderWay);
+        let closed: Vec<&WalkRow> = walks
             .iter()
-            .map(|walk| json!({"account": walk.account, "channel": walk.channel.as_str(), "from": "0.000000", "to": walk.pin.map(|pin| pin.to_string()), "walked_at": walk.walked_until.map(rfc3339), "result": walk.result}))
+            .filter(|row| {
+                let before = before.results.get(&(row.account.clone(), row.channel.clone()));
+                before.is_some_and(|before| *before != row.result && is_result(*before) && is_result(row.result))
+            })
             .collect();
-        records.push(note(Kind::Coverage, format!("{run}"), json!({"coverage": covered}).to_string()));
+        let changed: Vec<serde_json::Value> = states
+            .iter()
+            .filter(|row| before.states.get(&row.name).is_some_and(|state| *state != row.state))
+            .map(account_state)
+            .collect();
+        if !closed.is_empty() || !changed.is_empty() {
+            let body = json!({"coverage": covered(&closed), "accounts": changed});
+            batch.records.push(note(Kind::Coverage, format!("{run}"), 1, body.to_string().into_bytes()));
+        }
     }
-    if !records.is_empty() {
-        let count = records.len() as u64;
-        let appended = appender.append(Batch { records, changes: Vec::new() }).await?;
+    if !batch.records.is_empty() {
+        let count = batch.records.len() as u64;
+        let appended = appender.append(batch).await?;
         let mut summary = summary.lock().unwrap_or_else(PoisonError::into_inner);
         summary.records.added += count;
         summary.records.first = summary.records.first.or(Some(appended.first.0));
         summary.records.last = Some(appended.head - 1);
     }
     Ok(())
+}
+
+fn account_state(row: &AccountRow) -> serde_json::Value {
+    json!({"account": row.name, "user_id": row.user_id, "state": row.state, "reason": row.reason, "last_success": row.last_success.map(rfc3339)})
+}
+
+/// The mark of the last record that tells the coverage of all channels together.
+const COVERED: &str = "coverage";
+/// How often there is one.
+const COVERAGE_EVERY: chrono::TimeDelta = chrono::TimeDelta::days(1);
+
+/// How walks and accounts stood before a run.
+struct Snapshot {
+    results: HashMap<(String, ChannelId), WalkResult>,
+    states: HashMap<String, String>,
+}
+
+impl Snapshot {
+    fn take(store: &Reader) -> Result<Self, Error> {
+        let walks = store.walks()?.into_iter();
+        Ok(Self {
+            results: walks.map(|row| ((row.account, row.channel), row.result)).collect(),
+            states: store.accounts()?.into_iter().map(|row| (row.name, row.state)).collect(),
+        })
+    }
 }
 
 async fn account_pass(pass: &Pass<'_>, account: &Account) -> Result<(), Error> {
@@ -407,8 +579,31 @@ async fn account_pass(pass: &Pass<'_>, account: &Account) -> Result<(), Error> {
         .await;
     results.into_iter().collect::<Result<(), Error>>()?;
     let seen = seen.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut seen = seen;
+    let walked: Vec<ChannelTask> =
+        pass.tasks.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+    audit_pass(pass, &walked, &mut seen).await?;
     pass.progress.step("files", seen.len() as u64);
     files::files(pass, seen).await
+}
+
+/// The audit's part of a pass. What fails in it is tried again by the next.
+async fn audit_pass(
+    pass: &Pass<'_>,
+    tasks: &[ChannelTask],
+    seen: &mut BTreeMap<String, FileSight>,
+) -> Result<(), Error> {
+    let mut out = walk::Walked::default();
+    match audit::slice(pass, tasks, &mut out).await {
+        Err(Error::Server(error)) if !matches!(error, api::Error::Auth { .. }) => {
+            pass.incomplete("audit_failed", &error.to_string());
+        }
+        other => other?,
+    }
+    for (id, sight) in out.files {
+        seen.entry(id).or_default().update(sight);
+    }
+    Ok(())
 }
 
 /// A failure of the server stays in its channel; one of the account or the store does not.
@@ -429,14 +624,23 @@ async fn channel_outcome(pass: &Pass<'_>, task: &ChannelTask, outcome: Result<bo
             pass.find("channel_failed", task, &format!("{}: {error}", task.name));
             let debt = StateChange::Owed {
                 kind: "channel",
-                key: task.id.to_string(),
+                key: pass.debt_key(task),
                 reason: error.to_string(),
                 at: pass.options.clock.now(),
             };
-            pass.append(Batch { records: Vec::new(), changes: vec![debt] }).await?;
+            // The cursor of a walk that was cut off stays where it is.
+            let row = pass.store.walk(pass.account, pass.source, &task.id)?;
+            let failed = row.map(|row| StateChange::Walk(WalkRow { result: WalkResult::Failed, run: pass.run, ..row }));
+            let changes = std::iter::once(debt).chain(failed).collect();
+            pass.append(Batch { records: Vec::new(), changes }).await?;
             Ok(())
         }
-        Err(error) => Err(error),
+        Err(error) => {
+            if matches!(error, Error::Server(api::Error::Auth { .. })) {
+                pass.is_refused.store(true, Ordering::Relaxed);
+            }
+            Err(error)
+        }
     }
 }
 
@@ -446,6 +650,9 @@ async fn channel_pass(
     task: &ChannelTask,
     seen: &Mutex<BTreeMap<String, FileSight>>,
 ) -> Result<bool, Error> {
+    if pass.is_refused.load(Ordering::Relaxed) {
+        return Ok(false);
+    }
     // The first is granted whatever the budget, or a standing limit stalls for ever.
     if !pass.first_channel.swap(false, Ordering::Relaxed) && pass.is_over() {
         return Ok(false);
@@ -462,9 +669,12 @@ async fn channel_pass(
     if walked.cut_off {
         return Ok(false);
     }
+    let compared = reconcile::reconcile(pass, task).await?;
+    keep(compared.files);
     let now = pass.options.clock.now();
-    let last = task.standing.sides_at.as_deref().and_then(|text| chrono::DateTime::parse_from_rfc3339(text).ok());
-    let is_due = pass.options.full || walked.changed || last.is_none_or(|last| now - last.to_utc() >= SIDES_EVERY);
+    let last = task.standing.sides_at;
+    let is_due =
+        pass.options.full || walked.changed || compared.changed || last.is_none_or(|last| now - last >= SIDES_EVERY);
     if is_due {
         let (listed, is_whole) = files::listed(pass, task).await?;
         if !is_whole {
@@ -477,7 +687,10 @@ async fn channel_pass(
         keep(listed);
         pins::pins(pass, task).await?;
         let mut changes = remembered;
-        changes.extend(pass.store.walk(pass.account, pass.source, &task.id)?.map(|row| walk::sides_done(pass, row)));
+        if let Some(mut row) = pass.store.walk(pass.account, pass.source, &task.id)? {
+            row.standing.sides_at = Some(now);
+            changes.push(StateChange::Walk(row));
+        }
         pass.append(Batch { records: Vec::new(), changes }).await?;
     }
     Ok(true)
@@ -503,31 +716,10 @@ fn absent_files(
     Ok(out)
 }
 
-/// Whether a channel is excluded by name or id, or a conversation by the other person.
+/// Whether the policy is never to fetch a channel or conversation.
 fn is_excluded(pass: &Pass<'_>, task: &ChannelTask) -> bool {
-    pass.options.exclude.iter().any(|exclude| {
-        let by_channel = !exclude.channel.is_empty()
-            && (matches(&exclude.channel, task.id.as_str()) || matches(&exclude.channel, &task.name));
-        by_channel || (task.is_im && !exclude.user.is_empty() && matches(&exclude.user, &task.name))
-    })
-}
-
-/// Whether `text` is of the form of `pattern`, in which `*` stands for any text.
-fn matches(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
-    let mut last = None;
-    for part in parts {
-        last = Some(part);
-        match rest.find(part) {
-            Some(at) => rest = &rest[at + part.len()..],
-            None => return false,
-        }
-    }
-    match last {
-        None => rest.is_empty(),
-        Some(part) => text.ends_with(part),
-    }
+    let person = task.is_im.then_some(task.name.as_str());
+    pass.options.exclude.iter().any(|entry| entry.covers(task.id.as_str(), &task.name, person))
 }
 
 /// What a pass would ask for.
@@ -559,7 +751,7 @@ pub async fn plan(
         seconds: 0,
         channels: 0,
         never_walked: 0,
-        basis: "one page of history for each channel, one list of files and of pins where it is due; longer histories take a page for each 1,000 messages",
+        basis: "one page of history for each channel, one list of files and of pins and one page of the feed where they are due; longer histories take a page for each 1,000 messages",
     };
     let now = options.clock.now();
     for account in accounts {
@@ -574,15 +766,12 @@ pub async fn plan(
             plan.channels += 1;
             let walk =
                 walks.iter().find(|row| row.account == account.name && row.channel == id && row.walked_until.is_some());
-            let sides_due = walk.is_none_or(|row| {
-                let standing: Standing =
-                    row.walk.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-                let last =
-                    standing.sides_at.as_deref().and_then(|text| chrono::DateTime::parse_from_rfc3339(text).ok());
-                last.is_none_or(|last| now - last.to_utc() >= SIDES_EVERY)
-            });
+            let standing = walk.map(|row| row.standing.clone()).unwrap_or_default();
+            let sides_due = standing.sides_at.is_none_or(|last| now - last >= SIDES_EVERY);
+            let feed_due = reconcile::is_due(&standing, now);
             plan.never_walked += u64::from(walk.is_none());
             plan.requests += 1 + if sides_due || options.full { 2 } else { 0 };
+            plan.requests += u64::from(feed_due || options.full);
         }
     }
     #[expect(
@@ -599,25 +788,4 @@ pub async fn plan(
         };
     }
     Ok(plan)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::matches;
-
-    #[test]
-    fn a_star_stands_for_any_text() {
-        for (pattern, text, expected) in [
-            ("hr-*", "hr-cases", true),
-            ("hr-*", "the-hr-cases", false),
-            ("*secret*", "a-secret-room", true),
-            ("C1", "C1", true),
-            ("C1", "C12", false),
-            ("*", "", true),
-            ("a*b", "ab", true),
-            ("a*b", "abc", false),
-        ] {
-            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
-        }
-    }
 }

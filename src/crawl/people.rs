@@ -6,100 +6,139 @@ use serde_json::json;
 
 use super::Error;
 use super::pass::{ChannelTask, Pass};
-use super::walk::{ORDER_NOT_PROVED, Standing};
-use crate::api::{self, Item};
-use crate::model::{ChannelId, UtcTime, rfc3339};
+use crate::api;
+use crate::model::{ChannelId, Digest, UtcTime, rfc3339};
 use crate::record::{Kind, Origin, change_digest};
-use crate::store::{Batch, Change, NewRecord, VersionRow};
+use crate::store::{Batch, Change, NewRecord, StateChange, VersionRow, WalkResult, WalkRow};
 
 /// Records an account's identity, once and when it changes.
 pub(super) async fn identity(pass: &Pass<'_>, reply: &api::Reply) -> Result<(), Error> {
     let known = pass.store.versions(Kind::Account, pass.source, None, pass.account)?.last().copied();
-    let record =
-        versioned(pass, Kind::Account, None, pass.account, known, &reply.bytes, "auth.test", reply.received_at)?;
-    append(pass, record.into_iter().collect()).await
+    let mut seen = Sight::new(pass, Kind::Account, "auth.test", reply.received_at)?;
+    seen.look(None, pass.account, known, &reply.bytes)?;
+    seen.keep().await
 }
 
-async fn append(pass: &Pass<'_>, records: Vec<NewRecord>) -> Result<(), Error> {
-    if !records.is_empty() {
-        pass.append(Batch { records, changes: Vec::new() }).await?;
-    }
-    Ok(())
-}
-
-/// A record of a subject that reads otherwise than its newest version; none when it reads alike.
-#[expect(clippy::too_many_arguments, reason = "a record's facts, named once, in the order of its header")]
-fn versioned(
-    pass: &Pass<'_>,
+/// What one reply showed of many subjects of a kind, collected to be recorded together.
+struct Sight<'a> {
+    pass: &'a Pass<'a>,
     kind: Kind,
-    channel: Option<&ChannelId>,
-    key: &str,
-    known: Option<VersionRow>,
-    body: &[u8],
     via: &'static str,
     observed_at: UtcTime,
-) -> Result<Option<NewRecord>, Error> {
-    let (version, change) = match known {
-        None => (1, Change::New),
-        Some(row) => {
-            let record = pass.store.record(row.seq)?;
-            let same = record.body == body || change_digest(kind, &record.body) == change_digest(kind, body);
-            match (same, row.change == Change::Gone) {
-                (true, false) => return Ok(None),
-                (true, true) => (row.version + 1, Change::Back),
-                (false, true) => (row.version + 1, Change::BackChanged),
-                (false, false) => (row.version + 1, Change::Changed),
+    /// How subjects read to this account where the newest record has another account's reading.
+    views: HashMap<(String, String), Digest>,
+    batch: Batch,
+}
+
+impl<'a> Sight<'a> {
+    fn new(pass: &'a Pass<'a>, kind: Kind, via: &'static str, observed_at: UtcTime) -> Result<Self, Error> {
+        let views = pass.store.views(pass.account, pass.source, kind)?;
+        Ok(Self { pass, kind, via, observed_at, views, batch: Batch::default() })
+    }
+
+    /// A subject as it reads now; a record when that is neither its newest version nor what this
+    /// account was shown before. Two accounts that are shown a subject differently do not write it
+    /// in turn.
+    fn look(
+        &mut self,
+        channel: Option<&ChannelId>,
+        key: &str,
+        known: Option<VersionRow>,
+        body: &[u8],
+    ) -> Result<(), Error> {
+        let digest = change_digest(self.kind, body);
+        let place = (channel.map(|channel| channel.as_str().to_owned()).unwrap_or_default(), key.to_owned());
+        let own = self.views.get(&place).copied();
+        let (version, change) = match known {
+            None => (1, Change::New),
+            Some(row) => {
+                let record = self.pass.store.record(row.seq)?;
+                let newest = change_digest(self.kind, &record.body);
+                let same = record.body == body || newest == digest;
+                let was_gone = row.change == Change::Gone;
+                if same && own.is_some() {
+                    self.view(self.pass.account, channel, key, None);
+                }
+                match (same, was_gone) {
+                    (true, false) => return Ok(()),
+                    (false, false) if own == Some(digest) => return Ok(()),
+                    (true, true) => (row.version + 1, Change::Back),
+                    (false, true) => (row.version + 1, Change::BackChanged),
+                    (false, false) => {
+                        if record.header.account != self.pass.account {
+                            self.view(&record.header.account, channel, key, Some(newest));
+                        }
+                        if own.is_some() {
+                            self.view(self.pass.account, channel, key, None);
+                        }
+                        (row.version + 1, Change::Changed)
+                    }
+                }
             }
-        }
-    };
-    Ok(Some(NewRecord {
-        kind,
-        source: pass.source,
-        channel: channel.cloned(),
-        key: key.to_owned(),
-        version,
-        change,
-        origin: Origin::Observed,
-        via,
-        account: pass.account.to_owned(),
-        run: pass.run,
-        observed_at,
-        tickets: 0,
-        attachments: Vec::new(),
-        shared_in: Vec::new(),
-        body: body.to_vec(),
-    }))
+        };
+        self.batch.records.push(NewRecord {
+            kind: self.kind,
+            source: self.pass.source,
+            channel: channel.cloned(),
+            key: key.to_owned(),
+            version,
+            change,
+            origin: Origin::Observed,
+            via: self.via,
+            account: self.pass.account.to_owned(),
+            run: self.pass.run,
+            observed_at: self.observed_at,
+            tickets: 0,
+            attachments: Vec::new(),
+            shared_in: Vec::new(),
+            body: body.to_vec(),
+        });
+        Ok(())
+    }
+
+    fn view(&mut self, account: &str, channel: Option<&ChannelId>, key: &str, digest: Option<Digest>) {
+        self.batch.changes.push(StateChange::View {
+            account: account.to_owned(),
+            source: self.pass.source,
+            kind: self.kind,
+            channel: channel.cloned(),
+            key: key.to_owned(),
+            digest,
+        });
+    }
+
+    async fn keep(self) -> Result<(), Error> {
+        append(self.pass, self.batch).await
+    }
+}
+
+async fn append(pass: &Pass<'_>, batch: Batch) -> Result<(), Error> {
+    if !batch.records.is_empty() || !batch.changes.is_empty() {
+        pass.append(batch).await?;
+    }
+    Ok(())
 }
 
 /// Reads everyone the account can see.
 pub(super) async fn people(pass: &Pass<'_>) -> Result<(), Error> {
     let page = pass.reader.users_list(None).await?;
     let known: HashMap<String, VersionRow> = pass.store.newest(Kind::User)?.into_iter().collect();
-    let mut records = Vec::new();
+    let mut seen = Sight::new(pass, Kind::User, "users.list", page.received_at)?;
     for item in &page.items {
         let Some(id) = item.view.as_ref().map(|user| user.id.clone()).filter(|id| !id.is_empty()) else {
             pass.find_anywhere("unreadable_item", "a person in users.list has no id that can be read");
             continue;
         };
-        records.extend(versioned(
-            pass,
-            Kind::User,
-            None,
-            &id,
-            known.get(&id).copied(),
-            &item.bytes,
-            "users.list",
-            page.received_at,
-        )?);
+        seen.look(None, &id, known.get(&id).copied(), &item.bytes)?;
     }
-    append(pass, records).await
+    seen.keep().await
 }
 
 /// Reads the channels and conversations the account sees, records what is new or different, and
 /// says which are to be walked: those that are listed, and conversations that were closed since.
 pub(super) async fn channels(pass: &Pass<'_>) -> Result<Vec<ChannelTask>, Error> {
     let mut tasks: BTreeMap<ChannelId, ChannelTask> = BTreeMap::new();
-    let walks: HashMap<ChannelId, crate::store::WalkRow> = pass
+    let walks: HashMap<ChannelId, WalkRow> = pass
         .store
         .walks()?
         .into_iter()
@@ -108,51 +147,40 @@ pub(super) async fn channels(pass: &Pass<'_>) -> Result<Vec<ChannelTask>, Error>
         .collect();
     let known_channels: HashMap<String, VersionRow> = pass.store.newest(Kind::Channel)?.into_iter().collect();
     let known_ims: HashMap<String, VersionRow> = pass.store.newest(Kind::Im)?.into_iter().collect();
-    let mut records = Vec::new();
 
     let list = pass.reader.channels_list().await?;
     let list_is_whole = list.is_whole;
     if !list.is_whole {
         pass.incomplete("list_cut_short", "the list of channels had no end");
     }
+    let mut seen = Sight::new(pass, Kind::Channel, "channels.list", list.received_at)?;
     for item in &list.items {
         let Some((id, view)) = item.view.as_ref().and_then(|view| Some((ChannelId::parse(&view.id)?, view))) else {
             pass.find_anywhere("unreadable_item", "a channel in channels.list has no id that can be read");
             continue;
         };
-        if view.roster_is_cut() {
-            tracing::debug!(channel.id = %id, "the server cut the list of members");
-        }
-        records.extend(channel_record(pass, &id, known_channels.get(id.as_str()).copied(), item, list.received_at)?);
-        tasks.insert(
-            id.clone(),
-            task(id, &view.id, &view.name, false, walks.get(&ChannelId::parse(&view.id).expect("parsed above"))),
-        );
+        seen.look(Some(&id), id.as_str(), known_channels.get(id.as_str()).copied(), &item.bytes)?;
+        let walk = walks.get(&id);
+        tasks.insert(id.clone(), task(id, &view.id, &view.name, false, walk));
     }
+    seen.keep().await?;
     let ims = pass.reader.im_list().await?;
     if !ims.is_whole {
         pass.incomplete("list_cut_short", "the list of direct conversations had no end");
     }
+    let mut seen = Sight::new(pass, Kind::Im, "im.list", ims.received_at)?;
     for item in &ims.items {
         let Some((id, view)) = item.view.as_ref().and_then(|view| Some((ChannelId::parse(&view.id)?, view))) else {
             pass.find_anywhere("unreadable_item", "a conversation in im.list has no id that can be read");
             continue;
         };
-        records.extend(versioned(
-            pass,
-            Kind::Im,
-            Some(&id),
-            id.as_str(),
-            known_ims.get(id.as_str()).copied(),
-            &item.bytes,
-            "im.list",
-            ims.received_at,
-        )?);
+        seen.look(Some(&id), id.as_str(), known_ims.get(id.as_str()).copied(), &item.bytes)?;
         let walk = walks.get(&id);
         tasks.insert(id.clone(), task(id, &view.id, &view.user, true, walk));
     }
-    append(pass, records).await?;
+    seen.keep().await?;
 
+    let listed: Vec<api::wire::Channel> = list.items.into_iter().filter_map(|item| item.view).collect();
     for (id, walk) in &walks {
         if tasks.contains_key(id) {
             continue;
@@ -164,7 +192,7 @@ pub(super) async fn channels(pass: &Pass<'_>) -> Result<Vec<ChannelTask>, Error>
                 tasks.insert(id.clone(), task(id.clone(), &view.id, &view.user, true, Some(walk)));
             }
         } else if list_is_whole {
-            vanished(pass, id, known_channels.get(id.as_str()).copied()).await?;
+            vanished(pass, walk, known_channels.get(id.as_str()).copied(), &listed).await?;
         }
     }
     for id in tasks.keys() {
@@ -173,38 +201,42 @@ pub(super) async fn channels(pass: &Pass<'_>) -> Result<Vec<ChannelTask>, Error>
     Ok(tasks.into_values().collect())
 }
 
-fn channel_record(
-    pass: &Pass<'_>,
-    id: &ChannelId,
-    known: Option<VersionRow>,
-    item: &Item<api::wire::Channel>,
-    received_at: UtcTime,
-) -> Result<Option<NewRecord>, Error> {
-    versioned(pass, Kind::Channel, Some(id), id.as_str(), known, &item.bytes, "channels.list", received_at)
-}
-
-fn task(id: ChannelId, api_id: &str, name: &str, is_im: bool, walk: Option<&crate::store::WalkRow>) -> ChannelTask {
-    let standing: Standing =
-        walk.and_then(|row| row.walk.as_deref()).and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+fn task(id: ChannelId, api_id: &str, name: &str, is_im: bool, walk: Option<&WalkRow>) -> ChannelTask {
     ChannelTask {
         id,
         api_id: api_id.to_owned(),
         name: name.to_owned(),
         pin: walk.and_then(|row| row.pin),
         walked_until: walk.and_then(|row| row.walked_until),
-        standing,
+        standing: walk.map(|row| row.standing.clone()).unwrap_or_default(),
         is_new: walk.is_none(),
-        is_order_proved: walk.is_none_or(|row| row.result != ORDER_NOT_PROVED),
+        result: walk.map_or(WalkResult::NotBegun, |row| row.result),
+        is_trusted: walk.is_none_or(|row| {
+            !matches!(row.result, WalkResult::OrderNotProved | WalkResult::InParts | WalkResult::Lost)
+        }),
         is_im,
     }
 }
 
 /// A channel that is no longer listed. What it held is not deleted by that: the server is asked
-/// what became of it, and the answer is recorded as a change of what can be seen (6.11).
-async fn vanished(pass: &Pass<'_>, id: &ChannelId, known: Option<VersionRow>) -> Result<(), Error> {
+/// what became of it, and the answer is recorded as a change of what can be seen (6.11). It is
+/// asked again from time to time, and owed until somebody decides that it is not wanted.
+async fn vanished(
+    pass: &Pass<'_>,
+    walk: &WalkRow,
+    known: Option<VersionRow>,
+    listed: &[api::wire::Channel],
+) -> Result<(), Error> {
+    let id = &walk.channel;
     let Some(row) = known else { return Ok(()) };
     let view: Option<api::wire::Channel> = serde_json::from_slice(&pass.store.record(row.seq)?.body).ok();
     let Some(view) = view else { return Ok(()) };
+    let now = pass.options.clock.now();
+    let key = visibility_key(pass, id);
+    let newest = pass.store.versions(Kind::Visibility, pass.source, Some(id), &key)?.last().copied();
+    if newest.is_some_and(|row| row.change == Change::Gone) {
+        return Ok(());
+    }
     let said = match pass.reader.channels_info(&view.id).await {
         Ok(Some(item)) if item.view.as_ref().and_then(|view| view.is_member) == Some(false) => {
             "the account is no longer a member".to_owned()
@@ -213,28 +245,52 @@ async fn vanished(pass: &Pass<'_>, id: &ChannelId, known: Option<VersionRow>) ->
         Err(api::Error::Refused { code, .. }) => code,
         Err(error) => return Err(error.into()),
     };
-    let newest = pass.store.versions(Kind::Visibility, pass.source, Some(id), id.as_str())?.last().copied();
-    if newest.is_some_and(|row| row.change == Change::Gone) {
-        return Ok(());
-    }
     pass.find_in(
         "channel_lost",
         id.as_str(),
         &format!("{} is no longer listed; asked for it, the server says: {said}", view.name),
     );
-    let now = pass.options.clock.now();
-    let body = json!({"lost": {"name": view.name, "noticed": rfc3339(now), "said": said}});
-    append(pass, vec![visibility(pass, id, newest, Change::Gone, now, &body)]).await
+    // Made at the same moment by the same owner, and not known before: perhaps it was renamed and
+    // got another id with that (1.2).
+    let mut renamed = None;
+    for other in listed.iter().filter(|other| other.created == view.created && other.creator == view.creator) {
+        let is_new = match ChannelId::parse(&other.id) {
+            Some(other) => pass.store.walk(pass.account, pass.source, &other)?.is_none(),
+            None => false,
+        };
+        if is_new && other.created > 0 {
+            renamed = Some(other);
+        }
+    }
+    let body = match renamed {
+        None => json!({"lost": {"name": view.name, "noticed": rfc3339(now), "said": said}}),
+        Some(other) => {
+            json!({"lost": {"name": view.name, "noticed": rfc3339(now), "said": said, "possible_rename": {"channel": other.id, "name": other.name}}})
+        }
+    };
+    let record = visibility(pass, id, newest, Change::Gone, now, &body);
+    let lost = StateChange::Walk(WalkRow { result: WalkResult::Lost, run: pass.run, ..walk.clone() });
+    // What the walk still owed is owed as part of the lost channel.
+    let paid = ["channel", "order"].map(|kind| StateChange::Paid { kind, key: format!("{id} {}", pass.account) });
+    let changes = std::iter::once(lost).chain(paid).collect();
+    append(pass, Batch { records: vec![record], changes }).await
+}
+
+/// The subject of what one account can see of a channel.
+fn visibility_key(pass: &Pass<'_>, id: &ChannelId) -> String {
+    format!("{id}/{}", pass.account)
 }
 
 async fn visible_again(pass: &Pass<'_>, id: &ChannelId) -> Result<(), Error> {
-    let newest = pass.store.versions(Kind::Visibility, pass.source, Some(id), id.as_str())?.last().copied();
+    let key = visibility_key(pass, id);
+    let newest = pass.store.versions(Kind::Visibility, pass.source, Some(id), &key)?.last().copied();
     if newest.is_none_or(|row| row.change != Change::Gone) {
         return Ok(());
     }
     let now = pass.options.clock.now();
     let body = json!({"visible": {"noticed": rfc3339(now)}});
-    append(pass, vec![visibility(pass, id, newest, Change::Back, now, &body)]).await
+    append(pass, Batch { records: vec![visibility(pass, id, newest, Change::Back, now, &body)], changes: Vec::new() })
+        .await
 }
 
 fn visibility(
@@ -249,7 +305,7 @@ fn visibility(
         kind: Kind::Visibility,
         source: pass.source,
         channel: Some(id.clone()),
-        key: id.as_str().to_owned(),
+        key: visibility_key(pass, id),
         version: newest.map_or(1, |row| row.version + 1),
         change,
         origin: Origin::Noted,

@@ -79,6 +79,42 @@ pub struct ChangeCount {
     pub changed: u64,
 }
 
+/// One channel held against its feed: digests of both sides as they came, over the range that both
+/// covered, and the verdict.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Reconciliation {
+    /// Whose view it was.
+    pub account: String,
+    /// The channel.
+    pub channel: String,
+    /// The lowest message that was compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// The highest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// In words.
+    pub verdict: &'static str,
+    /// SHA-256 over the SHA-256 of each message's body, page by page from the newest, oldest first in each.
+    pub json: String,
+    /// SHA-256 over the SHA-256 of each document of the feed, in the order in which they were read.
+    pub atom: String,
+}
+
+/// What was held against the feeds; each channel once a day.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct ReconciledCounts {
+    /// Channels.
+    pub channels: u64,
+    /// Messages that both sides cover.
+    pub messages: u64,
+    /// Those about which they did not agree, also when read again.
+    pub disagreements: u64,
+    /// The report of each channel.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reports: Vec<Reconciliation>,
+}
+
 /// What a pass did (contract, "`crawl`").
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Summary {
@@ -100,6 +136,8 @@ pub struct Summary {
     pub reactions: ChangeCount,
     /// Pins.
     pub pins: ChangeCount,
+    /// Channels held against their feeds.
+    pub reconciled: ReconciledCounts,
     /// Requests sent.
     pub requests: u64,
     /// Those that were second tries.
@@ -115,4 +153,6 @@ pub struct Summary {
     pub refused_accounts: BTreeMap<String, String>,
     /// Debts that are open at the end.
     pub debts: u64,
+    /// Gaps that are open at the end.
+    pub gaps: u64,
 }

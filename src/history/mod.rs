@@ -3,11 +3,16 @@
 //! Nothing here keeps state; every answer is read from the store again. What a later record says
 //! never replaces an earlier one: a subject is the list of its versions.
 
+mod coverage;
 mod item;
 mod names;
 mod reference;
 mod timeline;
 
+pub use coverage::{
+    ChannelCoverage, Coverage, Debt, Excluded, Expected, ExpectedLine, Gap, Interval, Limit, Missing, Seen, coverage,
+    expected,
+};
 pub use item::{Item, ItemState, Version, item};
 pub use names::{ChannelFacts, Directory, directory};
 pub use reference::{Reference, resolve};

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::model::{ChannelId, RecordSeq, json};
 use crate::record::{Kind, State};
-use crate::store::{Error, Reader};
+use crate::store::{Error, Reader, WalkResult};
 
 /// A channel or direct conversation as it was last seen.
 #[derive(Debug, Clone, Default)]
@@ -120,9 +120,16 @@ pub fn directory(reader: &Reader) -> Result<Directory, Error> {
         };
         out.channels.insert(id, facts);
     }
-    for (key, row) in reader.newest(Kind::Visibility)? {
-        if let Some(facts) = ChannelId::parse(&key).and_then(|id| out.channels.get_mut(&id)) {
-            facts.is_lost = reader.record(row.seq)?.header.state == State::Gone;
+    // A channel is out of sight when each account that walked it says so.
+    let mut in_sight: HashMap<ChannelId, bool> = HashMap::new();
+    for walk in reader.walks()? {
+        *in_sight.entry(walk.channel).or_default() |= walk.result != WalkResult::Lost;
+    }
+    for (_, row) in reader.newest(Kind::Visibility)? {
+        let header = reader.record(row.seq)?.header;
+        let Some(id) = header.channel_id().filter(|_| header.state == State::Gone) else { continue };
+        if let Some(facts) = out.channels.get_mut(&id) {
+            facts.is_lost = !in_sight.get(&id).copied().unwrap_or(false);
         }
     }
     Ok(out)

@@ -6,6 +6,7 @@
 
 mod clock;
 mod digest;
+mod exclusion;
 mod ids;
 pub mod json;
 mod scope;
@@ -14,6 +15,7 @@ mod ts;
 
 pub use clock::Clock;
 pub use digest::Digest;
+pub use exclusion::Exclusion;
 pub use ids::{ChannelId, FileId, RecordSeq, SourceId, UserId};
 pub use scope::{Role, Scope};
 pub use time::{TimeRange, Zone, parse_time, rfc3339};

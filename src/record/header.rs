@@ -31,15 +31,22 @@ pub enum Kind {
     /// Something the source did that could not be understood or does not fit. Key: SHA-256 of
     /// what is said of it, so that the same finding is noted once.
     Finding = 11,
-    /// A channel, or many items at once, that can no longer be seen. Key: the channel.
+    /// A channel, or many items at once, that an account can no longer see. Key: the channel, `/`,
+    /// the account, and `/messages` for many items.
     Visibility = 12,
     /// An item that could not be recognised, as it came. Key: SHA-256 of its bytes.
     Unknown = 13,
+    /// A live event, as it came over the socket. Key: SHA-256 of its bytes, `/`, when it came, since
+    /// a server may send the same twice.
+    Event = 14,
+    /// An inventory of the people and rooms that should be there, as it was supplied. Key:
+    /// `expected`.
+    Inventory = 15,
 }
 
 impl Kind {
     /// All kinds, by number.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Message,
         Self::File,
         Self::Comment,
@@ -53,6 +60,8 @@ impl Kind {
         Self::Finding,
         Self::Visibility,
         Self::Unknown,
+        Self::Event,
+        Self::Inventory,
     ];
 
     /// The number on disk.
@@ -81,16 +90,18 @@ impl Kind {
             Self::Finding => "finding",
             Self::Visibility => "visibility",
             Self::Unknown => "unknown",
+            Self::Event => "event",
+            Self::Inventory => "inventory",
         }
     }
 
     /// Whether every version has a row of its own in the subject table. First versions of
     /// messages have none: they are found through the span index, which costs a fraction of a
-    /// byte a message instead of forty.
+    /// byte a message instead of forty. Notes of coverage and events are read in order only.
     pub fn is_listed(self, version: u32) -> bool {
         match self {
             Self::Message => version > 1,
-            Self::Coverage => false,
+            Self::Coverage | Self::Event => false,
             _ => true,
         }
     }

@@ -12,4 +12,4 @@ mod redact;
 pub use block::{BlockError, BlockLimits, decode_block, encode_block};
 pub use change::change_digest;
 pub use header::{Header, Kind, Origin, Record, State};
-pub use redact::redact;
+pub use redact::{redact, redact_markup};

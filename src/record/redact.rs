@@ -49,6 +49,29 @@ pub fn redact(kind: Kind, item: &[u8]) -> (Cow<'_, [u8]>, u32) {
     (Cow::Owned(out), u32::try_from(found.len()).unwrap_or(u32::MAX))
 }
 
+/// Takes bearer secrets out of a piece of a feed that is kept as evidence: the values of `ticket=`
+/// and `token=` anywhere in it, since a feed has no fields that hold nothing but addresses.
+pub fn redact_markup(text: &str) -> (String, u32) {
+    let (mut out, mut rest, mut count) = (String::with_capacity(text.len()), text, 0);
+    loop {
+        let places = ["ticket=", "token="].into_iter().filter_map(|name| Some(rest.find(name)? + name.len()));
+        let Some(start) = places.min() else { break };
+        let is_end = |c: char| c.is_whitespace() || matches!(c, '&' | '"' | '\'' | '<' | '>' | '#' | '\\');
+        let end = rest[start..].find(is_end).map_or(rest.len(), |length| start + length);
+        out.push_str(&rest[..start]);
+        if end > start && !rest[start..end].starts_with("sha256-") {
+            count += 1;
+            out.push_str("sha256-");
+            out.push_str(&Digest::of(&rest.as_bytes()[start..end]).short());
+        } else {
+            out.push_str(&rest[start..end]);
+        }
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    (out, count)
+}
+
 /// A message may hold `file`, `files`, and (pins of the wrapped shape, comments) a `message`.
 fn in_message(bytes: &[u8], range: Range<usize>, depth: usize, found: &mut Vec<Range<usize>>) {
     for (key, value) in json::members(bytes, range) {
@@ -145,6 +168,17 @@ mod tests {
         let (out, count) = redacted(Kind::File, r#"{"url_private":"http://h/f?a=1\u0026ticket=SECRET\u0026b=2"}"#);
         assert_eq!(count, 1);
         assert!(!out.contains("SECRET") && out.contains(r"\u0026b=2"));
+    }
+
+    #[test]
+    fn a_feed_keeps_no_secret() {
+        let entry =
+            r#"<link href="https://h/x?a=1&amp;ticket=SECRET&amp;editcounter=0"/><content>token=SECRET'</content>"#;
+        let (out, count) = redact_markup(entry);
+        assert_eq!(count, 2);
+        assert!(!out.contains("SECRET") && out.contains("&amp;editcounter=0") && out.ends_with("'</content>"));
+        assert_eq!(redact_markup(&out), (out.clone(), 0), "a second time changes nothing");
+        assert_eq!(redact_markup("ticket="), ("ticket=".to_owned(), 0));
     }
 
     #[test]

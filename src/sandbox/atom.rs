@@ -110,7 +110,7 @@ fn extension(name: &str, value: Option<String>) -> Extension {
 
 fn entry(state: &State, channel: usize, message: &Message, caller: usize) -> Entry {
     let author = &state.users[message.user];
-    let text = clean(&message.text);
+    let text = clean(&message.shown_text());
     let mut links = vec![Link {
         href: format!(
             "{}/teamchatapi/items.info?channel={}&ts={}",

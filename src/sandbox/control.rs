@@ -1,6 +1,22 @@
 //! The `/_control/` endpoints: how tests and benchmarks move the workspace from outside.
 //!
-//! Only there when asked for. A failure is a 400 with the reason.
+//! Only there when asked for. A failure is a 400 with the reason. `POST /_control/ACTION` takes a
+//! JSON object:
+//!
+//! - Messages: `post {channel,user,text,to?|at?}` gives `{ts}` (`to`: a whisper, `at`: Unix seconds of
+//!   the past), `edit {channel,ts,text,user?}`, `delete {channel,ts,user?}`, `restore {channel,ts}`,
+//!   `react {channel,ts,user,name?}` (an empty name takes it away), `pin {channel,ts,user,private?}`,
+//!   `unpin {channel,ts,user}`, `comment {file|channel+ts,user,text}`.
+//! - Files: `upload {channel,user,name,base64|size,seed?}` gives `{file,ts}`, `replace
+//!   {file,base64|size,seed?}`, `delete_file {file}`. With `size` the bytes are made while they are
+//!   sent.
+//! - Rooms and people: `create {user,name,hidden?}` gives `{channel}`, `join`, `leave` and `kick
+//!   {channel,user}`, `archive`, `unarchive` and `remove {channel}`, `rename {channel|user,name}`,
+//!   `revoke {user}` (all tokens of an account).
+//! - The server: `faults {NAME:RATE}`, `cut {}` (every real-time socket, without a goodbye).
+//!
+//! `GET /_control/truth` (`?files=1` for files), `/_control/requests` and `/_control/inventory` answer
+//! with NDJSON.
 
 use std::sync::Arc;
 
@@ -16,12 +32,18 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::faults::Fault;
+use super::seed::Content;
 use super::server::Sandbox;
+use super::workspace::Workspace;
+
+/// The largest file that is made on demand: 1 TiB.
+const MAX_SIZE: u64 = 1 << 40;
 
 pub(super) fn routes() -> Router<Arc<Sandbox>> {
     Router::new()
         .route("/_control/truth", get(truth))
         .route("/_control/requests", get(requests))
+        .route("/_control/inventory", get(inventory))
         .route("/_control/{action}", post(act))
 }
 
@@ -69,6 +91,10 @@ async fn requests(State(sandbox): State<Arc<Sandbox>>) -> Response {
     lines(&sandbox.requests())
 }
 
+async fn inventory(State(sandbox): State<Arc<Sandbox>>) -> Response {
+    lines(&sandbox.workspace.inventory())
+}
+
 async fn act(State(sandbox): State<Arc<Sandbox>>, Path(action): Path<String>, body: Bytes) -> Response {
     let body = if body.trim_ascii().is_empty() {
         json!({})
@@ -91,9 +117,10 @@ fn perform(sandbox: &Sandbox, action: &str, body: &Value) -> anyhow::Result<Valu
     match action {
         "post" => {
             let (channel, user, text) = (need("channel")?, need("user")?, need("text")?);
-            let ts = match find("to") {
-                Some(to) => workspace.whisper(channel, user, to, text)?,
-                None => workspace.post(channel, user, text)?,
+            let ts = match (find("to"), body.get("at").and_then(Value::as_i64)) {
+                (Some(to), _) => workspace.whisper(channel, user, to, text)?,
+                (None, Some(at)) => workspace.post_at(channel, user, text, at)?,
+                (None, None) => workspace.post(channel, user, text)?,
             };
             return Ok(json!({ "ts": ts }));
         }
@@ -103,11 +130,12 @@ fn perform(sandbox: &Sandbox, action: &str, body: &Value) -> anyhow::Result<Valu
         "delete" => workspace.delete(need("channel")?, need("ts")?, find("user"))?,
         "restore" => workspace.restore(need("channel")?, need("ts")?)?,
         "upload" => {
-            let bytes = STANDARD.decode(need("base64")?)?;
-            let (file, ts) = workspace.upload(need("channel")?, need("user")?, need("name")?, bytes)?;
+            let (channel, user, name) = (need("channel")?, need("user")?, need("name")?);
+            let (file, ts) = workspace.upload_content(channel, user, name, content(body)?)?;
             return Ok(json!({ "file": file, "ts": ts }));
         }
-        "replace" => workspace.replace_file(need("file")?, STANDARD.decode(need("base64")?)?)?,
+        "replace" => workspace.replace_content(need("file")?, content(body)?)?,
+        "delete_file" => workspace.delete_file(need("file")?)?,
         "comment" => {
             let (user, text) = (need("user")?, need("text")?);
             if let Some(file) = find("file") {
@@ -130,17 +158,41 @@ fn perform(sandbox: &Sandbox, action: &str, body: &Value) -> anyhow::Result<Valu
         }
         "unpin" => workspace.unpin(need("channel")?, need("ts")?, need("user")?)?,
         "leave" => workspace.leave(need("channel")?, need("user")?)?,
+        "kick" => workspace.kick(need("channel")?, need("user")?)?,
         "join" => workspace.join(need("channel")?, need("user")?)?,
+        "create" => {
+            let (user, name) = (need("user")?, need("name")?);
+            let is_hidden = body["hidden"].as_bool().unwrap_or(false);
+            let create = if is_hidden { Workspace::create_hidden_channel } else { Workspace::create_channel };
+            return Ok(json!({ "channel": create(workspace, user, name)? }));
+        }
         "archive" => workspace.archive_channel(need("channel")?)?,
+        "unarchive" => workspace.unarchive_channel(need("channel")?)?,
         "remove" => workspace.remove_channel(need("channel")?)?,
         "rename" => match find("channel") {
             Some(channel) => workspace.rename_channel(channel, need("name")?)?,
             None => workspace.rename_user(need("user")?, need("name")?)?,
         },
+        "revoke" => workspace.revoke_all(need("user")?)?,
+        "cut" => return Ok(json!({ "sockets": workspace.cut_sockets() })),
         "faults" => set_faults(sandbox, body)?,
         _ => anyhow::bail!("there is no such control"),
     }
     Ok(json!({ "ok": true }))
+}
+
+/// The content of a file: `base64`, or `size` bytes that `seed` decides.
+fn content(body: &Value) -> anyhow::Result<Content> {
+    if let Some(text) = body.get("base64").and_then(Value::as_str) {
+        return Ok(Content::Bytes(STANDARD.decode(text)?));
+    }
+    let Some(size) = body.get("size").and_then(Value::as_u64) else {
+        anyhow::bail!("there is neither `base64` nor `size`");
+    };
+    if size > MAX_SIZE {
+        anyhow::bail!("a file of {size} bytes is larger than {MAX_SIZE}");
+    }
+    Ok(Content::Generated { size, seed: body.get("seed").and_then(Value::as_u64).unwrap_or(1) })
 }
 
 fn set_faults(sandbox: &Sandbox, body: &Value) -> anyhow::Result<()> {
@@ -155,11 +207,6 @@ fn set_faults(sandbox: &Sandbox, body: &Value) -> anyhow::Result<()> {
             _ => anyhow::bail!("the rate of `{name}` is no number from 0 to 1"),
         }
     }
-    for (fault, rate) in &parsed {
-        sandbox.workspace.faults().set(*fault, *rate);
-    }
-    // A sweep and a wrap happen at the moment they are asked for, not on each request.
-    let names: Vec<Fault> = parsed.iter().map(|(fault, _)| *fault).collect();
-    sandbox.workspace.apply_standing_faults(&names);
+    sandbox.workspace.set_faults(&parsed);
     Ok(())
 }

@@ -15,7 +15,7 @@ use super::server::{Sandbox, refuse, typed};
 use super::ticket::Ticket;
 use super::workspace::Refusal;
 use super::workspace::state::{State, Stored};
-use super::{ids, methods};
+use super::{filler, ids, methods};
 use crate::sandbox::params::Params;
 
 /// A picture of one pixel.
@@ -107,6 +107,7 @@ struct Served {
     modified: i64,
     size: u64,
     content: Stored,
+    is_tricky: bool,
 }
 
 fn granted(sandbox: &Sandbox, params: &Params) -> Result<Served, Refusal> {
@@ -126,7 +127,7 @@ fn granted(sandbox: &Sandbox, params: &Params) -> Result<Served, Refusal> {
         (file, caller)
     };
     let state = sandbox.workspace.read();
-    check_access(&state, file, caller)?;
+    check_access(sandbox, &state, file, caller)?;
     let entry = &state.files[file];
     let newest = entry.newest();
     Ok(Served {
@@ -135,28 +136,34 @@ fn granted(sandbox: &Sandbox, params: &Params) -> Result<Served, Refusal> {
         modified: entry.timestamp,
         size: newest.size,
         content: newest.content.clone(),
+        is_tricky: entry.is_tricky,
     })
 }
 
-fn check_access(state: &State, file: usize, caller: usize) -> Result<(), Refusal> {
+fn check_access(sandbox: &Sandbox, state: &State, file: usize, caller: usize) -> Result<(), Refusal> {
     let entry = &state.files[file];
     if entry.is_deleted || caller >= state.users.len() {
         return Err(Refusal("invalid_ticket"));
     }
-    let is_visible = entry.channels.iter().any(|channel| state.is_member(*channel, caller));
+    let faults = sandbox.workspace.faults();
+    let is_visible =
+        entry.channels.iter().any(|channel| state.is_member(*channel, caller) && !state.is_lost(*channel, faults));
     if is_visible && !state.users[caller].deleted { Ok(()) } else { Err(Refusal("no_permission")) }
 }
 
-/// `attachment` with the name twice: plain for old readers, RFC 8187 for the rest.
-fn disposition(name: &str) -> String {
-    let plain: String = name
-        .chars()
-        .map(|letter| match letter {
-            '"' | '\\' | '/' => '_',
-            ' '..='~' => letter,
-            _ => '_',
-        })
-        .collect();
+/// `attachment` with the name twice: plain for old readers, RFC 8187 for the rest. A raw name keeps
+/// its slashes in both.
+fn disposition(name: &str, is_raw: bool) -> String {
+    let mut plain = String::with_capacity(name.len());
+    for letter in name.chars() {
+        match letter {
+            '\\' if is_raw => plain.push_str("\\\\"),
+            '/' if is_raw => plain.push('/'),
+            '"' | '\\' | '/' => plain.push('_'),
+            ' '..='~' => plain.push(letter),
+            _ => plain.push('_'),
+        }
+    }
     format!("attachment; filename=\"{plain}\"; filename*=UTF-8''{}", ids::encode(name))
 }
 
@@ -202,7 +209,7 @@ pub(super) async fn file(sandbox: &Sandbox, params: &Params, conditions: &Condit
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(served.size));
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-    headers.insert(header::CONTENT_DISPOSITION, header_value(&disposition(&served.name)));
+    headers.insert(header::CONTENT_DISPOSITION, header_value(&disposition(&served.name, served.is_tricky)));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::ETAG, header_value(&served.etag));
     headers.insert(header::LAST_MODIFIED, header_value(&date));
@@ -221,6 +228,7 @@ async fn bytes(content: &Stored, first: u64, length: u64) -> std::io::Result<Bod
             file.seek(std::io::SeekFrom::Start(first)).await?;
             Ok(Body::from_stream(ReaderStream::new(file.take(length))))
         }
+        Stored::Generated { seed, .. } => Ok(filler::body(*seed, first, length)),
     }
 }
 
@@ -257,7 +265,7 @@ pub(super) fn empty(params: &Params) -> Response {
         _ => return refuse(Refusal("unknown_type"), HTML),
     };
     let mut response = typed(StatusCode::OK, "application/octet-stream", Bytes::new());
-    response.headers_mut().insert(header::CONTENT_DISPOSITION, header_value(&disposition(name)));
+    response.headers_mut().insert(header::CONTENT_DISPOSITION, header_value(&disposition(name, false)));
     response
 }
 
@@ -280,10 +288,13 @@ mod tests {
 
     #[test]
     fn hostile_names_stay_inside_the_header() {
-        let value = disposition("a\"\r\nX: ü/..\\b.txt");
+        let value = disposition("a\"\r\nX: ü/..\\b.txt", false);
         assert!(HeaderValue::from_str(&value).is_ok());
         assert!(value.starts_with("attachment; filename=\"a___X: __.._b.txt\""), "{value}");
         assert!(value.contains("%C3%BC"));
+        let raw = disposition("../\0\r\nC:\\x", true);
+        assert!(HeaderValue::from_str(&raw).is_ok());
+        assert!(raw.starts_with("attachment; filename=\"../___C:\\\\x\"; filename*=UTF-8''..%2F%00"), "{raw}");
     }
 
     #[test]

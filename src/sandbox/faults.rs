@@ -66,7 +66,7 @@ faults! {
     Unordered = "unordered",
     /// A new message gets the time stamp of the one before.
     TsTie = "ts-tie",
-    /// A new message gets a time stamp one hour in the past.
+    /// A new message gets a time stamp up to one hour below the newest of its channel.
     DstRepeat = "dst-repeat",
     /// The counter starts again inside one second, so a later message sorts lower.
     CounterWrap = "counter-wrap",
@@ -74,6 +74,8 @@ faults! {
     LostEvent = "lost-event",
     /// A real-time event is sent twice.
     DuplicateEvent = "duplicate-event",
+    /// After some events a socket is cut without a goodbye.
+    RtmCut = "rtm-cut",
     /// The caller is no member of this share of the channels.
     MembershipLoss = "membership-loss",
     /// This share of the oldest messages goes at once (1: half).
@@ -82,7 +84,7 @@ faults! {
     Whisper = "whisper",
     /// A text holds a byte that is no UTF-8.
     InvalidUtf8 = "invalid-utf8",
-    /// A good token is refused as revoked.
+    /// A token is revoked at the moment it is used, for good.
     TokenRevoked = "token-revoked",
     /// A text holds half a surrogate pair.
     LoneSurrogate = "lone-surrogate",
@@ -94,6 +96,10 @@ faults! {
     DeepNesting = "deep-nesting",
     /// An object holds a key twice.
     DuplicateKeys = "duplicate-keys",
+    /// The texts of this share of the messages are 1 MiB long, and stay so.
+    HugeText = "huge-text",
+    /// This share of the files has a name that leads astray, and keeps it.
+    PathTricks = "path-tricks",
 }
 
 impl FromStr for Fault {
@@ -107,6 +113,22 @@ impl FromStr for Fault {
         Ok(*fault)
     }
 }
+
+/// Names of files that lead out of a directory, end too early, or look like another; the empty one
+/// stands for 300 letters of two bytes.
+const PATH_TRICKS: &[&str] = &[
+    "../../etc/passwd",
+    "/etc/passwd",
+    "C:\\x",
+    "..\\..\\x.txt",
+    "a/b",
+    "..",
+    "nul\0inside.txt",
+    "two\nlines\r\nX-Header: 1.txt",
+    "\u{202e}fdp.exe",
+    "CON.txt",
+    "",
+];
 
 /// Reads `NAME[=RATE],…`.
 pub fn parse_list(text: &str) -> anyhow::Result<Vec<(Fault, f64)>> {
@@ -200,15 +222,35 @@ impl Faults {
         if rate <= 0.0 {
             return false;
         }
-        let hash = key.bytes().fold(self.seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
+        Rng::new(self.hash(key)).unit() < rate
+    }
+
+    /// A number that belongs to `key`: the same each time.
+    fn hash(&self, key: &str) -> u64 {
+        key.bytes().fold(self.seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        Rng::new(hash).unit() < rate
+        })
     }
 
     /// Whether the whisper fault hides an item from all but its author.
     pub(super) fn hushes(&self, channel: &str, ts: Ts) -> bool {
         self.rate(Fault::Whisper) > 0.0 && self.chooses(Fault::Whisper, &format!("{channel}/{ts}"))
+    }
+
+    /// Whether the message at `ts` is one of those with a long text.
+    pub(super) fn lengthens(&self, channel: &str, ts: Ts) -> bool {
+        self.rate(Fault::HugeText) > 0.0 && self.chooses(Fault::HugeText, &format!("{channel}/{ts}"))
+    }
+
+    /// The name that leads astray of a file, if it is one of those that have one.
+    pub(super) fn tricky_name(&self, file: &str) -> Option<String> {
+        if !self.chooses(Fault::PathTricks, file) {
+            return None;
+        }
+        // Another number than the one that chose it, or a low rate would know a few tricks only.
+        let mut rng = Rng::new(self.hash(file).rotate_left(32));
+        let trick = PATH_TRICKS[rng.below(PATH_TRICKS.len())];
+        Some(if trick.is_empty() { "ů".repeat(300) } else { trick.to_owned() })
     }
 
     pub(super) fn below(&self, limit: usize) -> usize {

@@ -31,6 +31,9 @@ const WORK_DAY: i64 = 36_000;
 /// History goes back this many weeks at most (seven years).
 const MAX_WEEKS: i64 = 365;
 
+/// How many messages each hidden room has.
+const HIDDEN_MESSAGES: usize = 6;
+
 /// How many messages `later` can name.
 const LABELS: usize = 40;
 
@@ -108,6 +111,65 @@ const LAST_NAMES: &[&str] = &[
 const EMOJI: &[&str] = &["👍", "🎉", ":ship:", "🙏", ":construction:", "☕", "😀", ":eyes:"];
 
 const REACTIONS: &[&str] = &["thumbsup", "eyes", "tada", "heart", "white_check_mark", "joy"];
+
+/// What a generated workspace has beside its messages.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Hidden {
+    /// Rooms in which no account is a member that is shown.
+    pub rooms: usize,
+    /// People whom no account is shown. They talk in the hidden rooms; rooms without them belong
+    /// to the last person who is shown, or nobody could talk there.
+    pub people: usize,
+}
+
+/// A workspace as [`seed`] makes it, with rooms and people that the accounts are not shown.
+pub fn seed_with_hidden(messages: usize, seed: u64, hidden: Hidden) -> Seed {
+    let mut workspace = self::seed(messages, seed);
+    add_hidden(&mut workspace, seed, hidden);
+    workspace
+}
+
+fn add_hidden(workspace: &mut Seed, seed: u64, hidden: Hidden) {
+    let words: Vec<&str> = WORDS.split_ascii_whitespace().collect();
+    let mut dice = Dice::new(seed ^ 0x41dd);
+    let mut people = Vec::new();
+    for number in 0..hidden.people {
+        let first = FIRST_NAMES[number * 3 % FIRST_NAMES.len()];
+        let name = format!("unlisted{number}");
+        let email = format!("{name}@{DOMAIN}");
+        people.push(email.clone());
+        workspace.users.push(SeedUser {
+            email,
+            real_name: format!("{first} Unlisted"),
+            name,
+            tz: "Europe/Prague".to_owned(),
+            is_hidden: true,
+            ..SeedUser::default()
+        });
+    }
+    if people.is_empty() {
+        people.extend(workspace.users.last().map(|user| user.email.clone()));
+    }
+    for room in 0..hidden.rooms {
+        let key = format!("h{room}");
+        let created = END - WEEK_SECONDS + i64::try_from(room).unwrap_or(0) * 2;
+        workspace.channels.push(SeedChannel {
+            key: key.clone(),
+            name: format!("hidden-{room}"),
+            created,
+            creator: format!("public-folders@{DOMAIN}"),
+            members: people.clone(),
+            is_hidden: true,
+            ..SeedChannel::default()
+        });
+        for (place, at) in (0..HIDDEN_MESSAGES).zip((created + 3_600..).step_by(600)) {
+            let mut text = String::new();
+            sentence(&mut text, &mut dice, &words);
+            let user = people[(room + place) % people.len()].clone();
+            workspace.messages.push(SeedMessage { channel: key.clone(), user, at, text, ..SeedMessage::default() });
+        }
+    }
+}
 
 /// A workspace of `messages` messages (1 to 10,000,000; other numbers are brought into that
 /// range). Comments on files are items of their own and aren't counted.

@@ -11,6 +11,7 @@ pub mod corpus;
 mod dice;
 mod download;
 pub mod faults;
+mod filler;
 pub mod generate;
 pub mod ids;
 mod methods;
@@ -36,7 +37,7 @@ pub use self::faults::Fault;
 use self::faults::Faults;
 use self::seed::{Action, Seed, SeedMessage};
 pub use self::server::{RequestLine, Sandbox};
-pub use self::workspace::{Settings, Workspace};
+pub use self::workspace::{InventoryItem, Settings, Workspace};
 
 /// How long open connections may take to end when the sandbox stops.
 const STOP_DEADLINE: Duration = Duration::from_secs(2);
@@ -185,8 +186,17 @@ impl Running {
 
     /// Sets how often a fault happens.
     pub fn set_fault(&self, fault: Fault, rate: f64) {
-        self.workspace.faults().set(fault, rate);
-        self.workspace.apply_standing_faults(&[fault]);
+        self.workspace.set_faults(&[(fault, rate)]);
+    }
+
+    /// Cuts every open real-time socket, without a goodbye. Returns how many there were.
+    pub fn cut_sockets(&self) -> usize {
+        self.workspace.cut_sockets()
+    }
+
+    /// Every room and every person, the hidden ones too.
+    pub fn inventory(&self) -> Vec<InventoryItem> {
+        self.workspace.inventory()
     }
 
     /// Applies what the seed keeps for later.

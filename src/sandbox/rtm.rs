@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::faults::Fault;
 use super::server::Sandbox;
+use super::ticket::Ticket;
 use super::workspace::now;
-use super::workspace::state::SocketTicket;
+use super::workspace::state::{self, SocketTicket};
 
 /// The most that a client may send at once.
 const MAX_CLIENT_BYTES: usize = 16 << 10;
@@ -35,26 +36,42 @@ pub(super) async fn connect(
             return;
         }
         let error = json!({ "code": 1, "msg": "Socket URL has expired" });
-        let _gone = send(&mut stream, &json!({ "type": "error", "error": error })).await;
+        let _gone = send_json(&mut stream, &json!({ "type": "error", "error": error })).await;
         let _gone = stream.send(Message::Close(None)).await;
     })
 }
 
-async fn send(stream: &mut WebSocket, body: &Value) -> Result<(), ()> {
-    let text = Message::Text(body.to_string().into());
+/// Why a conversation is over.
+enum End {
+    /// With a Close frame.
+    Closed,
+    /// Without a goodbye, or the other side is gone.
+    Cut,
+}
+
+async fn send_json(stream: &mut WebSocket, body: &Value) -> Result<(), End> {
+    send(stream, body.to_string().into()).await
+}
+
+async fn send(stream: &mut WebSocket, text: Utf8Bytes) -> Result<(), End> {
+    let text = Message::Text(text);
     match tokio::time::timeout(SEND_DEADLINE, stream.send(text)).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) | Err(_) => Err(()),
+        Ok(Err(_)) | Err(_) => Err(End::Cut),
     }
 }
 
 async fn serve(sandbox: &Sandbox, mut stream: WebSocket, ticket: SocketTicket) {
+    let mut cuts = sandbox.workspace.cuts();
     sandbox.workspace.change(|state| {
         state.users[ticket.user].connections += 1;
         state.set_presence(ticket.user, false);
     });
     // However the socket ends, the person is counted out.
-    let _ended = converse(sandbox, &mut stream, &ticket).await;
+    let end = tokio::select! {
+        end = converse(sandbox, &mut stream, &ticket) => end.err().unwrap_or(End::Closed),
+        _ = cuts.changed() => End::Cut,
+    };
     sandbox.workspace.change(|state| {
         let user = &mut state.users[ticket.user];
         user.connections = user.connections.saturating_sub(1);
@@ -62,34 +79,36 @@ async fn serve(sandbox: &Sandbox, mut stream: WebSocket, ticket: SocketTicket) {
             state.set_presence(ticket.user, true);
         }
     });
-    let _gone = stream.send(Message::Close(None)).await;
+    if matches!(end, End::Closed) {
+        let _gone = tokio::time::timeout(SEND_DEADLINE, stream.send(Message::Close(None))).await;
+    }
 }
 
-async fn converse(sandbox: &Sandbox, stream: &mut WebSocket, ticket: &SocketTicket) -> Result<(), ()> {
+async fn converse(sandbox: &Sandbox, stream: &mut WebSocket, ticket: &SocketTicket) -> Result<(), End> {
     let mut changed = sandbox.workspace.subscribe();
     let mut next = ticket.from_event;
-    send(stream, &json!({ "type": "hello" })).await?;
+    send_json(stream, &json!({ "type": "hello" })).await?;
     loop {
         changed.mark_unchanged();
         loop {
-            let (batch, is_open) = news(sandbox, ticket, &mut next);
-            if !is_open {
-                return Ok(());
-            }
-            let Some(batch) = batch else {
+            let Some(batch) = news(sandbox, ticket, &mut next)? else {
                 break;
             };
+            let is_heard = !batch.is_empty();
             for body in batch {
-                send(stream, &body).await?;
+                send(stream, body).await?;
+            }
+            if is_heard && sandbox.workspace.faults().hits(Fault::RtmCut) {
+                return Err(End::Cut);
             }
         }
         tokio::select! {
             () = sandbox.stop.cancelled() => return Ok(()),
-            woken = changed.changed() => woken.map_err(|_closed| ())?,
+            woken = changed.changed() => woken.map_err(|_closed| End::Closed)?,
             received = stream.recv() => match received {
                 Some(Ok(Message::Text(text))) => {
                     let reply = hear(sandbox, ticket, &text);
-                    send(stream, &reply).await?;
+                    send_json(stream, &reply).await?;
                 }
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(()),
                 Some(Ok(_)) => {}
@@ -98,29 +117,56 @@ async fn converse(sandbox: &Sandbox, stream: &mut WebSocket, ticket: &SocketTick
     }
 }
 
-/// The events since `next` for this listener; `None` when there are none. The flag is false once
-/// the token is dead.
-fn news(sandbox: &Sandbox, ticket: &SocketTicket, next: &mut u64) -> (Option<Vec<Value>>, bool) {
+/// The events since `next` for this listener; `None` when there are none. The conversation is over
+/// once the token is dead, and when the listener is so late that events are gone: what it hears is
+/// whole, or it hears that it is not.
+fn news(sandbox: &Sandbox, ticket: &SocketTicket, next: &mut u64) -> Result<Option<Vec<Utf8Bytes>>, End> {
     let state = sandbox.workspace.read();
     let is_open = state.tokens.get(&ticket.token).is_some_and(|token| !token.is_revoked);
     let first = state.events.front().map_or(state.next_event, |event| event.number);
+    if !is_open || *next < first {
+        return Err(End::Closed);
+    }
     let skip = usize::try_from(next.saturating_sub(first)).unwrap_or(usize::MAX);
     if skip >= state.events.len() {
-        return (None, is_open);
+        return Ok(None);
     }
     let faults = sandbox.workspace.faults();
     let mut batch = Vec::new();
     for event in state.events.iter().skip(skip).take(MAX_BATCH) {
         *next = event.number + 1;
-        if !state.hears(&event.audience, ticket.user) || faults.hits(Fault::LostEvent) {
+        if !state.hears(&event.audience, ticket.user, faults) || faults.hits(Fault::LostEvent) {
             continue;
         }
+        let body = for_listener(&state, ticket.user, &event.body);
         if faults.hits(Fault::DuplicateEvent) {
-            batch.push(event.body.clone());
+            batch.push(body.clone());
         }
-        batch.push(event.body.clone());
+        batch.push(body);
     }
-    (Some(batch), is_open)
+    Ok(Some(batch))
+}
+
+/// An event with download tickets for this listener: they are written for the ready account, and
+/// nobody is given what opens another's doors.
+fn for_listener(state: &state::State, listener: usize, body: &Utf8Bytes) -> Utf8Bytes {
+    const MARK: &str = "ticket=";
+    if listener == state.account || !body.contains(MARK) {
+        return body.clone();
+    }
+    let mut parts = body.as_str().split(MARK);
+    let mut written = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        written.push_str(MARK);
+        let (sealed, rest) = part.split_at(part.find(['&', '"']).unwrap_or(part.len()));
+        match Ticket::open(sealed, &state.secret) {
+            Some(ticket) => written.push_str(&Ticket { subject: listener, ..ticket }.seal(&state.secret)),
+            // Somebody wrote of a ticket.
+            None => written.push_str(sealed),
+        }
+        written.push_str(rest);
+    }
+    written.into()
 }
 
 /// Answers what a client sends: pings and messages.

@@ -52,6 +52,8 @@ pub struct SeedUser {
     pub tz: String,
     /// The id as the server gives it; empty: the mail address. Only a corpus sets it.
     pub id: String,
+    /// No account is shown this person: `users.list` leaves them out.
+    pub is_hidden: bool,
 }
 
 /// A channel or a direct conversation.
@@ -77,6 +79,9 @@ pub struct SeedChannel {
     pub is_im: bool,
     /// True for an archived channel.
     pub is_archived: bool,
+    /// The account of the ready line is no member, unless it is among `members`; to all who are
+    /// none the channel does not exist.
+    pub is_hidden: bool,
 }
 
 /// A file with its bytes.
@@ -109,6 +114,13 @@ pub enum Content {
     Bytes(Vec<u8>),
     /// In a file of a corpus.
     Path(std::path::PathBuf),
+    /// Nowhere: made while they are sent, the same for the same numbers. For files too large to hold.
+    Generated {
+        /// How many bytes.
+        size: u64,
+        /// Which bytes.
+        seed: u64,
+    },
 }
 
 impl Default for Content {
@@ -137,7 +149,7 @@ pub struct SeedMessage {
     pub user: String,
     /// The time stamp as the server gives it (`1490004760.000165`); empty: minted from `at`.
     pub ts: String,
-    /// Unix seconds, used when `ts` is empty.
+    /// Unix seconds, used when `ts` is empty; 0 for what is posted later: when it is posted.
     pub at: i64,
     /// The text with Slack-like mark-up.
     pub text: String,

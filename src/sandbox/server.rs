@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -111,7 +111,7 @@ async fn call(State(sandbox): State<Arc<Sandbox>>, request: Request) -> Response
         "channels.atom.history" => atom::history(&sandbox, &params, &conditions),
         _ => json_answer(&sandbox, method, params).await,
     };
-    break_body(sandbox.workspace.faults(), response).await
+    break_body(sandbox.workspace.faults(), response)
 }
 
 /// Runs a method on a thread that may block, and writes its answer.
@@ -207,30 +207,71 @@ fn cut_response(start: Vec<u8>, announced: usize) -> Response {
     response
 }
 
-/// The faults that spoil the way of a body.
-async fn break_body(faults: &Faults, response: Response) -> Response {
+/// The faults that spoil the way of a body. It is passed on piece by piece: files may be large.
+fn break_body(faults: &Faults, response: Response) -> Response {
     let is_cut = faults.hits(Fault::ResetMidBody);
     let is_slow = faults.hits(Fault::SlowTrickle);
     if !is_cut && !is_slow {
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    let Ok(bytes) = axum::body::to_bytes(body, usize::MAX).await else {
+    let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let Some(length) = announced.or_else(|| body.size_hint().exact()) else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes.len()));
-    let body = if is_cut {
-        let half = bytes.slice(..bytes.len() / 2);
-        cut_response(half.into(), bytes.len()).into_body()
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    let pace = if is_cut {
+        Pace { piece: u64::MAX, left: length / 2, is_cut }
     } else {
-        let size = bytes.len().div_ceil(20).max(1);
-        let pieces: Vec<Bytes> = bytes.chunks(size).map(Bytes::copy_from_slice).collect();
-        Body::from_stream(futures_util::StreamExt::then(stream::iter(pieces), async |piece| {
-            tokio::time::sleep(Duration::from_millis(25)).await;
-            Ok::<_, std::io::Error>(piece)
-        }))
+        Pace { piece: length.div_ceil(20).max(1), left: length, is_cut }
     };
-    Response::from_parts(parts, body)
+    Response::from_parts(parts, pace.apply(body))
+}
+
+/// How a spoilt body goes on its way.
+struct Pace {
+    /// A pause follows after so many bytes.
+    piece: u64,
+    /// What is still to be sent.
+    left: u64,
+    /// The connection breaks after it.
+    is_cut: bool,
+}
+
+impl Pace {
+    fn apply(self, body: Body) -> Body {
+        let start = (self, body.into_data_stream(), Bytes::new(), 0);
+        Body::from_stream(stream::unfold(start, async |(mut pace, mut source, mut held, mut room)| {
+            while held.is_empty() && pace.left > 0 {
+                match source.next().await {
+                    Some(Ok(bytes)) => held = bytes,
+                    Some(Err(error)) => return Some((Err(error), (pace, source, held, room))),
+                    None => pace.left = 0,
+                }
+            }
+            if pace.left == 0 {
+                if !std::mem::take(&mut pace.is_cut) {
+                    return None;
+                }
+                // The pause lets the first part leave before the cut.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                let cut = axum::Error::new(std::io::Error::other("the connection is cut on purpose"));
+                return Some((Err(cut), (pace, source, held, room)));
+            }
+            if room == 0 {
+                if pace.piece < u64::MAX {
+                    tokio::time::sleep(Duration::from_millis(25)).await;
+                }
+                room = pace.piece;
+            }
+            let allowed = usize::try_from(room.min(pace.left)).unwrap_or(usize::MAX);
+            let part = held.split_to(held.len().min(allowed));
+            let sent = u64::try_from(part.len()).expect("usize has at most 64 bits");
+            room -= sent;
+            pace.left -= sent;
+            Some((Ok(part), (pace, source, held, room)))
+        }))
+    }
 }
 
 #[cfg(test)]

@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use crate::model::{ChannelId, Digest, MessageTs, SourceId, UtcTime};
 use crate::record::{Kind, Origin};
 
@@ -143,6 +145,53 @@ pub enum StateChange {
     },
     /// How an account fares.
     Account(AccountRow),
+    /// An account was not shown a message that is archived inside the range it has walked.
+    Unseen {
+        /// Whose view.
+        account: String,
+        /// Which server.
+        source: SourceId,
+        /// The channel or conversation.
+        channel: ChannelId,
+        /// The message.
+        ts: MessageTs,
+        /// It was shown it before, and another account still is.
+        is_lost: bool,
+    },
+    /// It was shown it after all.
+    Seen {
+        /// Whose view.
+        account: String,
+        /// Which server.
+        source: SourceId,
+        /// The channel or conversation.
+        channel: ChannelId,
+        /// The message.
+        ts: MessageTs,
+    },
+    /// How a subject reads to an account, where that is not how the newest record has it; `None`:
+    /// the newest record is how it reads to it.
+    View {
+        /// Whose view.
+        account: String,
+        /// Which server.
+        source: SourceId,
+        /// What the subject is.
+        kind: Kind,
+        /// Its channel, for what belongs to one.
+        channel: Option<ChannelId>,
+        /// Its key.
+        key: String,
+        /// The change digest of the reading.
+        digest: Option<Digest>,
+    },
+    /// Something that concerns the whole archive was done.
+    Mark {
+        /// What.
+        name: &'static str,
+        /// When.
+        at: UtcTime,
+    },
 }
 
 /// The crawl state of one channel as one account sees it.
@@ -156,14 +205,130 @@ pub struct WalkRow {
     pub channel: ChannelId,
     /// Covered through here for sure (protocol notes 6.1).
     pub pin: Option<MessageTs>,
-    /// The unfinished walk, as the crawl wrote it.
-    pub walk: Option<String>,
+    /// Where the next pass goes on.
+    pub standing: Standing,
     /// When the last whole walk ended.
     pub walked_until: Option<UtcTime>,
-    /// `complete`, or why not.
-    pub result: String,
+    /// How the last walk ended.
+    pub result: WalkResult,
     /// The run that wrote this.
     pub run: u64,
+}
+
+/// How a walk of a channel ended, or that it has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WalkResult {
+    /// It was never begun.
+    NotBegun,
+    /// It was cut off and goes on.
+    UnderWay,
+    /// From the pin to the floor, in order.
+    Complete,
+    /// To the floor, but the messages came out of order: the next one goes down to the beginning.
+    OrderNotProved,
+    /// A first walk in more than one part: what other accounts see besides is told by the next one,
+    /// which goes down to the beginning.
+    InParts,
+    /// The server gave an error.
+    Failed,
+    /// The account can no longer see the channel.
+    Lost,
+}
+
+impl WalkResult {
+    const ALL: [Self; 7] =
+        [Self::NotBegun, Self::UnderWay, Self::Complete, Self::OrderNotProved, Self::InParts, Self::Failed, Self::Lost];
+
+    /// The words in the table and in every output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotBegun => "not begun",
+            Self::UnderWay => "under way",
+            Self::Complete => "complete",
+            Self::OrderNotProved => "order not proved",
+            Self::InParts => "in parts",
+            Self::Failed => "failed",
+            Self::Lost => "lost",
+        }
+    }
+
+    /// The result of those words. What is not one counts as not begun.
+    pub fn parse(text: &str) -> Self {
+        Self::ALL.into_iter().find(|result| result.as_str() == text).unwrap_or(Self::NotBegun)
+    }
+}
+
+/// What is remembered of a channel between passes, beside its pin.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Standing {
+    /// A walk that was cut off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<InFlight>,
+    /// When files and pins of the channel were last read whole.
+    #[serde(with = "moment", skip_serializing_if = "Option::is_none")]
+    pub sides_at: Option<UtcTime>,
+    /// When the feed was last compared with the history.
+    #[serde(with = "moment", skip_serializing_if = "Option::is_none")]
+    pub atom_at: Option<UtcTime>,
+    /// When the newest day was last walked again.
+    #[serde(with = "moment", skip_serializing_if = "Option::is_none")]
+    pub day_at: Option<UtcTime>,
+    /// When the newest week was.
+    #[serde(with = "moment", skip_serializing_if = "Option::is_none")]
+    pub week_at: Option<UtcTime>,
+    /// The audit of the newest month.
+    pub month: Audit,
+    /// The audit of all history.
+    pub all: Audit,
+}
+
+/// A walk under way. Its cursor means something only with the floor and the pin it was minted
+/// under, so the three are kept together (protocol notes 6.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InFlight {
+    /// Where it is to end, in microseconds.
+    pub floor: i64,
+    /// Where it began.
+    pub pin: Option<i64>,
+    /// How far down it came.
+    pub cursor: i64,
+}
+
+/// A stretch of history that is walked again piece by piece, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Audit {
+    /// How far down the present round came, in microseconds; `None` between rounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<i64>,
+    /// When the present round began.
+    #[serde(with = "moment", skip_serializing_if = "Option::is_none")]
+    pub began_at: Option<UtcTime>,
+    /// When every message of the stretch had been looked at again: the beginning of the last round
+    /// that came to its end.
+    #[serde(with = "moment", skip_serializing_if = "Option::is_none")]
+    pub done_at: Option<UtcTime>,
+}
+
+/// A time as RFC 3339, so that the state can be read with nothing but SQLite.
+mod moment {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use crate::model::{UtcTime, rfc3339};
+
+    #[expect(clippy::ref_option, reason = "serde passes a reference")]
+    pub(super) fn serialize<S: Serializer>(time: &Option<UtcTime>, serializer: S) -> Result<S::Ok, S::Error> {
+        match time {
+            Some(time) => serializer.serialize_str(&rfc3339(*time)),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<UtcTime>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        Ok(text.and_then(|text| chrono::DateTime::parse_from_rfc3339(&text).ok()).map(|time| time.to_utc()))
+    }
 }
 
 /// An account of the archived server.

@@ -1,4 +1,4 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
@@ -10,7 +10,10 @@ use super::error::Error;
 const BUSY: Duration = Duration::from_secs(10);
 
 /// The steps of `archive.db`; the format number is their count.
-const ARCHIVE_STEPS: &[M<'_>] = &[M::up(include_str!("../../schemas/sql/0001_archive.sql"))];
+const ARCHIVE_STEPS: &[M<'_>] = &[
+    M::up(include_str!("../../schemas/sql/0001_archive.sql")),
+    M::up(include_str!("../../schemas/sql/0002_views.sql")),
+];
 
 /// The steps of `access.db`.
 const ACCESS_STEPS: &[M<'_>] = &[M::up(include_str!("../../schemas/sql/access_0001.sql"))];
@@ -71,6 +74,17 @@ pub(super) fn open_writing(path: &Path, which: Which) -> Result<Connection, Erro
         Ok(connection)
     };
     open().map_err(|error| damaged(path, error))
+}
+
+/// An empty database in memory as it is after the first `format` steps.
+pub(super) fn of_format(which: Which, format: i64) -> Result<Connection, Error> {
+    let mut connection = Connection::open_in_memory()?;
+    let steps = &which.steps()[..usize::try_from(format).unwrap_or(0).min(which.steps().len())];
+    Migrations::from_slice(steps).to_latest(&mut connection).map_err(|error| match error {
+        rusqlite_migration::Error::RusqliteError { err, .. } => Error::from(err),
+        other => Error::Damaged { path: PathBuf::new(), detail: other.to_string() },
+    })?;
+    Ok(connection)
 }
 
 /// Opens for reading only. On a medium that cannot be written, where SQLite could not make its

@@ -15,6 +15,7 @@ pub mod keys;
 mod layout;
 mod moment;
 mod reader;
+mod state;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tree;
@@ -22,16 +23,14 @@ mod writer;
 
 pub use appender::{Appender, WriterThread};
 pub use blobs::{Blobs, Incoming};
-pub use change::{AccountRow, Batch, Change, NewRecord, StateChange, WalkRow};
+pub use change::{AccountRow, Audit, Batch, Change, InFlight, NewRecord, Standing, StateChange, WalkResult, WalkRow};
 pub use error::Error;
 pub use layout::{Layout, WriteLock, write_whole};
 pub use moment::moment;
 #[cfg(feature = "failpoints")]
 pub use moment::{Watch, watch};
-pub use reader::{
-    ArchiveRow, Block, DebtRow, FileRow, Reader, RunRow, SubjectRow, Tables, VersionRow, expected_about,
-    expected_definitions,
-};
+pub use reader::{ArchiveRow, Block, Reader, SubjectRow, Tables, VersionRow, expected_about, expected_definitions};
+pub use state::{DebtRow, FileRow, RunRow};
 pub use tree::SPAN;
 pub use writer::{Appended, Writer, create, message_ranges};
 

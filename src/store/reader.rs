@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::change::{AccountRow, Change, WalkRow, stored_key};
+use super::change::{Change, stored_key};
 use super::db::{Which, open_reading};
 use super::error::Error;
 use super::layout::Layout;
 use super::tree::{self, SPAN, SPAN_LEVEL};
 use crate::ledger::{self, ArchiveId, Checkpoint, Note, VerifierKey};
-use crate::model::{ChannelId, Digest, MessageTs, RecordSeq, SourceId, UtcTime};
+use crate::model::{ChannelId, Digest, MessageTs, RecordSeq, SourceId};
 use crate::record::{Kind, Record, decode_block};
 
 /// Decoded blocks that are kept for the next reader.
@@ -92,49 +92,6 @@ pub struct Tables {
     pub odd_rows: i64,
     /// Whether a run came to its end.
     pub has_ended_runs: bool,
-}
-
-/// A debt.
-#[derive(Debug, Clone)]
-pub struct DebtRow {
-    /// `file`, `channel` …
-    pub kind: String,
-    /// Which.
-    pub key: String,
-    /// Why.
-    pub reason: String,
-    /// Since when.
-    pub since: String,
-    /// How often it was tried.
-    pub tries: u64,
-}
-
-/// A file as it was last fetched.
-#[derive(Debug, Clone)]
-pub struct FileRow {
-    /// Time stamp, size and edit counter.
-    pub mark: String,
-    /// How many comments the server counted.
-    pub comments: u64,
-    /// The channels it was seen in.
-    pub channels: Vec<ChannelId>,
-}
-
-/// A run.
-#[derive(Debug, Clone)]
-pub struct RunRow {
-    /// Its number.
-    pub id: u64,
-    /// `crawl` …
-    pub kind: String,
-    /// When it began.
-    pub started_at: String,
-    /// When it ended, if it did.
-    pub ended_at: Option<String>,
-    /// `complete` or `partial`.
-    pub result: Option<String>,
-    /// Its summary.
-    pub summary: Option<String>,
 }
 
 pub(super) fn archive_row(connection: &Connection, layout: &Layout) -> Result<ArchiveRow, Error> {
@@ -660,112 +617,6 @@ impl Reader {
         })
     }
 
-    /// How far each account has walked each channel.
-    pub fn walks(&self) -> Result<Vec<WalkRow>, Error> {
-        self.with(|connection| {
-            let mut statement = connection.prepare_cached(&format!("{WALK} ORDER BY account, channel"))?;
-            let rows = statement.query_map([], walk_row)?;
-            Ok(rows.filter_map(Result::transpose).collect::<Result<_, _>>()?)
-        })
-    }
-
-    /// How far one account has walked one channel.
-    pub fn walk(&self, account: &str, source: SourceId, channel: &ChannelId) -> Result<Option<WalkRow>, Error> {
-        self.with(|connection| {
-            let mut statement =
-                connection.prepare_cached(&format!("{WALK} WHERE account = ?1 AND source = ?2 AND channel = ?3"))?;
-            let mut rows = statement.query(params![account, source.0, channel.as_str()])?;
-            Ok(rows.next()?.map(walk_row).transpose()?.flatten())
-        })
-    }
-
-    /// Files as they were last fetched, by id.
-    pub fn file_states(&self, source: SourceId) -> Result<HashMap<String, FileRow>, Error> {
-        self.with(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT id, mark, comments, channels FROM file_state WHERE source = ?1")?;
-            let rows = statement.query_map([source.0], |row| {
-                let channels: String = row.get(3)?;
-                let channels = channels.lines().filter_map(ChannelId::parse).collect();
-                Ok((
-                    row.get(0)?,
-                    FileRow { mark: row.get(1)?, comments: row.get::<_, i64>(2)?.cast_unsigned(), channels },
-                ))
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-    }
-
-    /// Files that were seen and are still to be fetched, with where they were seen.
-    pub fn files_wanted(&self, source: SourceId) -> Result<Vec<(String, ChannelId)>, Error> {
-        self.with(|connection| {
-            let mut statement = connection.prepare_cached("SELECT id, channel FROM file_wanted WHERE source = ?1")?;
-            let mut rows = statement.query([source.0])?;
-            let mut out = Vec::new();
-            while let Some(row) = rows.next()? {
-                let channel: String = row.get(1)?;
-                out.extend(ChannelId::parse(&channel).map(|channel| (row.get(0), channel)));
-            }
-            out.into_iter().map(|(id, channel)| Ok((id?, channel))).collect()
-        })
-    }
-
-    /// What is owed.
-    pub fn debts(&self) -> Result<Vec<DebtRow>, Error> {
-        self.with(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT kind, key, reason, since, tries FROM debt ORDER BY kind, key")?;
-            let rows = statement.query_map([], |row| {
-                Ok(DebtRow {
-                    kind: row.get(0)?,
-                    key: row.get(1)?,
-                    reason: row.get(2)?,
-                    since: row.get(3)?,
-                    tries: row.get::<_, i64>(4)?.cast_unsigned(),
-                })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-    }
-
-    /// The accounts that were crawled with.
-    pub fn accounts(&self) -> Result<Vec<AccountRow>, Error> {
-        self.with(|connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT name, user_id, state, reason, last_success FROM account ORDER BY name")?;
-            let rows = statement.query_map([], |row| {
-                Ok(AccountRow {
-                    name: row.get(0)?,
-                    user_id: row.get(1)?,
-                    state: row.get(2)?,
-                    reason: row.get(3)?,
-                    last_success: row.get::<_, Option<String>>(4)?.as_deref().and_then(time),
-                })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-    }
-
-    /// The newest runs, newest first.
-    pub fn runs(&self, limit: u32) -> Result<Vec<RunRow>, Error> {
-        self.with(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT id, kind, started_at, ended_at, result, summary FROM run ORDER BY id DESC LIMIT ?1",
-            )?;
-            let rows = statement.query_map([limit], |row| {
-                Ok(RunRow {
-                    id: row.get::<_, i64>(0)?.cast_unsigned(),
-                    kind: row.get(1)?,
-                    started_at: row.get(2)?,
-                    ended_at: row.get(3)?,
-                    result: row.get(4)?,
-                    summary: row.get(5)?,
-                })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-    }
-
     /// Bytes that records had before compression, from the frames' own headers.
     pub fn raw_bytes(&self) -> Result<u64, Error> {
         self.with(|connection| {
@@ -788,6 +639,12 @@ impl Reader {
             let found: Vec<String> = rows.collect::<Result<_, _>>()?;
             Ok(if found == ["ok"] { Vec::new() } else { found })
         })
+    }
+
+    /// The format of the database: how many of the steps under `schemas/sql/` it has taken. One
+    /// that an earlier build made takes the rest when it is next written to.
+    pub fn format(&self) -> Result<i64, Error> {
+        self.with(|connection| Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?))
     }
 
     /// The definitions of tables and triggers as they are, by name.
@@ -865,29 +722,10 @@ pub fn expected_about(vkey: &str) -> Vec<(String, String)> {
     texts
 }
 
-/// The definitions as this build makes them.
-pub fn expected_definitions() -> Result<Vec<(String, String)>, Error> {
-    let folder = tempfile::tempdir()?;
-    let connection = super::db::open_writing(&folder.path().join("archive.db"), Which::Archive)?;
+/// The definitions as they are in a database of that format.
+pub fn expected_definitions(format: i64) -> Result<Vec<(String, String)>, Error> {
+    let connection = super::db::of_format(Which::Archive, format)?;
     definitions(&connection)
-}
-
-const WALK: &str = "SELECT account, source, channel, pin, walk, walked_until, result, run FROM walk";
-
-/// A row of `walk`; `None` when its channel has no id.
-fn walk_row(row: &Row<'_>) -> rusqlite::Result<Option<WalkRow>> {
-    let channel: String = row.get(2)?;
-    let Some(channel) = ChannelId::parse(&channel) else { return Ok(None) };
-    Ok(Some(WalkRow {
-        account: row.get(0)?,
-        source: SourceId(row.get(1)?),
-        channel,
-        pin: row.get::<_, Option<i64>>(3)?.map(MessageTs::from_micros),
-        walk: row.get(4)?,
-        walked_until: row.get::<_, Option<String>>(5)?.as_deref().and_then(time),
-        result: row.get(6)?,
-        run: row.get::<_, i64>(7)?.cast_unsigned(),
-    }))
 }
 
 fn version_row(row: &Row<'_>) -> rusqlite::Result<VersionRow> {
@@ -897,8 +735,4 @@ fn version_row(row: &Row<'_>) -> rusqlite::Result<VersionRow> {
         seq: RecordSeq(row.get::<_, i64>(1)?.cast_unsigned()),
         change: Change::from_number(change).unwrap_or(Change::Changed),
     })
-}
-
-fn time(text: &str) -> Option<UtcTime> {
-    chrono::DateTime::parse_from_rfc3339(text).ok().map(|time| time.to_utc())
 }

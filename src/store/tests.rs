@@ -229,9 +229,9 @@ fn walks_debts_and_accounts_are_kept_with_their_records() {
         source: FIRST_SOURCE,
         channel: ChannelId::parse("C1").unwrap(),
         pin: Some(ts(9)),
-        walk: Some("{}".to_owned()),
+        standing: Standing::default(),
         walked_until: None,
-        result: "open".to_owned(),
+        result: WalkResult::UnderWay,
         run,
     };
     let at = clock().now();

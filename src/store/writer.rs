@@ -4,15 +4,16 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-use super::change::{Batch, Change, NewRecord, StateChange, stored_key};
+use super::change::{Batch, Change, NewRecord, stored_key};
 use super::db::{Which, open_writing};
 use super::error::Error;
 use super::layout::{Layout, WriteLock, write_whole};
 use super::moment::moment;
 use super::reader::{ArchiveRow, archive_row, decode_row, read_open_span};
+use super::state::apply;
 use super::tree::{self, SPAN, SPAN_LEVEL};
 use crate::ledger::{ArchiveId, Checkpoint, Frontier, Note, SigningKey, SpanSecret};
-use crate::model::{ChannelId, Clock, Digest, MessageTs, RecordSeq, SourceId, UtcTime, rfc3339};
+use crate::model::{ChannelId, Clock, Digest, MessageTs, RecordSeq, SourceId, rfc3339};
 use crate::record::{BlockLimits, Header, Kind, Record, State, encode_block};
 
 /// Compression when written; sealing later does better at leisure.
@@ -438,86 +439,6 @@ impl Counters {
         }
         Ok(())
     }
-}
-
-fn time_text(time: Option<UtcTime>) -> Option<String> {
-    time.map(rfc3339)
-}
-
-fn apply(transaction: &Transaction<'_>, change: &StateChange) -> Result<(), Error> {
-    match change {
-        StateChange::Walk(row) => {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO walk (account, source, channel, pin, walk, walked_until, result, run) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-                     ON CONFLICT (account, source, channel) DO UPDATE SET pin = ?4, walk = ?5, walked_until = ?6, result = ?7, run = ?8",
-                )?
-                .execute(params![
-                    row.account,
-                    row.source.0,
-                    row.channel.as_str(),
-                    row.pin.map(MessageTs::micros),
-                    row.walk,
-                    time_text(row.walked_until),
-                    row.result,
-                    row.run.cast_signed()
-                ])?;
-        }
-        StateChange::RunEnded { run, at, result, summary } => {
-            transaction.execute(
-                "UPDATE run SET ended_at = ?2, result = ?3, summary = ?4 WHERE id = ?1",
-                params![run.cast_signed(), rfc3339(*at), result, summary],
-            )?;
-        }
-        StateChange::File { source, id, mark, comments, channels } => {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO file_state (source, id, mark, comments, channels) VALUES (?1, ?2, ?3, ?4, ?5)
-                     ON CONFLICT (source, id) DO UPDATE SET mark = ?3, comments = ?4, channels = ?5",
-                )?
-                .execute(params![
-                    source.0,
-                    id,
-                    mark,
-                    comments.cast_signed(),
-                    channels.iter().map(ChannelId::as_str).collect::<Vec<_>>().join("\n")
-                ])?;
-        }
-        StateChange::FileWanted { source, id, channel } => {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO file_wanted (source, id, channel) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
-                )?
-                .execute(params![source.0, id, channel.as_str()])?;
-        }
-        StateChange::Blob { digest, size } => {
-            transaction
-                .prepare_cached("INSERT INTO blob (digest, size) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-                .execute(params![digest.0, size.cast_signed()])?;
-        }
-        StateChange::Owed { kind, key, reason, at } => {
-            transaction
-                .prepare_cached(
-                    "INSERT INTO debt (kind, key, reason, since, tries) VALUES (?1, ?2, ?3, ?4, 1)
-                     ON CONFLICT (kind, key) DO UPDATE SET reason = ?3, tries = tries + 1",
-                )?
-                .execute(params![kind, key, reason, rfc3339(*at)])?;
-        }
-        StateChange::Paid { kind, key } => {
-            transaction.prepare_cached("DELETE FROM debt WHERE kind = ?1 AND key = ?2")?.execute(params![kind, key])?;
-            if *kind == "file" {
-                transaction.prepare_cached("DELETE FROM file_wanted WHERE id = ?1")?.execute([key])?;
-            }
-        }
-        StateChange::Account(row) => {
-            transaction.execute(
-                "INSERT INTO account (name, user_id, state, reason, last_success) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (name) DO UPDATE SET user_id = ?2, state = ?3, reason = ?4, last_success = coalesce(?5, last_success)",
-                params![row.name, row.user_id, row.state, row.reason, time_text(row.last_success)],
-            )?;
-        }
-    }
-    Ok(())
 }
 
 /// The records of the blocks from `first` on that belong to the span at the end of the archive.

@@ -15,7 +15,8 @@ pub(super) fn database(check: &mut Check<'_>) -> Result<(), Error> {
             check.find(Finding::new("database", detail).in_file(&path));
         }
     }
-    let expected: HashMap<String, String> = expected_definitions()?.into_iter().collect();
+    let Some(format) = check.absorb(check.reader.format())? else { return Ok(()) };
+    let expected: HashMap<String, String> = expected_definitions(format)?.into_iter().collect();
     let Some(found) = check.absorb(check.reader.definitions())? else { return Ok(()) };
     let found: HashMap<String, String> = found.into_iter().collect();
     let mut names: Vec<&String> = expected.keys().chain(found.keys()).collect();

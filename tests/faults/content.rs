@@ -47,14 +47,14 @@ pub(crate) fn content(archive: &TestArchive) -> Content {
         for item in items {
             out.insert(format!("message {} {}", walk.channel, item.key), versions(&item));
         }
-        let standing: Value = walk.walk.as_deref().map(|text| serde_json::from_str(text).unwrap()).unwrap_or_default();
+        let standing = &walk.standing;
         let said = format!(
             "{:?} {} walked: {} sides: {} under way: {}",
             walk.pin.map(|pin| pin.to_string()),
-            walk.result,
+            walk.result.as_str(),
             walk.walked_until.is_some(),
-            standing.get("sides_at").is_some(),
-            standing.get("in_flight").is_some(),
+            standing.sides_at.is_some(),
+            standing.in_flight.is_some(),
         );
         out.insert(format!("walk {} {}", walk.account, walk.channel), said);
     }

@@ -14,5 +14,6 @@ mod flows;
 #[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
 mod harness;
 mod init;
+#[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
 #[path = "../it/support.rs"]
 mod support;

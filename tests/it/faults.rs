@@ -117,6 +117,8 @@ async fn survive(fault: Fault, rate: f64, size: usize) {
     archive.check();
 
     running.set_fault(fault, 0.0);
+    // A revoked token stays dead: somebody signs in again.
+    let account = if fault == Fault::TokenRevoked { account_with(&running, &brisk()).await } else { account };
     let healed = pass(&archive, &account).await.unwrap();
     let context = format!("{fault:?} is over: {healed:?}");
     if fault == Fault::TsTie {
@@ -207,6 +209,9 @@ faults! {
     huge_integers: HugeIntegers, 1.0, 30;
     deep_nesting: DeepNesting, 1.0, 30;
     duplicate_keys: DuplicateKeys, 1.0, 30;
+    rtm_cut: RtmCut, 1.0, 30;
+    huge_text: HugeText, 0.1, 30;
+    path_tricks: PathTricks, 1.0, 30;
 }
 
 /// Faults that leave nothing: the pass ends with an error that may pass, and the archive is whole.

@@ -7,12 +7,17 @@
 mod cli;
 mod crawl;
 mod faults;
+mod invariants;
 mod real;
+mod reconcile;
 mod reference;
 mod rooms;
+mod rtm;
 mod samples;
 mod sandbox;
 mod sandbox_replies;
+mod sandbox_trouble;
+mod schedules;
 mod serve;
 mod stub;
 mod support;

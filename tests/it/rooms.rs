@@ -238,6 +238,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("use std::env;", &["src/config/"]),
     ("env::vars", &["src/config/"]),
     ("reqwest", &["src/api/"]),
+    ("tungstenite", &["src/api/"]),
     ("println!", &["src/cli/"]),
     ("print!", &["src/cli/"]),
     ("eprint!", &["src/cli/"]),

@@ -11,10 +11,10 @@ use teamchat_archive::sandbox::seed::{Content, Seed, SeedChannel, SeedComment, S
 use teamchat_archive::sandbox::{Fault, Options, Running, Settings, corpus, start};
 use tokio_tungstenite::tungstenite::Message;
 
-const ANN: &str = "ann@harbour.example";
-const BOB: &str = "bob@harbour.example";
+pub(crate) const ANN: &str = "ann@harbour.example";
+pub(crate) const BOB: &str = "bob@harbour.example";
 
-fn seed(messages: usize) -> Seed {
+pub(crate) fn seed(messages: usize) -> Seed {
     let user = |email: &str, is_admin| SeedUser {
         email: email.to_owned(),
         name: email.split('@').next().unwrap().to_owned(),
@@ -60,24 +60,24 @@ fn seed(messages: usize) -> Seed {
 }
 
 /// A client with the token of the ready line.
-struct Door {
-    client: Client,
-    running: Running,
+pub(crate) struct Door {
+    pub(crate) client: Client,
+    pub(crate) running: Running,
 }
 
 impl Door {
-    async fn open(seed: Seed, options: Options) -> Self {
+    pub(crate) async fn open(seed: Seed, options: Options) -> Self {
         // The client insists on it even for plain HTTP; another test may have been first.
         let _already = rustls::crypto::ring::default_provider().install_default();
         Self { client: Client::new(), running: start(seed, options).await.unwrap() }
     }
 
-    async fn with(messages: usize) -> Self {
+    pub(crate) async fn with(messages: usize) -> Self {
         let options = Options { control: true, ..Options::default() };
         Self::open(seed(messages), options).await
     }
 
-    async fn send(&self, method: &str, params: &[(&str, &str)]) -> Response {
+    pub(crate) async fn send(&self, method: &str, params: &[(&str, &str)]) -> Response {
         let url = format!("{}{method}", self.running.url);
         let mut form = params.to_vec();
         if !params.iter().any(|(key, _)| *key == "token") {
@@ -86,25 +86,25 @@ impl Door {
         self.client.post(url).form(&form).send().await.unwrap()
     }
 
-    async fn call(&self, method: &str, params: &[(&str, &str)]) -> Value {
+    pub(crate) async fn call(&self, method: &str, params: &[(&str, &str)]) -> Value {
         self.send(method, params).await.json().await.unwrap()
     }
 
-    async fn control(&self, action: &str, body: Value) -> Value {
+    pub(crate) async fn control(&self, action: &str, body: Value) -> Value {
         let origin = self.running.url.replace("/teamchatapi/", "");
         let url = format!("{origin}/_control/{action}");
         let answer = self.client.post(url).json(&body).send().await.unwrap();
         answer.json().await.unwrap()
     }
 
-    async fn lines(&self, name: &str) -> Vec<Value> {
+    pub(crate) async fn lines(&self, name: &str) -> Vec<Value> {
         let origin = self.running.url.replace("/teamchatapi/", "");
         let url = format!("{origin}/_control/{name}");
         let text = self.client.get(url).send().await.unwrap().text().await;
         text.unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    async fn channel(&self, name: &str) -> String {
+    pub(crate) async fn channel(&self, name: &str) -> String {
         let list = self.call("channels.list", &[]).await;
         let channels = list["channels"].as_array().unwrap();
         let found = channels.iter().find(|channel| channel["name"] == name);
@@ -112,7 +112,7 @@ impl Door {
     }
 
     /// All messages, paged backwards by the last time stamp.
-    async fn walk(&self, channel: &str, count: &str) -> Vec<Value> {
+    pub(crate) async fn walk(&self, channel: &str, count: &str) -> Vec<Value> {
         let mut all: Vec<Value> = Vec::new();
         let mut latest = "9999999999.999999".to_owned();
         loop {
@@ -128,11 +128,11 @@ impl Door {
     }
 }
 
-fn text_of<'a>(body: &'a Value, key: &str) -> &'a str {
+pub(crate) fn text_of<'a>(body: &'a Value, key: &str) -> &'a str {
     body[key].as_str().unwrap()
 }
 
-fn error_of(body: &Value) -> &str {
+pub(crate) fn error_of(body: &Value) -> &str {
     assert_eq!(body["ok"], false, "{body}");
     text_of(body, "error")
 }

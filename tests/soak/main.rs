@@ -8,10 +8,26 @@ mod flows;
 #[path = "../it/cli/harness.rs"]
 #[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
 mod harness;
+#[path = "../it/schedules/play.rs"]
+mod play;
+#[path = "../it/support.rs"]
+#[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
+mod support;
+#[path = "../it/schedules/town.rs"]
+#[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
+mod town;
 
 use teamchat_archive::sandbox::corpus;
 
 const LARGE: flows::Corpus = flows::Corpus { name: "large", messages: 470_938, channels: 531, files: 0 };
+
+/// How many random schedules are played; the integration tests play the first of them.
+const SCHEDULES: u64 = 10_000;
+
+#[test]
+fn after_any_of_many_schedules_the_archive_is_the_truth_and_no_deletion_is_invented() {
+    play::play_all(SCHEDULES);
+}
 
 #[test]
 fn the_medium_corpus_is_archived_whole() {

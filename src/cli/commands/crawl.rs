@@ -68,7 +68,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let accounts = archive.accounts(&args.account, &connection)?;
     let only = (!args.channel.is_empty()).then(|| args.channel.iter().filter_map(|id| ChannelId::parse(id)).collect());
     let options =
-        Options { full: args.full, files: !args.no_files, only, budget: args.budget, ..archive.crawl_options() };
+        Options { full: args.full, files: !args.no_files, only, budget: args.budget, ..archive.crawl_options()? };
     if args.plan {
         let rate = args.rate.unwrap_or(archive.config.limits.requests_per_second);
         let plan = context.block_on(plan(&accounts, &archive.reader, &options, rate))??;
@@ -122,8 +122,17 @@ pub(super) fn describe(summary: &Summary) -> String {
         "comments  {} new, {} edited, {} deleted\n",
         summary.comments.new, summary.comments.edited, summary.comments.deleted
     ));
+    if summary.reconciled.disagreements > 0 {
+        text.push_str(&format!(
+            "feeds     {} of {} messages are not told alike by the history and the feed\n",
+            summary.reconciled.disagreements, summary.reconciled.messages
+        ));
+    }
     if summary.debts > 0 {
         text.push_str(&format!("owed      {} things, tried again by the next crawl\n", summary.debts));
+    }
+    if summary.gaps > 0 {
+        text.push_str(&format!("gaps      {} open: `coverage` names them and what closes them\n", summary.gaps));
     }
     for finding in summary.findings.iter().take(20) {
         text.push_str(&format!("finding   {}: {}\n", finding.kind, finding.detail));

@@ -65,7 +65,7 @@ impl Demo<'_> {
         // The sandbox is our own server: no politeness is owed to it.
         let connection = self.archive.connect(Patience::default(), Some(0.0))?;
         let accounts = self.archive.accounts(std::slice::from_ref(&self.account), &connection)?;
-        let options = crate::crawl::Options { full, ..self.archive.crawl_options() };
+        let options = crate::crawl::Options { full, ..self.archive.crawl_options()? };
         Ok(self.archive.crawl(&accounts, &options, &()).await?)
     }
 }

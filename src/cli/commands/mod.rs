@@ -3,6 +3,7 @@
 pub(super) mod account;
 pub(super) mod completions;
 pub(super) mod config;
+pub(super) mod coverage;
 pub(super) mod crawl;
 pub(super) mod demo;
 pub(super) mod doctor;

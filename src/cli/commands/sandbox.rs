@@ -6,16 +6,14 @@ use serde_json::json;
 use super::serve::stopped;
 use crate::cli::{CliError, Context, Exit};
 use crate::sandbox::seed::Seed;
-use crate::sandbox::{Options, corpus, faults, generate, start, story};
+use crate::sandbox::{Fault, Options, corpus, faults, generate, start, story};
 
 /// The simulated TeamChat server alone
 ///
 /// A stateful model of a server for trying things out and for tests: a built-in company, a corpus
 /// of real chat, or a synthetic workspace of any size. It never leaves this machine.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Examples:\n  teamchat-archive sandbox\n  teamchat-archive sandbox --corpus DIR --json\n  teamchat-archive sandbox --generate 100000 --faults error-500=0.1,reset=0.05"
-)]
+#[command(after_help = after_help())]
 pub(crate) struct Args {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
@@ -29,12 +27,31 @@ pub(crate) struct Args {
     /// Seed of the synthetic workspace and of the faults
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
-    /// What goes wrong: NAME[=RATE],…
+    /// What goes wrong: NAME[=RATE],… (RATE 0 to 1, default 1; the names stand below)
     #[arg(long, value_name = "NAME[=RATE],…")]
     faults: Option<String>,
     /// Serve /_control/ too, with which tests change the workspace
     #[arg(long)]
     control: bool,
+}
+
+/// Examples, and every fault by its name.
+fn after_help() -> String {
+    let mut text = "Examples:\n  teamchat-archive sandbox\n  teamchat-archive sandbox --corpus DIR --json\n  \
+        teamchat-archive sandbox --generate 100000 --faults error-500=0.1,reset=0.05\n\nFaults:"
+        .to_owned();
+    let mut width = usize::MAX;
+    for fault in Fault::ALL {
+        let name = fault.name();
+        if width.saturating_add(name.len()) > 90 {
+            text.push_str("\n ");
+            width = 1;
+        }
+        text.push(' ');
+        text.push_str(name);
+        width += name.len() + 1;
+    }
+    text
 }
 
 /// The workspace that the flags ask for.

@@ -1,5 +1,3 @@
-use std::collections::HashSet;
-
 use serde_json::{Value, json};
 
 use crate::app::Archive;
@@ -58,15 +56,7 @@ pub(super) fn status(archive: &Archive) -> Result<Value, CliError> {
         .into_iter()
         .map(|row| json!({"account": row.name, "state": row.state, "last_success": row.last_success.map(rfc3339)}))
         .collect();
-    let walks = reader.walks()?;
-    let now = archive.clock.now();
-    let gaps = walks.iter().filter(|row| row.walked_until.is_none() || row.result == "under way").count();
-    let debts = reader.debts()?.len();
-    let staleness = walks
-        .iter()
-        .map(|row| row.walked_until.map_or(i64::MAX, |at| (now - at).num_seconds()))
-        .filter(|seconds| *seconds < i64::MAX)
-        .max();
+    let coverage = archive.coverage()?;
     let checkpoint = reader.newest_checkpoint()?.map(|(checkpoint, _, at)| {
         json!({"size": checkpoint.size, "root": checkpoint.root.to_string(), "time": at, "key_id": reader.own_key().map(|key| key.id())})
     });
@@ -89,8 +79,9 @@ pub(super) fn status(archive: &Archive) -> Result<Value, CliError> {
         "comments": count("comment.subjects"),
         "channels": count("channel.subjects"),
         "users": count("user.subjects"),
-        "coverage": {"complete": gaps == 0 && debts == 0 && !walks.is_empty(), "gaps": gaps, "debts": debts, "limits": limits(&walks), "excluded": archive.config.exclude.len()},
-        "worst_staleness_seconds": staleness,
+        "coverage": {"complete": coverage.complete, "gaps": coverage.gaps(), "debts": coverage.debts(), "limits": coverage.limits(), "excluded": coverage.excluded()},
+        "worst_staleness_seconds": coverage.worst_staleness_seconds,
+        "worst_audit_seconds": coverage.worst_audit_seconds,
         "checkpoint": checkpoint,
         "index": {"record": index.record, "lag": index.lag},
         "storage": {
@@ -100,13 +91,6 @@ pub(super) fn status(archive: &Archive) -> Result<Value, CliError> {
             "raw_bytes": reader.raw_bytes()?,
         },
     }))
-}
-
-/// What no crawl with these accounts can see: one for each account that was crawled with, whose
-/// view is one person's.
-fn limits(walks: &[crate::store::WalkRow]) -> usize {
-    let accounts: HashSet<&str> = walks.iter().map(|row| row.account.as_str()).collect();
-    accounts.len()
 }
 
 fn describe(status: &Value) -> String {

@@ -48,6 +48,23 @@ fn each_size_holds_together() {
 }
 
 #[test]
+fn hidden_rooms_are_added_and_nothing_else_changes() {
+    let plain = seed(500, 5);
+    let hidden = seed_with_hidden(500, 5, Hidden { rooms: 10, people: 3 });
+    assert_eq!(hidden.messages.len(), plain.messages.len() + 60);
+    assert_eq!(format!("{:?}", plain.messages), format!("{:?}", &hidden.messages[..500]));
+    let unlisted: HashSet<&String> =
+        hidden.users.iter().filter(|user| user.is_hidden).map(|user| &user.email).collect();
+    let rooms: Vec<&SeedChannel> = hidden.channels.iter().filter(|channel| channel.is_hidden).collect();
+    assert_eq!((rooms.len(), unlisted.len()), (10, 3));
+    assert!(rooms.iter().all(|room| room.members.iter().all(|member| unlisted.contains(member))));
+    let talking: HashSet<&String> = hidden.messages[500..].iter().map(|message| &message.user).collect();
+    assert_eq!(talking, unlisted);
+    let lonely = seed_with_hidden(1, 5, Hidden { rooms: 1, people: 0 });
+    assert_eq!(lonely.messages.last().unwrap().user, lonely.users.last().unwrap().email);
+}
+
+#[test]
 fn the_same_arguments_give_the_same_workspace() {
     let [first, second, third] = [seed(3_000, 5), seed(3_000, 5), seed(3_000, 6)].map(|seed| format!("{seed:?}"));
     assert_eq!(first, second);

@@ -49,7 +49,7 @@ pub(super) fn create(call: Call<'_>) -> Answer {
         if state.users[call.caller].is_restricted {
             return Err(Refusal("restricted_action"));
         }
-        let channel = state.create_channel(call.caller, name);
+        let channel = state.create_channel(call.caller, name, false);
         Ok(channel_answer(call, state, channel))
     })
 }
@@ -93,7 +93,10 @@ pub(super) fn join(call: Call<'_>) -> Answer {
         let name = call.params.get("channel").or_else(|| call.params.get("name"));
         let channel = name
             .and_then(|name| state.channel_by_name(name))
-            .filter(|channel| !state.channels[*channel].is_im)
+            .filter(|channel| {
+                let entry = &state.channels[*channel];
+                !entry.is_im && (!entry.is_hidden || state.is_member(*channel, call.caller))
+            })
             .ok_or(Refusal("channel_not_found"))?;
         if state.channels[channel].is_archived {
             return Err(Refusal("is_archived"));
@@ -114,7 +117,7 @@ pub(super) fn kick(call: Call<'_>) -> Answer {
         if !call.moderates(state) {
             return Err(Refusal("restricted_action"));
         }
-        state.leave(channel, user, call.faults())?;
+        state.kick(channel, user, call.faults())?;
         Ok(json!({}))
     })
 }

@@ -6,7 +6,7 @@ use super::{Answer, Call, Page};
 use crate::sandbox::ids::{self, Ts};
 use crate::sandbox::params::Params;
 use crate::sandbox::workspace::Refusal;
-use crate::sandbox::workspace::state::{Parent, State, Stored};
+use crate::sandbox::workspace::state::{Parent, State, Stored, Version};
 use crate::sandbox::workspace::view::FileView;
 
 pub(super) fn list(call: Call<'_>) -> Answer {
@@ -62,6 +62,7 @@ pub(super) fn upload(call: Call<'_>) -> Answer {
         (None, Some(content)) => ("", content.to_owned().into()),
         (None, None) => return Err(Refusal("no_file_data")),
     };
+    let version = Version::new(Stored::Bytes(bytes)).map_err(|_unreadable| Refusal("fatal_error"))?;
     let name = params.get("filename").unwrap_or(part_name);
     let name = if name.is_empty() { "untitled" } else { name };
     call.workspace().change(|state| {
@@ -76,7 +77,7 @@ pub(super) fn upload(call: Call<'_>) -> Answer {
                 channels.push(channel);
             }
         }
-        let (file, _ts) = state.upload(&channels, call.caller, name, bytes, call.faults());
+        let (file, _ts) = state.upload(&channels, call.caller, name, version, call.faults());
         let body = state.file_json(file, FileView::Upload, call.caller);
         Ok(json!({ "file": body }))
     })
@@ -206,12 +207,11 @@ pub(super) fn stop_edit(call: Call<'_>) -> Answer {
     call.workspace().change(|state| {
         let file = edited_file(call, state)?;
         let sent = call.params.uploads.first().map(|part| part.bytes.clone());
-        let bytes = match (sent, &state.files[file].newest().content) {
-            (Some(bytes), _) => bytes,
-            (None, Stored::Bytes(bytes)) => bytes.clone(),
-            (None, Stored::Path(path)) => fs_err::read(path).map_err(|_unreadable| Refusal("fatal_error"))?.into(),
+        let version = match sent {
+            Some(bytes) => Version::new(Stored::Bytes(bytes)).map_err(|_unreadable| Refusal("fatal_error"))?,
+            None => state.files[file].newest().clone(),
         };
-        state.replace_file(file, bytes)?;
+        state.replace_file(file, version)?;
         Ok(json!({}))
     })
 }

@@ -97,8 +97,10 @@ pub(super) fn history(call: Call<'_>) -> Answer {
                 state.message_json(channel, message, Some(call.caller))
             })
             .collect();
-        let drift = (selection.has_more && call.faults().hits(Fault::PageDrift))
-            .then(|| (channel, selection.positions.last().copied()));
+        // Nobody posts in an archived channel.
+        let can_drift = selection.has_more && !state.channels[channel].is_archived;
+        let drift = (can_drift && call.faults().hits(Fault::PageDrift))
+            .then(|| (channel, selection.positions.last().map(|at| state.channels[channel].messages[*at].ts)));
         let has_more = selection.has_more && !call.faults().hits(Fault::SilentHasMore);
         let body = json!({
             "messages": messages,
@@ -124,12 +126,14 @@ fn shuffle(call: Call<'_>, positions: &mut [usize]) {
 }
 
 /// Between two pages somebody posts, and the message at the seam goes.
-fn move_page(workspace: &Workspace, channel: usize, last: usize) {
+fn move_page(workspace: &Workspace, channel: usize, last: Ts) {
     workspace.change(|state| {
-        let message = &state.channels[channel].messages[last];
-        let (ts, user) = (message.ts, message.user);
         // Gone already when another page drifted at the same seam: nothing to do then.
-        let _gone = state.delete(channel, ts, None);
+        let Some(at) = state.channels[channel].find_alive(last) else {
+            return;
+        };
+        let user = state.channels[channel].messages[at].user;
+        let _gone = state.delete(channel, last, None);
         state.post(channel, user, "posted between two pages", "", workspace.faults());
     });
 }

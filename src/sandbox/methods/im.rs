@@ -22,7 +22,8 @@ pub(super) fn list(call: Call<'_>) -> Value {
 pub(super) fn open(call: Call<'_>) -> Answer {
     let user = call.params.need("user", "user_not_found")?;
     call.workspace().change(|state| {
-        let other = state.user_by_name(user).ok_or(Refusal("user_not_found"))?;
+        let other =
+            state.user_by_name(user).filter(|user| !state.users[*user].is_unlisted).ok_or(Refusal("user_not_found"))?;
         if state.users[other].deleted {
             return Err(Refusal("user_disabled"));
         }

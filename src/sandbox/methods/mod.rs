@@ -143,10 +143,16 @@ pub(super) fn authenticate<'a>(sandbox: &Sandbox, params: &'a Params) -> Result<
     if state.users[known.user].deleted {
         return Err(Refusal("account_inactive"));
     }
-    if known.is_revoked || sandbox.workspace.faults().hits(Fault::TokenRevoked) {
+    if known.is_revoked {
         return Err(Refusal("token_revoked"));
     }
-    Ok((known.user, token))
+    let user = known.user;
+    drop(state);
+    if sandbox.workspace.faults().hits(Fault::TokenRevoked) {
+        sandbox.workspace.revoke(token);
+        return Err(Refusal("token_revoked"));
+    }
+    Ok((user, token))
 }
 
 impl<'a> Call<'a> {
@@ -160,7 +166,7 @@ impl<'a> Call<'a> {
 
     /// Whether the caller has lost a channel through a fault.
     pub(super) fn has_lost(&self, state: &State, channel: usize) -> bool {
-        self.faults().chooses(Fault::MembershipLoss, &state.channels[channel].id)
+        state.is_lost(channel, self.faults())
     }
 
     pub(super) fn is_in(&self, state: &State, channel: usize) -> bool {
@@ -171,7 +177,8 @@ impl<'a> Call<'a> {
     pub(super) fn channel(&self, state: &State) -> Result<usize, Refusal> {
         let name = self.params.get("channel").or_else(|| self.params.get("id")).ok_or(Refusal("channel_not_found"))?;
         let channel = state.channel_by_id(name).ok_or(Refusal("channel_not_found"))?;
-        if state.channels[channel].is_im && !state.is_member(channel, self.caller) {
+        let entry = &state.channels[channel];
+        if (entry.is_im || entry.is_hidden) && !state.is_member(channel, self.caller) {
             return Err(Refusal("channel_not_found"));
         }
         Ok(channel)

@@ -193,7 +193,7 @@ fn messages(call: Call<'_>, state: &State, query: &Query, channels: &[usize], pa
             for (at, message) in state.channels[*channel].messages.iter().enumerate() {
                 if is_from(state, query, message.user)
                     && call.shows(state, *channel, message)
-                    && let Some(hits) = query.hits(&message.text)
+                    && let Some(hits) = query.hits(&message.shown_text())
                 {
                     found.push((hits, message.ts, *channel, at));
                 }
@@ -220,7 +220,7 @@ fn message_match(call: Call<'_>, state: &State, query: &Query, channel: usize, a
     let message = &stream.messages[at];
     let mut body = state.message_json(channel, message, Some(call.caller));
     if call.params.flag("highlight") {
-        body["text"] = json!(query.mark(&message.text));
+        body["text"] = json!(query.mark(&message.shown_text()));
     }
     body["channel"] = json!({ "id": stream.id, "name": stream.name });
     body["username"] = json!(state.users[message.user].name);
@@ -236,7 +236,7 @@ fn message_match(call: Call<'_>, state: &State, query: &Query, channel: usize, a
             "type": "message",
             "user": state.users[message.user].id,
             "username": state.users[message.user].name,
-            "text": message.text,
+            "text": message.shown_text(),
             "ts": message.ts.to_string(),
         })
     };

@@ -15,7 +15,8 @@ pub(super) fn info(call: Call<'_>) -> Answer {
     let state = call.workspace().read();
     let user = call.params.need("user", "user_not_found")?;
     let user = state.user_by_name(user).ok_or(Refusal("user_not_found"))?;
-    if state.users[user].is_hidden && user != call.caller {
+    let person = &state.users[user];
+    if (person.is_hidden || person.is_unlisted) && user != call.caller {
         return Err(Refusal("user_not_visible"));
     }
     Ok(json!({ "user": state.user_json(user) }))
@@ -23,11 +24,12 @@ pub(super) fn info(call: Call<'_>) -> Answer {
 
 pub(super) fn list(call: Call<'_>) -> Answer {
     let state = call.workspace().read();
+    let is_shown = |user: &usize| !state.users[*user].is_hidden && !state.users[*user].is_unlisted;
     let users: Vec<usize> = if call.params.get("channel").is_some() {
         let channel = call.readable_channel(&state)?;
-        state.channels[channel].members.clone()
+        state.channels[channel].members.iter().copied().filter(is_shown).collect()
     } else {
-        (0..state.users.len()).filter(|user| !state.users[*user].is_hidden).collect()
+        (0..state.users.len()).filter(is_shown).collect()
     };
     let members: Vec<_> = users.into_iter().map(|user| state.user_json(user)).collect();
     let cache_ts = Ts { seconds: now(), fraction: 369 };

@@ -9,7 +9,7 @@ use crate::sandbox::seed::{Action, Content, SeedChannel, SeedFile};
 fn bytes(file: &SeedFile) -> &[u8] {
     match &file.content {
         Content::Bytes(bytes) => bytes,
-        Content::Path(path) => panic!("{} is on disk", path.display()),
+        other => panic!("{other:?} is not in memory"),
     }
 }
 

@@ -66,6 +66,7 @@ fn add_users(state: &mut State, users: Vec<SeedUser>, account: &str, is_hidden: 
             is_restricted: user.is_restricted,
             deleted: user.deleted,
             tz: user.tz,
+            is_unlisted: user.is_hidden,
             is_away: true,
             last_activity: super::now(),
             ..User::default()
@@ -101,7 +102,7 @@ fn add_channel(state: &mut State, seed: SeedChannel) -> anyhow::Result<()> {
                 .with_context(|| format!("channel {} names an unknown member {member}", seed.key))?,
         );
     }
-    if !seed.is_im && !state.is_corpus && !members.contains(&state.account) {
+    if !seed.is_im && !state.is_corpus && !seed.is_hidden && !members.contains(&state.account) {
         members.push(state.account);
     }
     let creator = if seed.creator.is_empty() { format!("public-folders@{}", state.domain) } else { seed.creator };
@@ -139,7 +140,8 @@ fn add_channel(state: &mut State, seed: SeedChannel) -> anyhow::Result<()> {
         creator,
         folder,
         members,
-        has_hidden_member: true,
+        has_hidden_member: !seed.is_hidden,
+        is_hidden: seed.is_hidden,
         is_im: seed.is_im,
         is_archived: seed.is_archived,
         ..Channel::default()
@@ -157,10 +159,7 @@ fn add_file(state: &mut State, seed: &mut SeedFile) -> anyhow::Result<()> {
             .with_context(|| format!("file {} names an unknown user {}", seed.key, seed.user))?
     };
     state.users[user].has_files = true;
-    let version = match std::mem::take(&mut seed.content) {
-        Content::Bytes(bytes) => Version { size: u64::try_from(bytes.len())?, content: Stored::Bytes(bytes.into()) },
-        Content::Path(path) => Version { size: fs_err::metadata(&path)?.len(), content: Stored::Path(path) },
-    };
+    let version = Version::new(stored(std::mem::take(&mut seed.content)))?;
     let mut channels = Vec::new();
     for key in &seed.channels {
         let channel =
@@ -184,6 +183,15 @@ fn add_file(state: &mut State, seed: &mut SeedFile) -> anyhow::Result<()> {
         ..File::default()
     });
     Ok(())
+}
+
+/// Where the server keeps a content.
+pub(super) fn stored(content: Content) -> Stored {
+    match content {
+        Content::Bytes(bytes) => Stored::Bytes(bytes.into()),
+        Content::Path(path) => Stored::Path(path),
+        Content::Generated { size, seed } => Stored::Generated { size, seed },
+    }
 }
 
 fn mint(state: &mut State, at: i64) -> Ts {

@@ -1,17 +1,12 @@
 //! How files change: uploads, new versions, removal.
 
-use axum::body::Bytes;
 use serde_json::json;
 
-use super::state::{Audience, File, Message, More, State, Stored, Version};
+use super::state::{Audience, File, Message, More, State, Version};
 use super::view::FileView;
 use super::{Outcome, Refusal, now};
 use crate::sandbox::faults::Faults;
 use crate::sandbox::ids::{self, Ts};
-
-fn version(bytes: Bytes) -> Version {
-    Version { size: u64::try_from(bytes.len()).expect("usize has at most 64 bits"), content: Stored::Bytes(bytes) }
-}
 
 impl State {
     /// Stores a file and shares it in each of `channels` (at least one).
@@ -20,7 +15,7 @@ impl State {
         channels: &[usize],
         user: usize,
         name: &str,
-        bytes: Bytes,
+        version: Version,
         faults: &Faults,
     ) -> (usize, Ts) {
         let file = self.files.len();
@@ -29,7 +24,7 @@ impl State {
             title: name.to_owned(),
             user,
             channels: channels.to_vec(),
-            versions: vec![version(bytes)],
+            versions: vec![version],
             ..File::default()
         });
         self.users[user].has_files = true;
@@ -46,6 +41,7 @@ impl State {
                 entry.created = ts.seconds + i64::from(ts.fraction % 2);
                 entry.timestamp = entry.created;
                 first = Some(ts);
+                self.trick_name(file, faults);
             }
             let message = Message {
                 ts,
@@ -63,12 +59,8 @@ impl State {
 
     /// Tells everybody who can see a file.
     pub(super) fn file_event(&mut self, kind: &str, file: usize) {
-        let mut listeners: Vec<usize> = self.files[file]
-            .channels
-            .iter()
-            .flat_map(|channel| self.channels[*channel].members.iter().copied())
-            .collect();
-        listeners.push(self.account);
+        let mut listeners: Vec<usize> =
+            self.files[file].channels.iter().flat_map(|channel| self.listeners(*channel)).collect();
         listeners.sort_unstable();
         listeners.dedup();
         let body = if kind == "file_deleted" {
@@ -76,15 +68,32 @@ impl State {
         } else {
             json!({ "type": kind, "file": self.file_json(file, FileView::Upload, self.account) })
         };
-        self.push_event(Audience::Users(listeners), body);
+        self.push_event(Audience::Users(listeners), &body);
     }
 
-    pub(in crate::sandbox) fn replace_file(&mut self, file: usize, bytes: Bytes) -> Outcome<()> {
+    /// Gives a file the name that leads astray, if the fault has chosen it. True when it is new.
+    pub(super) fn trick_name(&mut self, file: usize, faults: &Faults) -> bool {
+        let entry = &mut self.files[file];
+        if entry.is_tricky {
+            return false;
+        }
+        let Some(name) = faults.tricky_name(&entry.id) else {
+            return false;
+        };
+        if entry.title == entry.name {
+            entry.title.clone_from(&name);
+        }
+        entry.name = name;
+        entry.is_tricky = true;
+        true
+    }
+
+    pub(in crate::sandbox) fn replace_file(&mut self, file: usize, version: Version) -> Outcome<()> {
         let entry = &mut self.files[file];
         if entry.is_deleted {
             return Err(Refusal("file_deleted"));
         }
-        entry.versions.push(version(bytes));
+        entry.versions.push(version);
         entry.timestamp = now().max(entry.timestamp + 1);
         self.file_event("file_change", file);
         Ok(())

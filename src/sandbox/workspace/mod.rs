@@ -18,10 +18,10 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use tokio::sync::watch;
 
 use self::state::State;
-pub use self::truth::TruthItem;
+pub use self::truth::{InventoryItem, TruthItem};
 use super::faults::{Fault, Faults};
 use super::ids::{IdClock, Ts};
-use super::seed::{Action, Seed};
+use super::seed::{Action, Content, Seed};
 
 /// Variants of a server that the notes leave open.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,6 +57,8 @@ pub struct Workspace {
     state: RwLock<State>,
     /// Number of the next event, so that sockets wake up.
     changed: watch::Sender<u64>,
+    /// Wakes the sockets to their end.
+    cut: watch::Sender<()>,
     faults: Arc<Faults>,
 }
 
@@ -78,8 +80,9 @@ impl Workspace {
         let mut state = build::build(seed, settings, &faults)?;
         state.password = password;
         state.secret = secret;
-        let workspace = Self { state: RwLock::new(state), changed: watch::Sender::new(0), faults };
-        workspace.apply_standing_faults(Fault::ALL);
+        let workspace =
+            Self { state: RwLock::new(state), changed: watch::Sender::new(0), cut: watch::Sender::new(()), faults };
+        workspace.apply_standing_faults(Fault::ALL, true);
         Ok(workspace)
     }
 
@@ -106,13 +109,42 @@ impl Workspace {
         &self.faults
     }
 
-    /// Applies what a fault does once, when it is set, rather than on each request.
-    pub(super) fn apply_standing_faults(&self, set: &[Fault]) {
-        if set.contains(&Fault::CounterWrap) && self.faults.rate(Fault::CounterWrap) > 0.0 {
-            self.change(|state| state.counter = u16::MAX - 4);
+    /// Told when all sockets are cut.
+    pub(super) fn cuts(&self) -> watch::Receiver<()> {
+        self.cut.subscribe()
+    }
+
+    /// Cuts every open real-time socket, without a goodbye. Returns how many there were.
+    pub fn cut_sockets(&self) -> usize {
+        let count = self.cut.receiver_count();
+        self.cut.send_replace(());
+        count
+    }
+
+    /// Sets how often faults happen, and does at once what some of them do once.
+    pub(super) fn set_faults(&self, rates: &[(Fault, f64)]) {
+        for (fault, rate) in rates {
+            self.faults.set(*fault, *rate);
+        }
+        let set: Vec<Fault> = rates.iter().map(|(fault, _)| *fault).collect();
+        self.apply_standing_faults(&set, false);
+    }
+
+    /// Applies what a fault does once, when it is set, rather than on each request. At the start
+    /// nobody has seen what was before.
+    fn apply_standing_faults(&self, set: &[Fault], is_start: bool) {
+        let is_on = |fault| set.contains(&fault) && self.faults.rate(fault) > 0.0;
+        if is_on(Fault::HugeText) {
+            self.change(|state| state.lengthen(&self.faults, is_start));
+        }
+        if is_on(Fault::PathTricks) {
+            self.change(|state| state.trick_names(&self.faults));
+        }
+        if set.contains(&Fault::MembershipLoss) {
+            self.change(|state| state.lose_channels(&self.faults));
         }
         let share = self.faults.rate(Fault::RetentionSweep);
-        if set.contains(&Fault::RetentionSweep) && share > 0.0 {
+        if is_on(Fault::RetentionSweep) {
             let share = if share >= 1.0 { 0.5 } else { share };
             self.change(|state| state.sweep(share));
         }
@@ -130,6 +162,10 @@ impl Workspace {
         state.file_by_name(file).ok_or(Refusal("file_not_found"))
     }
 
+    fn version(content: Content) -> Outcome<state::Version> {
+        state::Version::new(build::stored(content)).map_err(|_unreadable| Refusal("no_file_data"))
+    }
+
     fn ts(ts: &str) -> Outcome<Ts> {
         Ts::parse(ts).ok_or(Refusal("bad_timestamp"))
     }
@@ -140,6 +176,17 @@ impl Workspace {
             let (channel, user) = (Self::channel(state, channel)?, Self::user(state, user)?);
             let ts = state.post(channel, user, text, "", &self.faults);
             Ok(ts.to_string())
+        })
+    }
+
+    /// Posts a message with a time stamp of a second in the past (Unix seconds), as a server does
+    /// that takes in an old history; returns its time stamp.
+    pub fn post_at(&self, channel: &str, user: &str, text: &str, at: i64) -> Outcome<String> {
+        self.change(|state| {
+            let (channel, user) = (Self::channel(state, channel)?, Self::user(state, user)?);
+            let ts = state.mint_at(channel, at);
+            let message = state::Message { ts, user, text: text.to_owned(), ..state::Message::default() };
+            Ok(state.append(channel, message, &self.faults).to_string())
         })
     }
 
@@ -186,18 +233,30 @@ impl Workspace {
 
     /// Uploads a file into a channel; returns its id and the time stamp of its message.
     pub fn upload(&self, channel: &str, user: &str, name: &str, bytes: Vec<u8>) -> Outcome<(String, String)> {
+        self.upload_content(channel, user, name, Content::Bytes(bytes))
+    }
+
+    /// Uploads a file of any kind of content, for example one too large to hold.
+    pub fn upload_content(&self, channel: &str, user: &str, name: &str, content: Content) -> Outcome<(String, String)> {
+        let version = Self::version(content)?;
         self.change(|state| {
             let (channel, user) = (Self::channel(state, channel)?, Self::user(state, user)?);
-            let (file, ts) = state.upload(&[channel], user, name, bytes.into(), &self.faults);
+            let (file, ts) = state.upload(&[channel], user, name, version, &self.faults);
             Ok((state.files[file].id.clone(), ts.to_string()))
         })
     }
 
     /// Puts a new version of a file in the place of the old one.
     pub fn replace_file(&self, file: &str, bytes: Vec<u8>) -> Outcome<()> {
+        self.replace_content(file, Content::Bytes(bytes))
+    }
+
+    /// The same with any kind of content.
+    pub fn replace_content(&self, file: &str, content: Content) -> Outcome<()> {
+        let version = Self::version(content)?;
         self.change(|state| {
             let file = Self::file(state, file)?;
-            state.replace_file(file, bytes.into())
+            state.replace_file(file, version)
         })
     }
 
@@ -288,6 +347,14 @@ impl Workspace {
         })
     }
 
+    /// Somebody is made to leave a channel.
+    pub fn kick(&self, channel: &str, user: &str) -> Outcome<()> {
+        self.change(|state| {
+            let (channel, user) = (Self::channel(state, channel)?, Self::user(state, user)?);
+            state.kick(channel, user, &self.faults)
+        })
+    }
+
     /// Somebody joins a channel.
     pub fn join(&self, channel: &str, user: &str) -> Outcome<()> {
         self.change(|state| {
@@ -308,9 +375,18 @@ impl Workspace {
 
     /// Makes a channel with `user` in it; returns its id.
     pub fn create_channel(&self, user: &str, name: &str) -> Outcome<String> {
+        self.create(user, name, false)
+    }
+
+    /// Makes a channel with `user` alone in it that to all others does not exist; returns its id.
+    pub fn create_hidden_channel(&self, user: &str, name: &str) -> Outcome<String> {
+        self.create(user, name, true)
+    }
+
+    fn create(&self, user: &str, name: &str, is_hidden: bool) -> Outcome<String> {
         self.change(|state| {
             let user = Self::user(state, user)?;
-            let channel = state.create_channel(user, name);
+            let channel = state.create_channel(user, name, is_hidden);
             Ok(state.channels[channel].id.clone())
         })
     }
@@ -319,7 +395,16 @@ impl Workspace {
     pub fn archive_channel(&self, channel: &str) -> Outcome<()> {
         self.change(|state| {
             let channel = Self::channel(state, channel)?;
-            state.archive_channel(channel);
+            state.set_archived(channel, true);
+            Ok(())
+        })
+    }
+
+    /// Takes a channel out of the archive again.
+    pub fn unarchive_channel(&self, channel: &str) -> Outcome<()> {
+        self.change(|state| {
+            let channel = Self::channel(state, channel)?;
+            state.set_archived(channel, false);
             Ok(())
         })
     }
@@ -379,12 +464,23 @@ impl Workspace {
         });
     }
 
+    /// Revokes every token of an account. A new login gives another.
+    pub fn revoke_all(&self, user: &str) -> Outcome<()> {
+        self.change(|state| {
+            let user = Self::user(state, user)?;
+            for token in state.tokens.values_mut().filter(|token| token.user == user) {
+                token.is_revoked = true;
+            }
+            Ok(())
+        })
+    }
+
     /// Ids and names of all channels that are no direct conversations.
     pub fn channels(&self) -> Vec<(String, String)> {
         self.read()
             .channels
             .iter()
-            .filter(|channel| !channel.is_im)
+            .filter(|channel| !channel.is_im && !channel.is_removed)
             .map(|channel| (channel.id.clone(), channel.name.clone()))
             .collect()
     }
@@ -392,10 +488,9 @@ impl Workspace {
     /// A channel and one of its people, for chatter that names neither.
     pub(super) fn somewhere(&self) -> Option<(String, String)> {
         let state = self.read();
-        let channel = state
-            .channels
-            .iter()
-            .find(|channel| !channel.is_im && !channel.is_archived && !channel.members.is_empty())?;
+        let channel = state.channels.iter().find(|channel| {
+            !channel.is_im && !channel.is_archived && !channel.is_hidden && !channel.members.is_empty()
+        })?;
         let user = &state.users[*channel.members.first()?];
         Some((channel.id.clone(), user.email.clone()))
     }
@@ -467,6 +562,12 @@ impl Workspace {
 
     /// The SHA-256 of each version of each file.
     pub fn file_truth(&self) -> anyhow::Result<Vec<truth::TruthFile>> {
-        truth::files(&self.read())
+        let files = truth::files(&self.read());
+        truth::digested(files)
+    }
+
+    /// Every room and every person, the hidden ones too: what an administrator of the server knows.
+    pub fn inventory(&self) -> Vec<InventoryItem> {
+        truth::inventory(&self.read())
     }
 }

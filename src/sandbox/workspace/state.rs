@@ -1,16 +1,24 @@
 //! What a workspace holds. Fields are plain; the rules live in [`super::change`].
 
-use std::collections::{HashMap, VecDeque};
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use axum::body::Bytes;
+use axum::extract::ws::Utf8Bytes;
 use serde_json::Value;
 
 use super::Settings;
+use crate::sandbox::faults::{Fault, Faults};
+use crate::sandbox::filler;
 use crate::sandbox::ids::{self, Ts};
 
 /// How many events are kept for sockets that have not read them yet.
 const MAX_EVENTS: usize = 10_000;
+
+/// How large they may be together.
+const MAX_EVENT_BYTES: usize = 64 << 20;
 
 #[derive(Debug, Default)]
 pub(in crate::sandbox) struct State {
@@ -33,6 +41,7 @@ pub(in crate::sandbox) struct State {
     pub(in crate::sandbox) counter: u16,
     pub(in crate::sandbox) last: Ts,
     pub(in crate::sandbox) events: VecDeque<Event>,
+    pub(in crate::sandbox) event_bytes: usize,
     pub(in crate::sandbox) next_event: u64,
     pub(in crate::sandbox) secret: [u8; 16],
     pub(in crate::sandbox) password: String,
@@ -40,6 +49,8 @@ pub(in crate::sandbox) struct State {
     pub(in crate::sandbox) bad_logins: HashMap<usize, u32>,
     pub(in crate::sandbox) nonces: HashMap<String, i64>,
     pub(in crate::sandbox) sockets: HashMap<String, SocketTicket>,
+    /// Channels that a fault has taken from everybody.
+    pub(in crate::sandbox) lost: HashSet<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +67,8 @@ pub(in crate::sandbox) struct User {
     pub(in crate::sandbox) tz: String,
     /// The archiver's own account of a corpus: nobody else sees it.
     pub(in crate::sandbox) is_hidden: bool,
+    /// A person whom no account is shown.
+    pub(in crate::sandbox) is_unlisted: bool,
     pub(in crate::sandbox) has_files: bool,
     pub(in crate::sandbox) is_away: bool,
     pub(in crate::sandbox) last_activity: i64,
@@ -63,6 +76,7 @@ pub(in crate::sandbox) struct User {
 }
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub(in crate::sandbox) struct Channel {
     pub(in crate::sandbox) id: String,
     pub(in crate::sandbox) name: String,
@@ -76,6 +90,10 @@ pub(in crate::sandbox) struct Channel {
     pub(in crate::sandbox) has_hidden_member: bool,
     pub(in crate::sandbox) is_im: bool,
     pub(in crate::sandbox) is_archived: bool,
+    /// Does not exist for those who are no members.
+    pub(in crate::sandbox) is_hidden: bool,
+    /// Nobody finds it again; it stays for the truth.
+    pub(in crate::sandbox) is_removed: bool,
     pub(in crate::sandbox) closed_for: Vec<usize>,
     /// Sorted by time stamp; deleted ones stay, so that the truth can be told.
     pub(in crate::sandbox) messages: Vec<Message>,
@@ -116,6 +134,8 @@ pub(in crate::sandbox) struct More {
     /// Comments on this message.
     pub(in crate::sandbox) comments: Vec<Ts>,
     pub(in crate::sandbox) deleted_by: Option<(usize, Ts)>,
+    /// The text is shown 1 MiB long.
+    pub(in crate::sandbox) is_long: bool,
 }
 
 /// What makes a stream item a comment.
@@ -143,6 +163,8 @@ pub(in crate::sandbox) struct File {
     /// The newest is what the server serves; the index is the `editcounter`.
     pub(in crate::sandbox) versions: Vec<Version>,
     pub(in crate::sandbox) is_deleted: bool,
+    /// The name leads astray, and headers give it as it is.
+    pub(in crate::sandbox) is_tricky: bool,
     /// Stream items that comment on it, oldest first.
     pub(in crate::sandbox) comments: Vec<(usize, Ts)>,
 }
@@ -161,12 +183,26 @@ impl File {
 pub(in crate::sandbox) struct Version {
     pub(in crate::sandbox) content: Stored,
     pub(in crate::sandbox) size: u64,
+    /// Lower-case SHA-256, once somebody has asked for it.
+    pub(in crate::sandbox) digest: Arc<OnceLock<String>>,
+}
+
+impl Version {
+    pub(in crate::sandbox) fn new(content: Stored) -> std::io::Result<Self> {
+        let size = match &content {
+            Stored::Bytes(bytes) => u64::try_from(bytes.len()).expect("usize has at most 64 bits"),
+            Stored::Path(path) => fs_err::metadata(path)?.len(),
+            Stored::Generated { size, .. } => *size,
+        };
+        Ok(Self { content, size, digest: Arc::default() })
+    }
 }
 
 #[derive(Debug, Clone)]
 pub(in crate::sandbox) enum Stored {
     Bytes(Bytes),
     Path(PathBuf),
+    Generated { size: u64, seed: u64 },
 }
 
 #[derive(Debug)]
@@ -188,13 +224,21 @@ pub(in crate::sandbox) struct SocketTicket {
 pub(in crate::sandbox) struct Event {
     pub(in crate::sandbox) number: u64,
     pub(in crate::sandbox) audience: Audience,
-    pub(in crate::sandbox) body: Value,
+    pub(in crate::sandbox) body: Utf8Bytes,
 }
 
 #[derive(Debug, Clone)]
 pub(in crate::sandbox) enum Audience {
     Everyone,
+    /// The members.
     Channel(usize),
+    /// Those of the members who are shown an item.
+    Item {
+        channel: usize,
+        ts: Ts,
+        author: usize,
+        whisper_to: Option<usize>,
+    },
     Users(Vec<usize>),
 }
 
@@ -213,6 +257,15 @@ impl Message {
 
     pub(in crate::sandbox) fn edited(&self) -> Option<(usize, Ts)> {
         self.more.as_deref()?.edited
+    }
+
+    /// The text as the server shows it.
+    pub(in crate::sandbox) fn shown_text(&self) -> Cow<'_, str> {
+        if self.more.as_deref().is_some_and(|more| more.is_long) {
+            Cow::Owned(filler::long_text(&self.text))
+        } else {
+            Cow::Borrowed(&self.text)
+        }
     }
 }
 
@@ -279,18 +332,35 @@ impl State {
         message.more.as_deref().and_then(|more| more.whisper_to).is_none_or(|to| to == user || message.user == user)
     }
 
-    pub(in crate::sandbox) fn push_event(&mut self, audience: Audience, body: Value) {
-        if self.events.len() == MAX_EVENTS {
-            self.events.pop_front();
-        }
-        self.events.push_back(Event { number: self.next_event, audience, body });
-        self.next_event += 1;
+    /// Whether the caller has lost a channel through a fault.
+    pub(in crate::sandbox) fn is_lost(&self, channel: usize, faults: &Faults) -> bool {
+        faults.chooses(Fault::MembershipLoss, &self.channels[channel].id)
     }
 
-    pub(in crate::sandbox) fn hears(&self, audience: &Audience, user: usize) -> bool {
+    /// Leaves an event for the sockets. Written once, whoever hears it.
+    pub(in crate::sandbox) fn push_event(&mut self, audience: Audience, body: &Value) {
+        let body = Utf8Bytes::from(body.to_string());
+        self.event_bytes += body.len();
+        self.events.push_back(Event { number: self.next_event, audience, body });
+        self.next_event += 1;
+        while self.events.len() > MAX_EVENTS || (self.event_bytes > MAX_EVENT_BYTES && self.events.len() > 1) {
+            let Some(oldest) = self.events.pop_front() else {
+                break;
+            };
+            self.event_bytes -= oldest.body.len();
+        }
+    }
+
+    pub(in crate::sandbox) fn hears(&self, audience: &Audience, user: usize, faults: &Faults) -> bool {
+        let is_in = |channel: usize| self.is_member(channel, user) && !self.is_lost(channel, faults);
         match audience {
             Audience::Everyone => true,
-            Audience::Channel(channel) => self.is_member(*channel, user),
+            Audience::Channel(channel) => is_in(*channel),
+            Audience::Item { channel, ts, author, whisper_to } => {
+                is_in(*channel)
+                    && (*author == user
+                        || (whisper_to.is_none_or(|to| to == user) && !faults.hushes(&self.channels[*channel].id, *ts)))
+            }
             Audience::Users(users) => users.contains(&user),
         }
     }

@@ -69,6 +69,116 @@ fn a_wrapping_counter_sorts_a_later_message_lower() {
 }
 
 #[test]
+fn a_counter_wraps_again_and_again_and_no_stamp_comes_twice() {
+    let workspace = workspace(&[(Fault::CounterWrap, 1.0)], Vec::new());
+    let posted: Vec<Ts> = (0..200).map(|_| Ts::parse(&workspace.post("quay", ANN, "x").unwrap()).unwrap()).collect();
+    let lower = posted.windows(2).filter(|pair| pair[1] < pair[0]).count();
+    assert_eq!(lower, 4, "one of each second's run");
+    let distinct: std::collections::HashSet<&Ts> = posted.iter().collect();
+    assert_eq!(distinct.len(), posted.len());
+    workspace.faults().set(Fault::CounterWrap, 0.0);
+    let after = Ts::parse(&workspace.post("quay", ANN, "x").unwrap()).unwrap();
+    assert!(posted.iter().all(|ts| *ts < after));
+}
+
+#[test]
+fn a_repeated_hour_lies_below_the_newest_however_old_that_is() {
+    let workspace = workspace(&[(Fault::DstRepeat, 1.0)], Vec::new());
+    let newest = *stamps(&workspace).last().unwrap();
+    for _ in 0..100 {
+        let ts = Ts::parse(&workspace.post("quay", ANN, "x").unwrap()).unwrap();
+        assert!(ts < newest && newest.seconds - ts.seconds <= 3600, "{ts}");
+    }
+    assert_eq!(stamps(&workspace).last(), Some(&newest));
+}
+
+#[test]
+fn a_message_of_the_past_can_be_posted_and_edited() {
+    let workspace = workspace(&[], Vec::new());
+    let [one, other] = ["a", "b"].map(|text| workspace.post_at("quay", ANN, text, 1_400_000_000).unwrap());
+    assert_ne!(one, other);
+    assert!(one.starts_with("1400000000."));
+    workspace.edit("quay", &one, None, "edited").unwrap();
+    assert!(stamps(&workspace).is_sorted());
+    let truth = workspace.truth();
+    let item = truth.iter().find(|item| item.ts == one).unwrap();
+    assert_eq!(item.versions, ["a", "edited"]);
+}
+
+#[test]
+fn long_texts_are_chosen_once_and_known_to_the_truth() {
+    let workspace = workspace(&[], Vec::new());
+    let mut before = workspace.truth();
+    workspace.set_faults(&[(Fault::HugeText, 0.5)]);
+    let after = workspace.truth();
+    workspace.set_faults(&[(Fault::HugeText, 0.0)]);
+    assert_eq!(workspace.truth(), after, "what is long stays long");
+    let mut long = 0;
+    for (before, after) in before.iter_mut().zip(&after) {
+        if after.text.len() == 1 << 20 {
+            assert_eq!(after.versions, [before.text.clone(), after.text.clone()]);
+            long += 1;
+        } else {
+            assert_eq!(before, after);
+        }
+    }
+    assert!((1..10).contains(&long), "{long}");
+
+    let from_start = self::workspace(&[(Fault::HugeText, 1.0)], Vec::new());
+    let ts = from_start.post("quay", ANN, "short").unwrap();
+    from_start.edit("quay", &ts, None, "shorter").unwrap();
+    let truth = from_start.truth();
+    let versions = &truth.last().unwrap().versions;
+    assert!(versions.iter().all(|text| text.len() == 1 << 20) && versions.len() == 2);
+    assert!(versions[0].starts_with("short\n") && versions[1].starts_with("shorter\n"));
+    assert_eq!(truth[0].versions.len(), 1, "nobody saw it short");
+}
+
+#[test]
+fn names_that_lead_astray_are_chosen_once() {
+    let workspace = workspace(&[], Vec::new());
+    let upload = |name: &str| workspace.upload("quay", ANN, name, Vec::new()).unwrap().0;
+    let clean = upload("clean.txt");
+    workspace.set_faults(&[(Fault::PathTricks, 1.0)]);
+    let name_of = |file: &str| {
+        let truth = workspace.file_truth().unwrap();
+        truth.iter().find(|known| known.file == file).unwrap().name.clone()
+    };
+    let tricked = name_of(&clean);
+    assert_ne!(tricked, "clean.txt");
+    let names: std::collections::HashSet<String> = (0..60).map(|_| name_of(&upload("x.txt"))).collect();
+    assert!(names.len() >= 8 && !names.contains("x.txt"), "{names:?}");
+    workspace.set_faults(&[(Fault::PathTricks, 0.0)]);
+    assert_eq!(name_of(&clean), tricked);
+}
+
+#[test]
+fn generated_contents_have_their_digest_without_being_held() {
+    let workspace = workspace(&[], Vec::new());
+    let content = Content::Generated { size: 100_000, seed: 3 };
+    let (file, _) = workspace.upload_content("quay", ANN, "big.bin", content).unwrap();
+    workspace.replace_content(&file, Content::Generated { size: 0, seed: 3 }).unwrap();
+    let truth = workspace.file_truth().unwrap();
+    let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let versions = &truth.iter().find(|known| known.file == file).unwrap().versions;
+    assert_eq!((versions.len(), versions[1].as_str()), (2, empty));
+    assert_eq!(versions[0], crate::sandbox::filler::digest(3, 100_000));
+}
+
+#[test]
+fn events_that_nobody_reads_are_bounded() {
+    let workspace = workspace(&[], Vec::new());
+    let text = "x".repeat(1 << 20);
+    for _ in 0..80 {
+        workspace.post("quay", ANN, &text).unwrap();
+    }
+    let state = workspace.read();
+    let held: usize = state.events.iter().map(|event| event.body.len()).sum();
+    assert_eq!(held, state.event_bytes);
+    assert!(held <= 64 << 20 && state.events.len() > 50, "{held}");
+}
+
+#[test]
 fn ties_and_the_repeated_hour_come_when_asked_for() {
     let tied = workspace(&[(Fault::TsTie, 1.0)], Vec::new());
     assert!(stamps(&tied).windows(2).any(|pair| pair[0] == pair[1]));

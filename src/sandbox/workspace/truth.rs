@@ -4,9 +4,9 @@ use anyhow::Context as _;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::state::{State, Stored};
+use super::state::{State, Stored, Version};
 use crate::sandbox::faults::Faults;
-use crate::sandbox::ids;
+use crate::sandbox::{filler, ids};
 
 /// One item of a channel's stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -43,6 +43,19 @@ pub struct TruthFile {
     pub versions: Vec<String>,
 }
 
+/// A room or a person, as somebody knows them who runs the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct InventoryItem {
+    /// `room` or `account`.
+    pub kind: &'static str,
+    /// Id, as `channels.list` or `users.list` would give it.
+    pub id: String,
+    /// Name of the room, display name of the person.
+    pub name: String,
+    /// Whether it is shown to nobody else: a room to its members only, a person to no account.
+    pub hidden: bool,
+}
+
 fn word(is_deleted: bool) -> &'static str {
     if is_deleted { "deleted" } else { "current" }
 }
@@ -53,13 +66,14 @@ pub(super) fn items(state: &State, faults: &Faults) -> Vec<TruthItem> {
         for message in &channel.messages {
             let more = message.more.as_deref();
             let mut versions = more.map(|more| more.older.clone()).unwrap_or_default();
-            versions.push(message.text.clone());
+            let text = message.shown_text().into_owned();
+            versions.push(text.clone());
             let is_hushed = faults.hushes(&channel.id, message.ts);
             items.push(TruthItem {
                 channel: channel.id.clone(),
                 ts: message.ts.to_string(),
                 state: word(message.is_deleted),
-                text: message.text.clone(),
+                text,
                 versions,
                 user: state.users[message.user].id.clone(),
                 subtype: message.subtype.clone(),
@@ -73,24 +87,61 @@ pub(super) fn items(state: &State, faults: &Faults) -> Vec<TruthItem> {
     items
 }
 
-pub(super) fn files(state: &State) -> anyhow::Result<Vec<TruthFile>> {
-    let mut files = Vec::new();
+/// A file with what its digests are made from, copied out of the lock.
+type Copied = (TruthFile, Vec<Version>);
+
+pub(super) fn files(state: &State) -> Vec<Copied> {
     // One without an id hasn't been shared yet.
-    for file in state.files.iter().filter(|file| !file.id.is_empty()) {
-        let mut versions = Vec::new();
-        for version in &file.versions {
-            let digest = match &version.content {
-                Stored::Bytes(bytes) => Sha256::digest(bytes),
-                Stored::Path(path) => Sha256::digest(fs_err::read(path).context("can't read a file of the corpus")?),
+    let shared = state.files.iter().filter(|file| !file.id.is_empty());
+    shared
+        .map(|file| {
+            let is_homeless = file.channels.iter().all(|channel| state.channels[*channel].is_removed);
+            let is_gone = file.is_deleted || (is_homeless && !file.channels.is_empty());
+            let truth = TruthFile {
+                file: file.id.clone(),
+                name: file.name.clone(),
+                state: word(is_gone),
+                versions: Vec::new(),
             };
-            versions.push(ids::hex(&digest));
-        }
-        files.push(TruthFile {
-            file: file.id.clone(),
-            name: file.name.clone(),
-            state: word(file.is_deleted),
-            versions,
-        });
+            (truth, file.versions.clone())
+        })
+        .collect()
+}
+
+/// Fills in the digests; each is made once.
+pub(super) fn digested(files: Vec<Copied>) -> anyhow::Result<Vec<TruthFile>> {
+    files
+        .into_iter()
+        .map(|(mut truth, versions)| {
+            truth.versions = versions.iter().map(digest).collect::<anyhow::Result<_>>()?;
+            Ok(truth)
+        })
+        .collect()
+}
+
+fn digest(version: &Version) -> anyhow::Result<String> {
+    if let Some(known) = version.digest.get() {
+        return Ok(known.clone());
     }
-    Ok(files)
+    let made = match &version.content {
+        Stored::Bytes(bytes) => ids::hex(&Sha256::digest(bytes)),
+        Stored::Path(path) => ids::hex(&Sha256::digest(fs_err::read(path).context("can't read a file of the corpus")?)),
+        Stored::Generated { size, seed } => filler::digest(*seed, *size),
+    };
+    Ok(version.digest.get_or_init(|| made).clone())
+}
+
+/// All rooms and people there are, shown or not; removed channels and direct conversations are
+/// left out, and so is the archiver's own account of a corpus.
+pub(super) fn inventory(state: &State) -> Vec<InventoryItem> {
+    let rooms = state.channels.iter().filter(|channel| !channel.is_im && !channel.is_removed).map(|channel| {
+        InventoryItem { kind: "room", id: channel.id.clone(), name: channel.name.clone(), hidden: channel.is_hidden }
+    });
+    let people = state.users.iter().filter(|user| !user.is_hidden).map(|user| InventoryItem {
+        kind: "account",
+        id: user.id.clone(),
+        name: user.real_name.clone(),
+        hidden: user.is_unlisted,
+    });
+    rooms.chain(people).collect()
 }

@@ -35,7 +35,7 @@ impl State {
         let mut body = Map::new();
         body.insert("type".to_owned(), json!("message"));
         body.insert("user".to_owned(), json!(self.users[message.user].id));
-        body.insert("text".to_owned(), json!(message.text));
+        body.insert("text".to_owned(), json!(message.shown_text()));
         body.insert("ts".to_owned(), json!(message.ts.to_string()));
         body.insert("is_stared".to_owned(), json!(false));
         if !message.subtype.is_empty() {
@@ -105,7 +105,7 @@ impl State {
             "created": created,
             "timestamp": edited,
             "user": self.users[message.user].id,
-            "comment": message.text,
+            "comment": message.shown_text(),
             "channel": if with_channel { ids::unpadded(&self.channels[channel].id) } else { "" },
             "is_intro": false,
         })
@@ -122,6 +122,11 @@ impl State {
                 Some(self.comment_json(*channel, &stream.messages[at], false))
             })
             .collect()
+    }
+
+    fn comment_count(&self, file: usize) -> usize {
+        let comments = &self.files[file].comments;
+        comments.iter().filter(|(channel, ts)| self.channels[*channel].find_alive(*ts).is_some()).count()
     }
 
     /// The address of a file's bytes, with a ticket for `caller`.
@@ -192,7 +197,7 @@ impl State {
             "is_public": true,
             "public_url_shared": true,
             "display_as_bot": false,
-            "comments_count": self.file_comments(file).len(),
+            "comments_count": self.comment_count(file),
             "channels": channels,
             "initial_comment": {
                 "id": format!("inicomid_{}", entry.id),

@@ -7,7 +7,8 @@ use axum::response::Response;
 
 use super::view::Moment;
 use super::{Shell, Viewer};
-use crate::model::{ChannelId, Scope, rfc3339};
+use crate::model::{Scope, rfc3339};
+use crate::store::WalkResult;
 use crate::web::Web;
 use crate::web::error::{WebError, blocking, render};
 
@@ -41,8 +42,8 @@ pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer) -> Result<
         let mut walks = web.reader.walks()?;
         walks.retain(|row| viewer.scope.allows(&row.channel));
         let mut debts = web.reader.debts()?;
-        debts.retain(|debt| sees_all || ChannelId::parse(&debt.key).is_some_and(|id| viewer.scope.allows(&id)));
-        let gaps = walks.iter().filter(|row| row.walked_until.is_none() || row.result == "under way").count();
+        debts.retain(|debt| sees_all || debt.channel().is_some_and(|id| viewer.scope.allows(&id)));
+        let gaps = walks.iter().filter(|row| row.walked_until.is_none() || row.result != WalkResult::Complete).count();
         let runs = web
             .reader
             .runs(if sees_all { 12 } else { 0 })?

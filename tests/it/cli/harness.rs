@@ -20,6 +20,7 @@ pub(crate) const DONE: i32 = 0;
 pub(crate) const FAILURE: i32 = 1;
 pub(crate) const USAGE: i32 = 2;
 pub(crate) const INTEGRITY: i32 = 3;
+pub(crate) const INCOMPLETE: i32 = 4;
 pub(crate) const REFUSED: i32 = 5;
 pub(crate) const TEMPORARY: i32 = 75;
 

@@ -40,14 +40,14 @@ impl axum::serve::Listener for Encrypted {
     }
 }
 
-struct Certificate {
+pub(crate) struct Certificate {
     chain: Vec<CertificateDer<'static>>,
     key: KeyPair,
 }
 
 impl Certificate {
     /// The pin of its key, computed here.
-    fn pin(&self) -> String {
+    pub(crate) fn pin(&self) -> String {
         format!("sha256:{}", hex(&Sha256::digest(self.key.subject_public_key_info())))
     }
 }
@@ -57,7 +57,7 @@ fn params() -> CertificateParams {
 }
 
 /// As the vendor's server makes its own: self-signed, and an authority.
-fn self_signed() -> Certificate {
+pub(crate) fn self_signed() -> Certificate {
     let key = KeyPair::generate().unwrap();
     let mut params = params();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -66,7 +66,7 @@ fn self_signed() -> Certificate {
 }
 
 /// An authority's certificate as PEM, and a proper server certificate that it signed.
-fn signed_by_an_authority() -> (String, Certificate) {
+pub(crate) fn signed_by_an_authority() -> (String, Certificate) {
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new(Vec::<String>::new()).unwrap();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -77,14 +77,14 @@ fn signed_by_an_authority() -> (String, Certificate) {
     (authority_certificate.pem(), Certificate { chain: vec![certificate.der().clone()], key })
 }
 
-struct Behind {
-    parts: Parts,
-    ready: Ready,
+pub(crate) struct Behind {
+    pub(crate) parts: Parts,
+    pub(crate) ready: Ready,
     _runtime: tokio::runtime::Runtime,
 }
 
 /// The built-in company behind TLS.
-fn serve(certificate: &Certificate) -> Behind {
+pub(crate) fn serve(certificate: &Certificate) -> Behind {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let key = PrivateKeyDer::try_from(certificate.key.serialize_der()).unwrap();
     let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))

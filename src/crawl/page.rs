@@ -1,0 +1,308 @@
+//! From a page of history to records: what is new or different on it, what does not fit.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::Error;
+use super::files::{self, FileSight};
+use super::odd::oddities;
+use super::pass::{ChannelTask, Pass};
+use super::pins::reaction_change;
+use super::walk::Walked;
+use crate::api::wire::Message;
+use crate::api::{self, HistoryWindow, Item, Page};
+use crate::history::{Known, known_between};
+use crate::model::{Digest, MessageTs, UtcTime};
+use crate::record::{Kind, Origin, change_digest, redact};
+use crate::store::{Batch, Change, NewRecord};
+
+/// Messages a page.
+const PAGE: u32 = 1000;
+/// A page of so many items is not believed to be the last on the server's word alone: servers cap
+/// pages as they like, and this is the size they give when none is asked for (protocol notes 2.2).
+const FULL: usize = 100;
+
+/// A page of history, with what does not fit about it.
+pub(super) struct ReadPage {
+    pub(super) items: Vec<(Item<Message>, Option<MessageTs>)>,
+    pub(super) stamps: Vec<MessageTs>,
+    pub(super) has_more: bool,
+    /// It does not begin with the message that the one before ended with.
+    pub(super) seam: bool,
+    pub(super) disordered: bool,
+    received_at: UtcTime,
+}
+
+/// A page of the history that was read again, and archived as in a walk.
+pub(super) struct Look {
+    /// Its items that have a time stamp.
+    pub(super) items: Vec<(MessageTs, Item<Message>)>,
+    /// The lowest of them within the bounds.
+    pub(super) last: Option<MessageTs>,
+    /// Nothing comes below it.
+    pub(super) is_end: bool,
+    /// All came in the order and the bounds that were asked for.
+    pub(super) is_ordered: bool,
+    pub(super) files: BTreeMap<String, FileSight>,
+    pub(super) changed: bool,
+}
+
+/// Reads a page of the history outside a walk: no cursor moves.
+pub(super) async fn look(
+    pass: &Pass<'_>,
+    task: &ChannelTask,
+    floor: MessageTs,
+    cursor: MessageTs,
+    previous: Option<MessageTs>,
+) -> Result<Look, Error> {
+    let page = read_page(pass, task, floor, cursor, previous).await?;
+    let mut out = Walked::default();
+    let batch = to_batch(pass, task, &page, &mut out)?;
+    if !batch.records.is_empty() || !batch.changes.is_empty() {
+        pass.append(batch).await?;
+    }
+    let last = page.stamps.iter().filter(|ts| (floor..=cursor).contains(ts)).min().copied();
+    let is_overlap = page.items.len() == 1 && last.is_some() && previous == last;
+    let is_end = page.is_last() || is_overlap;
+    let items = page.items.into_iter().filter_map(|(item, ts)| Some((ts?, item))).collect();
+    Ok(Look { items, last, is_end, is_ordered: !page.disordered, files: out.files, changed: out.changed })
+}
+
+impl ReadPage {
+    /// Whether nothing can come after it. A long page is not believed to be the last on the
+    /// server's word alone.
+    pub(super) fn is_last(&self) -> bool {
+        self.items.is_empty() || !self.has_more && self.items.len() < FULL
+    }
+}
+
+/// Reads a page, and once more when it is not what it should be: an item that cannot be read, a
+/// seam, disorder. What still does not fit is kept and said.
+pub(super) async fn read_page(
+    pass: &Pass<'_>,
+    task: &ChannelTask,
+    floor: MessageTs,
+    cursor: MessageTs,
+    previous: Option<MessageTs>,
+) -> Result<ReadPage, Error> {
+    let window = HistoryWindow { oldest: floor, latest: cursor, count: PAGE };
+    let mut read = judge(pass.reader.channels_history(&task.api_id, window).await?, floor, cursor, previous);
+    let unreadable = |read: &ReadPage| read.items.iter().any(|(_, ts)| ts.is_none());
+    if !read.1 || unreadable(&read.0) || read.0.seam || read.0.disordered {
+        let again = judge(pass.reader.channels_history(&task.api_id, window).await?, floor, cursor, previous);
+        if again.1 {
+            read = again;
+        }
+    }
+    if !read.1 {
+        return Err(api::Error::Broken {
+            method: "channels.history".to_owned(),
+            detail: "its list of messages has no end".to_owned(),
+        }
+        .into());
+    }
+    Ok(read.0)
+}
+
+/// A page with its faults named, and whether its list was whole.
+fn judge(page: Page<Message>, floor: MessageTs, cursor: MessageTs, previous: Option<MessageTs>) -> (ReadPage, bool) {
+    let items: Vec<(Item<Message>, Option<MessageTs>)> = page
+        .items
+        .into_iter()
+        .map(|item| {
+            let ts = match &item.view {
+                Some(view) => view.parsed_ts(),
+                // Not JSON, but the stamp may still stand in it.
+                None => crate::model::json::member_text(&item.bytes, "ts").and_then(|text| MessageTs::parse(&text)),
+            };
+            (item, ts)
+        })
+        .collect();
+    let stamps: Vec<MessageTs> = items.iter().filter_map(|(_, ts)| *ts).collect();
+    let in_order = stamps.windows(2).all(|pair| pair[0] >= pair[1]);
+    let in_bounds = stamps.iter().all(|ts| (floor..=cursor).contains(ts));
+    let read = ReadPage {
+        // A server that does not say is asked until nothing new comes.
+        has_more: page.has_more.unwrap_or(!items.is_empty()),
+        seam: previous.is_some() && stamps.first() != previous.as_ref(),
+        disordered: !in_order || !in_bounds,
+        received_at: page.received_at,
+        items,
+        stamps,
+    };
+    (read, page.is_whole)
+}
+
+/// Records for what is new or different on a page.
+pub(super) fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walked) -> Result<Batch, Error> {
+    let mut batch = Batch::default();
+    let (mut known, reactions) = match (page.stamps.iter().min(), page.stamps.iter().max()) {
+        (Some(from), Some(to)) => (
+            known_between(pass.store, pass.source, &task.id, *from, *to)?,
+            pass.store.versions_between(Kind::Reactions, pass.source, &task.id, *from, *to)?,
+        ),
+        _ => Default::default(),
+    };
+    let mut on_page: BTreeMap<String, FileSight> = BTreeMap::new();
+    let holders = holders(page, &known);
+    for (place, (item, ts)) in page.items.iter().enumerate() {
+        let Some(ts) = ts else {
+            batch.records.extend(unknown(pass, task, &item.bytes, page.received_at)?);
+            pass.find(
+                "unreadable_item",
+                task,
+                "an item of the history has no time stamp that can be read; it is kept as it came",
+            );
+            continue;
+        };
+        if item.view.is_none() {
+            pass.find("unreadable_item", task, &format!("message {ts} is not JSON; it is kept as it came"));
+        }
+        for file in item.view.iter().flat_map(Message::all_files) {
+            on_page.entry(file.id.clone()).or_default().update(FileSight::of(file, &task.id));
+        }
+        if let Some(holder) = holders.get(ts).filter(|holder| **holder != place) {
+            let digest = |bytes: &[u8]| change_digest(Kind::Message, bytes);
+            if digest(&item.bytes) != digest(&page.items[*holder].0.bytes) {
+                batch.records.extend(unknown(pass, task, &item.bytes, page.received_at)?);
+                tie(pass, task, *ts);
+            }
+            continue;
+        }
+        let (body, tickets) = redact(Kind::Message, &item.bytes);
+        let (version, change) = match known.get(ts) {
+            None => (1, Change::New),
+            Some(known) => {
+                let same = known.body == body.as_ref()
+                    || change_digest(Kind::Message, &known.body) == change_digest(Kind::Message, &body);
+                let newest_reactions = reactions.get(ts).and_then(|rows| rows.last()).copied();
+                if let Some(record) = reaction_change(pass, task, *ts, known, newest_reactions, item, page.received_at)?
+                {
+                    out.changed = true;
+                    batch.records.push(record);
+                }
+                match (same, known.is_gone) {
+                    (true, false) => continue,
+                    (true, true) => (known.version + 1, Change::Back),
+                    (false, true) => (known.version + 1, Change::BackChanged),
+                    (false, false) if is_tie(known, &item.bytes) => {
+                        batch.records.extend(unknown(pass, task, &item.bytes, page.received_at)?);
+                        tie(pass, task, *ts);
+                        continue;
+                    }
+                    (false, false) => (known.version + 1, Change::Changed),
+                }
+            }
+        };
+        pass.count(|summary| match change {
+            Change::New => summary.messages.new += 1,
+            Change::Changed => summary.messages.edited += 1,
+            Change::Back | Change::BackChanged => summary.messages.restored += 1,
+            Change::Gone | Change::Shared | Change::Fetched => {}
+        });
+        out.changed = true;
+        if change == Change::New {
+            batch.changes.extend(pass.unseen_by_others(&task.id, *ts));
+        }
+        if item.view.is_some() {
+            for oddity in oddities(&item.bytes) {
+                pass.find("odd_item", task, &format!("an item of the history {oddity}; it is kept as it came"));
+            }
+        }
+        if let Some(view) = item.view.as_ref().filter(|view| view.comment.is_some()) {
+            // An edited comment changes neither the time stamp of its file nor the number of comments.
+            for file in view.all_files() {
+                on_page.entry(file.id.clone()).or_default().is_talked_about = true;
+            }
+        }
+        let body = body.into_owned();
+        // A second item of the same page may bear the same stamp.
+        known.insert(*ts, Known { version, is_gone: false, body: body.clone() });
+        batch.records.push(NewRecord {
+            kind: Kind::Message,
+            source: pass.source,
+            channel: Some(task.id.clone()),
+            key: ts.to_string(),
+            version,
+            change,
+            origin: Origin::Observed,
+            via: "channels.history",
+            account: pass.account.to_owned(),
+            run: pass.run,
+            observed_at: page.received_at,
+            tickets,
+            attachments: Vec::new(),
+            shared_in: Vec::new(),
+            body,
+        });
+    }
+    batch.changes.extend(files::remember(pass, &on_page));
+    for (id, sight) in on_page {
+        out.files.entry(id).or_default().update(sight);
+    }
+    Ok(batch)
+}
+
+fn tie(pass: &Pass<'_>, task: &ChannelTask, ts: MessageTs) {
+    let detail = format!("two messages bear the time stamp {ts}; the second is kept as an item of its own");
+    pass.find("tie", task, &detail);
+}
+
+/// Which item of a page each time stamp belongs to: where several bear one, that which reads as
+/// what is known, else the first. The others are messages of their own.
+fn holders(page: &ReadPage, known: &BTreeMap<MessageTs, Known>) -> HashMap<MessageTs, usize> {
+    let mut holders: HashMap<MessageTs, usize> = HashMap::new();
+    for (place, (item, ts)) in page.items.iter().enumerate() {
+        let Some(ts) = ts else { continue };
+        if let Some(holder) = holders.get_mut(ts) {
+            let digest = |body: &[u8]| change_digest(Kind::Message, body);
+            let is_known =
+                known.get(ts).is_some_and(|known| digest(&known.body) == digest(&redact(Kind::Message, &item.bytes).0));
+            if is_known {
+                *holder = place;
+            }
+        } else {
+            holders.insert(*ts, place);
+        }
+    }
+    holders
+}
+
+/// Whether two bodies under one stamp are two messages: other authors, and neither is an edit of
+/// the other (protocol notes 1.2 (c)).
+fn is_tie(known: &Known, bytes: &[u8]) -> bool {
+    use crate::model::json::{member, member_text};
+    let authors = (member_text(&known.body, "user"), member_text(bytes, "user"));
+    let edited = member(&known.body, "edited").is_some() || member(bytes, "edited").is_some();
+    authors.0.is_some() && authors.1.is_some() && authors.0 != authors.1 && !edited
+}
+
+/// An item that cannot be recognised, kept once under the digest of its bytes.
+fn unknown(
+    pass: &Pass<'_>,
+    task: &ChannelTask,
+    bytes: &[u8],
+    received_at: UtcTime,
+) -> Result<Option<NewRecord>, Error> {
+    let (body, tickets) = redact(Kind::Unknown, bytes);
+    let key = Digest::of(&body).to_string();
+    if !pass.first_sight(Kind::Unknown, Some(&task.id), &key)? {
+        return Ok(None);
+    }
+    Ok(Some(NewRecord {
+        kind: Kind::Unknown,
+        source: pass.source,
+        channel: Some(task.id.clone()),
+        key,
+        version: 1,
+        change: Change::New,
+        origin: Origin::Observed,
+        via: "channels.history",
+        account: pass.account.to_owned(),
+        run: pass.run,
+        observed_at: received_at,
+        tickets,
+        attachments: Vec::new(),
+        shared_in: Vec::new(),
+        body: body.into_owned(),
+    }))
+}

@@ -1,0 +1,229 @@
+//! Two people's views in one archive: what one sees and the other does not is archived, and is no
+//! deletion; what went is found by either; and the two views do not overwrite each other for ever.
+
+use std::collections::BTreeSet;
+
+use teamchat_archive::crawl::Options;
+use teamchat_archive::record::{Kind, State};
+use teamchat_archive::sandbox::Fault;
+
+use crate::schedules::town::{ANN, BOB, EVA, Town, full};
+use crate::support::{Fold, fold};
+
+const BOTH: [&str; 2] = [ANN, EVA];
+
+fn names(people: &[&str]) -> Vec<String> {
+    people.iter().map(|&user| user.to_owned()).collect()
+}
+
+/// Whether a message is archived and stands.
+fn stands(fold: &Fold, channel: &str, ts: &str) -> bool {
+    fold.get(channel).and_then(|messages| messages.get(ts)).is_some_and(|message| !message.is_gone)
+}
+
+/// Every record that says a message, a file or a comment is gone.
+fn deletions(town: &Town) -> Vec<String> {
+    let records = town.records().into_iter();
+    records
+        .filter(|record| record.header.state == State::Gone && record.header.kind != Kind::Visibility)
+        .map(|record| format!("{:?}", record.header))
+        .collect()
+}
+
+async fn assert_is_truth(town: &mut Town, people: &[&str], context: &str) {
+    let removed = town.removed.clone();
+    let mut problems = town.audit(&removed);
+    problems.extend(town.differences(&names(people)).await);
+    assert!(problems.is_empty(), "{context}:\n{}", problems.join("\n"));
+    town.archive.check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whisper_and_a_private_channel_are_archived_by_whoever_sees_them() {
+    for people in [[ANN, EVA], [EVA, ANN]] {
+        let mut town = Town::new(9, &people).await;
+        let workspace = town.running.workspace();
+        let to_ann = workspace.whisper("quay", BOB, ANN, "for Ann").unwrap();
+        let to_eva = workspace.whisper("quay", BOB, EVA, "for Eva").unwrap();
+        let from_eva = workspace.whisper("quay", EVA, BOB, "by Eva").unwrap();
+        let (quay, attic, cellar) = (town.channel("quay"), town.channel("attic"), town.channel("cellar"));
+        town.crawl(&full()).await.unwrap();
+        for _ in 0..2 {
+            for user in people {
+                town.crawl_as(user, &full()).await.unwrap();
+            }
+        }
+        let archived = fold(&town.archive.reader());
+        for ts in [&to_ann, &to_eva, &from_eva] {
+            assert!(stands(&archived, &quay, ts), "a whisper at {ts}, crawled as {people:?}");
+        }
+        assert_eq!((archived[&attic].len(), archived[&cellar].len()), (4, 4));
+        assert_eq!(deletions(&town), Vec::<String>::new(), "nothing was deleted");
+        assert_is_truth(&mut town, &BOTH, "whispers and private channels").await;
+        town.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_rounds_of_two_accounts_without_a_change_add_nothing() {
+    for options in [full(), Options::default()] {
+        for people in [[ANN, EVA], [EVA, ANN]] {
+            let town = Town::new(9, &people).await;
+            let workspace = town.running.workspace();
+            workspace.whisper("quay", BOB, ANN, "for Ann").unwrap();
+            workspace.whisper("quay", BOB, EVA, "for Eva").unwrap();
+            let (quay, ts) = workspace.labelled("quay-3").unwrap();
+            workspace.pin(&quay, &ts, ANN, false).unwrap();
+            workspace.pin(&quay, &ts, BOB, true).unwrap();
+            workspace.react(&quay, &ts, EVA, "tea").unwrap();
+            workspace.comment("plan", BOB, "more").unwrap();
+            for user in people {
+                town.crawl_as(user, &options).await.unwrap();
+            }
+            let before = town.records().len();
+            for _ in 0..5 {
+                for user in people {
+                    town.crawl_as(user, &options).await.unwrap();
+                }
+                town.crawl(&options).await.unwrap();
+            }
+            let records = town.records();
+            let new: BTreeSet<String> = records[before..]
+                .iter()
+                .map(|record| format!("{:?} {} by {}", record.header.kind, record.header.key, record.header.account))
+                .collect();
+            assert!(
+                new.is_empty(),
+                "full={}, {people:?}: {} records, of {new:#?}",
+                options.full,
+                records.len() - before
+            );
+            town.archive.check();
+            town.stop().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_of_what_both_saw_is_found_by_either() {
+    for finder in BOTH {
+        for recorder in [ANN, EVA] {
+            let mut town = Town::new(9, &BOTH).await;
+            let workspace = town.running.workspace();
+            town.crawl(&full()).await.unwrap();
+            town.note_shown(&names(&BOTH)).await;
+            // Who recorded its newest version must not matter for who finds it gone.
+            let (quay, ts) = workspace.labelled("quay-4").unwrap();
+            workspace.edit(&quay, &ts, None, "edited").unwrap();
+            town.crawl_as(recorder, &full()).await.unwrap();
+            workspace.delete(&quay, &ts, None).unwrap();
+            let (dock, dock_ts) = workspace.labelled("dock-1").unwrap();
+            workspace.delete(&dock, &dock_ts, None).unwrap();
+            workspace.delete_file("list").unwrap();
+            town.crawl_as(finder, &full()).await.unwrap();
+            let context = format!("deleted, found by {finder}, the newest version recorded by {recorder}");
+            assert_is_truth(&mut town, &[finder], &context).await;
+            let files = town.archive.newest(Kind::File).into_values();
+            let gone = files.filter(|item| item.is_gone()).count();
+            assert_eq!(gone, 1, "{context}: the file that both saw");
+            town.stop().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_is_found_although_one_account_rests() {
+    let mut town = Town::new(9, &BOTH).await;
+    let workspace = town.running.workspace();
+    let whisper = workspace.whisper("quay", BOB, ANN, "for Ann").unwrap();
+    town.crawl(&full()).await.unwrap();
+    town.note_shown(&names(&BOTH)).await;
+    let (quay, ts) = workspace.labelled("quay-5").unwrap();
+    workspace.delete(&quay, &ts, None).unwrap();
+    workspace.delete(&quay, &whisper, None).unwrap();
+    // Ann rests. Eva knows of the message and not of the whisper.
+    town.crawl_as(EVA, &full()).await.unwrap();
+    let archived = fold(&town.archive.reader());
+    let channel = town.channel("quay");
+    assert!(!stands(&archived, &channel, &ts), "Eva was shown it and is not any more");
+    assert!(stands(&archived, &channel, &whisper), "Eva was never shown it, and can't say that it is gone");
+    town.crawl_as(ANN, &full()).await.unwrap();
+    assert!(!stands(&fold(&town.archive.reader()), &channel, &whisper), "Ann was shown it and is not any more");
+    assert_is_truth(&mut town, &BOTH, "after both").await;
+    town.stop().await;
+}
+
+/// From one moment on the messages of the others are shown to nobody but their authors: Eva still
+/// sees her own, Ann does not.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_still_sees_is_not_deleted_because_the_other_does_not() {
+    for people in [[ANN, EVA], [EVA, ANN]] {
+        let town = Town::new(9, &people).await;
+        town.crawl(&full()).await.unwrap();
+        let workspace = town.running.workspace();
+        let (_, ts) = workspace.labelled("quay-2").unwrap();
+        let channel = town.channel("quay");
+        assert!(stands(&fold(&town.archive.reader()), &channel, &ts), "Eva's message is archived");
+        town.running.set_fault(Fault::Whisper, 1.0);
+        town.crawl(&full()).await.unwrap();
+        let archived = fold(&town.archive.reader());
+        assert!(stands(&archived, &channel, &ts), "one pass of {people:?}: Eva sees her message");
+        let of_eva = |line: &String| line.contains(&ts) && line.contains(&channel);
+        let claimed: Vec<String> = deletions(&town).into_iter().filter(of_eva).collect();
+        assert_eq!(claimed, Vec::<String>::new(), "{people:?}: it never was deleted, not for a moment");
+        town.running.set_fault(Fault::Whisper, 0.0);
+        town.crawl(&full()).await.unwrap();
+        town.archive.check();
+        town.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_one_lost_and_the_other_sees_is_not_lost() {
+    for people in [[ANN, EVA], [EVA, ANN]] {
+        let mut town = Town::new(9, &people).await;
+        let workspace = town.running.workspace();
+        town.crawl(&full()).await.unwrap();
+        workspace.leave("dock", ANN).unwrap();
+        workspace.post("dock", EVA, "after Ann left").unwrap();
+        for _ in 0..2 {
+            town.crawl(&full()).await.unwrap();
+        }
+        assert_is_truth(&mut town, &BOTH, "Ann left the dock").await;
+        assert_eq!(deletions(&town), Vec::<String>::new());
+        // Who lost what is on record, once; it does not come and go with each pass.
+        let before = town.records().len();
+        for user in people.repeat(3) {
+            town.crawl_as(user, &full()).await.unwrap();
+        }
+        let new: Vec<String> = town.records()[before..].iter().map(|record| format!("{:?}", record.header)).collect();
+        assert!(new.is_empty(), "{people:?}:\n{}", new.join("\n"));
+        workspace.join("dock", ANN).unwrap();
+        town.crawl(&full()).await.unwrap();
+        assert_is_truth(&mut town, &BOTH, "Ann is back").await;
+        town.stop().await;
+    }
+}
+
+/// Whoever comes second to what the first archived is shown it too, and its deletion is theirs to
+/// find; what they were never shown is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_enrolled_later_finds_deletions_of_what_it_was_shown() {
+    let mut town = Town::new(9, &BOTH).await;
+    let workspace = town.running.workspace();
+    let (quay, early) = workspace.labelled("quay-1").unwrap();
+    let (_, late) = workspace.labelled("quay-7").unwrap();
+    town.crawl_as(ANN, &full()).await.unwrap();
+    workspace.delete(&quay, &early, None).unwrap();
+    town.crawl_as(EVA, &full()).await.unwrap();
+    let channel = town.channel("quay");
+    let archived = fold(&town.archive.reader());
+    assert!(stands(&archived, &channel, &early), "Eva was never shown it, and can't say that it is gone");
+    workspace.delete(&quay, &late, None).unwrap();
+    town.crawl_as(EVA, &full()).await.unwrap();
+    let archived = fold(&town.archive.reader());
+    assert!(!stands(&archived, &channel, &late), "Eva was shown it in her first pass");
+    town.crawl_as(ANN, &full()).await.unwrap();
+    assert_is_truth(&mut town, &BOTH, "after both").await;
+    town.stop().await;
+}
