@@ -6,8 +6,6 @@ use serde::Deserialize;
 
 use crate::history::ExpectedLine;
 
-/// The key of its record.
-pub const KEY: &str = "expected";
 /// A longer file is no inventory.
 const MAX_BYTES: u64 = 64 << 20;
 

@@ -265,7 +265,13 @@ impl Archive {
 
     /// What the archive covers now, against the inventory that the settings name, if any.
     pub fn coverage(&self) -> Result<Coverage, Error> {
-        let mut found = coverage(&self.reader, &self.exclusions(), &self.disabled_accounts()?, self.clock.now())?;
+        let mut found = coverage(
+            &self.reader,
+            &history::directory(&self.reader)?,
+            &self.exclusions(),
+            &self.disabled_accounts()?,
+            self.clock.now(),
+        )?;
         if let Some(inventory) = self.inventory()? {
             found.expected = Some(history::expected(&self.reader, &inventory)?);
         }
@@ -300,7 +306,7 @@ impl Archive {
         if let Some(path) = self.config.coverage.expected.as_ref().filter(|path| path.exists()) {
             return Ok(Some(inventory::read(path)?.1));
         }
-        let rows = self.reader.versions(Kind::Inventory, store::FIRST_SOURCE, None, inventory::KEY)?;
+        let rows = self.reader.versions(Kind::Inventory, store::FIRST_SOURCE, None, history::INVENTORY)?;
         let Some(row) = rows.last() else { return Ok(None) };
         Ok(Some(inventory::parse(&self.reader.record(row.seq)?.body, "the recorded inventory")?))
     }

@@ -78,8 +78,8 @@ async fn unit(
     let top = audit.position.map_or(pin, MessageTs::from_micros);
     let began = audit.began_at.filter(|_| audit.position.is_some()).unwrap_or(now);
     let page = read_page(pass, task, floor, top, None).await?;
-    let last = page.stamps.iter().filter(|ts| (floor..=top).contains(ts)).min().copied();
-    let ended = page.is_last() || last.is_none();
+    let last = page.lowest(floor, top);
+    let ended = page.is_end(None, last) || last.is_none();
     let bottom = if ended { floor } else { last.unwrap_or(floor) };
     pass.append(to_batch(pass, task, &page, out)?).await?;
     if !page.disordered {

@@ -5,6 +5,11 @@
 //! What it writes goes through [`store::Appender`](crate::store::Appender) together with the state
 //! that says how far it came, so that a pass cut off at any moment is taken up by the next one.
 //!
+//! A pass (`pass`) goes through the rooms in this order: `people` reads who and what there is; `walk`
+//! goes through a channel page by page (`page`) and has `absence` look for what was missing;
+//! `reconcile` holds it against its feed (`judge`); then `files` and `pins`; at last `audit` looks
+//! again at some older history.
+//!
 //! It holds an [`api::Reader`](crate::api::Reader) and nothing else of the client, so it cannot
 //! change anything on the server. A failure of the server is a finding, a debt or a gap, never a
 //! deletion; a failure of the store ends the pass.

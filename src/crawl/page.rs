@@ -60,18 +60,24 @@ pub(super) async fn look(
     if !batch.records.is_empty() || !batch.changes.is_empty() {
         pass.append(batch).await?;
     }
-    let last = page.stamps.iter().filter(|ts| (floor..=cursor).contains(ts)).min().copied();
-    let is_overlap = page.items.len() == 1 && last.is_some() && previous == last;
-    let is_end = page.is_last() || is_overlap;
+    let last = page.lowest(floor, cursor);
+    let is_end = page.is_end(previous, last);
     let items = page.items.into_iter().filter_map(|(item, ts)| Some((ts?, item))).collect();
     Ok(Look { items, last, is_end, is_ordered: !page.disordered, files: out.files, changed: out.changed })
 }
 
 impl ReadPage {
-    /// Whether nothing can come after it. A long page is not believed to be the last on the
-    /// server's word alone.
-    pub(super) fn is_last(&self) -> bool {
-        self.items.is_empty() || !self.has_more && self.items.len() < FULL
+    /// The lowest of its time stamps within the bounds that were asked for. What came from outside
+    /// them is kept and moves no cursor.
+    pub(super) fn lowest(&self, floor: MessageTs, cursor: MessageTs) -> Option<MessageTs> {
+        self.stamps.iter().filter(|ts| (floor..=cursor).contains(ts)).min().copied()
+    }
+
+    /// Whether nothing can come after it: it is empty, or holds only what the page before ended
+    /// with, or says so. A long page is not believed to be the last on the server's word alone.
+    pub(super) fn is_end(&self, previous: Option<MessageTs>, lowest: Option<MessageTs>) -> bool {
+        let is_overlap = self.items.len() == 1 && lowest.is_some() && previous == lowest;
+        self.items.is_empty() || is_overlap || !self.has_more && self.items.len() < FULL
     }
 }
 

@@ -12,7 +12,7 @@ use super::files::FileSight;
 use super::summary::{Finding, Summary};
 use super::{Error, absence, audit, files, people, pins, reconcile, walk};
 use crate::api;
-use crate::history::coverage;
+use crate::history::{INVENTORY, coverage, directory};
 use crate::model::{ChannelId, Clock, Digest, Exclusion, MessageTs, SourceId, UtcTime, rfc3339};
 use crate::record::{Kind, Origin};
 use crate::store::{
@@ -392,8 +392,13 @@ pub async fn run(
     let mut summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut disabled = store.accounts()?;
     disabled.retain(|row| are_others_known && !options.enrolled.contains(&row.name));
-    let covered =
-        coverage(store, &options.exclude, &disabled.into_iter().map(|row| row.name).collect(), options.clock.now())?;
+    let covered = coverage(
+        store,
+        &directory(store)?,
+        &options.exclude,
+        &disabled.into_iter().map(|row| row.name).collect(),
+        options.clock.now(),
+    )?;
     summary.debts = covered.debts() as u64;
     summary.gaps = covered.gaps() as u64;
     if summary.debts > 0 || summary.gaps > 0 || summary.channels.failed > 0 {
@@ -460,15 +465,14 @@ async fn close(
         }
     }
     if let Some(inventory) = &options.inventory {
-        let key = "expected";
-        let newest = store.versions(Kind::Inventory, FIRST_SOURCE, None, key)?.last().copied();
+        let newest = store.versions(Kind::Inventory, FIRST_SOURCE, None, INVENTORY)?.last().copied();
         let is_known = match newest {
             Some(row) => store.record(row.seq)?.body == *inventory,
             None => false,
         };
         if !is_known {
             let version = newest.map_or(1, |row| row.version + 1);
-            batch.records.push(note(Kind::Inventory, key.to_owned(), version, inventory.clone()));
+            batch.records.push(note(Kind::Inventory, INVENTORY.to_owned(), version, inventory.clone()));
         }
     }
     let walks = store.walks()?;

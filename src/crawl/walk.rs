@@ -121,10 +121,8 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
         if let Some(seen) = &mut seen {
             seen.extend(&page.stamps);
         }
-        // What came from outside the bounds is kept and does not move the cursor.
-        let last = page.stamps.iter().filter(|ts| (floor..=cursor).contains(ts)).min().copied();
-        let is_overlap = page.items.len() == 1 && last.is_some() && previous == last;
-        let ended = page.is_last() || is_overlap;
+        let last = page.lowest(floor, cursor);
+        let ended = page.is_end(previous, last);
         let mut batch = to_batch(pass, task, &page, &mut out)?;
         if out.changed {
             // Files and pins are to be read again, whatever becomes of this pass.

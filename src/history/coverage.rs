@@ -157,6 +157,14 @@ pub struct Coverage {
 }
 
 impl Coverage {
+    /// Leaves only these channels, and what is owed in them.
+    pub fn only(&mut self, keep: impl Fn(&ChannelId) -> bool) {
+        self.channels.retain(|channel| ChannelId::parse(&channel.channel).is_some_and(|id| keep(&id)));
+        self.debts.clear();
+        self.complete =
+            self.gaps() == 0 && self.debts() == 0 && self.channels.iter().any(|channel| !channel.intervals.is_empty());
+    }
+
     /// Number of open gaps.
     pub fn gaps(&self) -> usize {
         self.channels.iter().map(|channel| channel.gaps.len()).sum()
@@ -179,15 +187,18 @@ impl Coverage {
     }
 }
 
-/// What an archive covers at `now`. `exclude` is the policy; `disabled` are the accounts that are no
+/// The key of the record of an inventory.
+pub const INVENTORY: &str = "expected";
+
+/// What an archive covers at `now`. `names` are those of [`directory`]; `exclude` is the policy; `disabled` are the accounts that are no
 /// longer crawled with.
 pub fn coverage(
     reader: &Reader,
+    names: &Directory,
     exclude: &[Exclusion],
     disabled: &BTreeSet<String>,
     now: UtcTime,
 ) -> Result<Coverage, Error> {
-    let names = directory(reader)?;
     let mut accounts: HashMap<String, AccountRow> =
         reader.accounts()?.into_iter().map(|row| (row.name.clone(), row)).collect();
     for name in disabled {
@@ -248,7 +259,7 @@ pub fn coverage(
         expected: None,
         channels,
         debts: debts.into_iter().map(debt).collect(),
-        limits: archive_limits(reader, &names, &accounts)?,
+        limits: archive_limits(reader, names, &accounts)?,
         worst_staleness_seconds: staleness,
         worst_audit_seconds: audit,
     };

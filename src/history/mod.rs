@@ -10,8 +10,8 @@ mod reference;
 mod timeline;
 
 pub use coverage::{
-    ChannelCoverage, Coverage, Debt, Excluded, Expected, ExpectedLine, Gap, Interval, Limit, Missing, Seen, coverage,
-    expected,
+    ChannelCoverage, Coverage, Debt, Excluded, Expected, ExpectedLine, Gap, INVENTORY, Interval, Limit, Missing, Seen,
+    coverage, expected,
 };
 pub use item::{Item, ItemState, Version, item};
 pub use names::{ChannelFacts, Directory, directory};

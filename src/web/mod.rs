@@ -13,16 +13,16 @@ mod signin;
 pub mod teamchat;
 mod text;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{any, get, post};
 
-use crate::history::{self, Directory};
+use crate::history::{self, Coverage, Directory};
 use crate::index::Searcher;
-use crate::model::{Clock, Scope, UtcTime, Zone};
+use crate::model::{Clock, Exclusion, Scope, UtcTime, Zone};
 use crate::store::access::Access;
 use crate::store::{Blobs, Error, Reader};
 
@@ -38,6 +38,8 @@ pub struct Web {
     directory: Mutex<Option<(u64, Arc<Directory>)>>,
     failures: Mutex<HashMap<String, (u32, UtcTime)>>,
     public_url: Option<String>,
+    exclude: Vec<Exclusion>,
+    disabled: BTreeSet<String>,
     hashing: tokio::sync::Semaphore,
 }
 
@@ -52,6 +54,8 @@ impl Web {
             directory: Mutex::default(),
             failures: Mutex::default(),
             public_url: None,
+            exclude: Vec::new(),
+            disabled: BTreeSet::new(),
             // Two cores: more hashes at once would only wait for each other.
             hashing: tokio::sync::Semaphore::new(2),
             reader,
@@ -66,6 +70,25 @@ impl Web {
     pub fn with_public_url(mut self, url: Option<String>) -> Self {
         self.public_url = url;
         self
+    }
+
+    /// With what is never fetched, and the accounts that are not crawled with any more: neither is
+    /// told by the archive itself.
+    #[must_use]
+    pub fn with_policy(mut self, exclude: Vec<Exclusion>, disabled: BTreeSet<String>) -> Self {
+        self.exclude = exclude;
+        self.disabled = disabled;
+        self
+    }
+
+    /// What is covered of the channels that a reader may see.
+    fn coverage(&self, scope: &Scope) -> Result<Coverage, Error> {
+        let names = self.whole_directory()?;
+        let mut found = history::coverage(&self.reader, &names, &self.exclude, &self.disabled, self.clock.now())?;
+        if *scope != Scope::All {
+            found.only(|id| scope.allows(id));
+        }
+        Ok(found)
     }
 
     /// The names that a reader may see, as of now.

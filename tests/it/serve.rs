@@ -6,6 +6,7 @@
 
 mod api;
 mod hostile;
+mod overview;
 mod paging;
 mod scope;
 mod signin;

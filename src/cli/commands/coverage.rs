@@ -38,15 +38,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     if !args.channel.is_empty() {
         let wanted: BTreeSet<String> =
             args.channel.iter().filter_map(|id| ChannelId::parse(id)).map(|id| id.to_string()).collect();
-        coverage.channels.retain(|channel| wanted.contains(&channel.channel));
+        coverage.only(|id| wanted.contains(id.as_str()));
         if coverage.channels.len() < wanted.len() {
             let known: Vec<&str> = coverage.channels.iter().map(|channel| channel.channel.as_str()).collect();
             let unknown = wanted.iter().find(|id| !known.contains(&id.as_str())).map_or("", String::as_str);
             return Err(CliError::other(format!("nothing is known of a channel {unknown}"))
                 .hint("`teamchat-archive coverage --json` lists them with their ids"));
         }
-        coverage.debts.clear();
-        coverage.complete = coverage.gaps() == 0 && coverage.debts() == 0;
     }
     if context.output.json {
         context.output.json(&coverage)?;

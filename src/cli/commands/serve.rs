@@ -39,7 +39,8 @@ pub(super) async fn open(archive: &Archive, listen: SocketAddr) -> Result<Servin
     }
     let access = Access::open(&archive.layout, archive.clock.clone())?;
     let web = Web::new(archive.reader.clone(), access, archive.config.zone(), archive.clock.clone())?
-        .with_public_url(archive.config.web.public_url.clone());
+        .with_public_url(archive.config.web.public_url.clone())
+        .with_policy(archive.exclusions(), archive.disabled_accounts()?);
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         CliError::other(format!("can't listen on {listen}: {error}"))
             .hint("another program may use the port; `--listen 127.0.0.1:0` takes a free one")

@@ -8,7 +8,6 @@ use axum::response::Response;
 use super::view::Moment;
 use super::{Shell, Viewer};
 use crate::model::{Scope, rfc3339};
-use crate::store::WalkResult;
 use crate::web::Web;
 use crate::web::error::{WebError, blocking, render};
 
@@ -19,6 +18,7 @@ struct Overview {
     figures: Vec<(&'static str, String)>,
     accounts: Vec<(String, String, String)>,
     runs: Vec<RunView>,
+    gaps: Vec<(String, String)>,
     debts: Vec<(String, String)>,
     complete: bool,
     walked: usize,
@@ -39,11 +39,12 @@ pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer) -> Result<
         let count = |name: &str| counters.get(name).copied().unwrap_or(0);
         // Who sees some channels is told of those; what is counted over all is for who sees all.
         let sees_all = viewer.scope == Scope::All;
-        let mut walks = web.reader.walks()?;
-        walks.retain(|row| viewer.scope.allows(&row.channel));
-        let mut debts = web.reader.debts()?;
-        debts.retain(|debt| sees_all || debt.channel().is_some_and(|id| viewer.scope.allows(&id)));
-        let gaps = walks.iter().filter(|row| row.walked_until.is_none() || row.result != WalkResult::Complete).count();
+        let coverage = web.coverage(&viewer.scope)?;
+        let gaps = coverage.channels.iter().flat_map(|channel| {
+            channel.gaps.iter().map(|gap| (channel.name.clone(), format!("{} ({})", gap.reason, gap.account)))
+        });
+        let owed = coverage.channels.iter().flat_map(|channel| &channel.debts).chain(&coverage.debts);
+        let walked = coverage.channels.iter().filter(|channel| !channel.intervals.is_empty()).count();
         let runs = web
             .reader
             .runs(if sees_all { 12 } else { 0 })?
@@ -107,9 +108,9 @@ pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer) -> Result<
             figures,
             accounts,
             runs,
-            complete: gaps == 0 && debts.is_empty() && !walks.is_empty(),
-            debts: debts
-                .into_iter()
+            complete: coverage.complete,
+            gaps: gaps.collect(),
+            debts: owed
                 .map(|debt| {
                     (
                         format!("{} {}", debt.kind, debt.key),
@@ -117,7 +118,7 @@ pub(crate) async fn page(State(web): State<Arc<Web>>, viewer: Viewer) -> Result<
                     )
                 })
                 .collect(),
-            walked: walks.len(),
+            walked,
         })
     })
     .await?;
