@@ -1,13 +1,14 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::atom::AtomFeed;
 use super::error::Error;
 use super::page::{Item, Page, Reply};
 use super::transport::Connection;
 use super::wire::{Channel, Comment, File, Identity, Im, Message, Paging, Presence, Reaction, SearchAnswer, User};
-use crate::model::MessageTs;
+use crate::model::{Digest, MessageTs};
 
 /// Which part of a channel's history is asked for. Both bounds always travel, so that the rule for
 /// a request with one bound, which is not proved for IceWarp, cannot matter (protocol notes 2.2).
@@ -42,6 +43,27 @@ impl Reader {
     /// The server.
     pub fn connection(&self) -> &Arc<Connection> {
         &self.connection
+    }
+
+    /// What the server sent without this account's own token, should it stand there: `sha256-` and the
+    /// first 16 hexadecimal digits of its SHA-256 instead; and how often.
+    pub fn without_token<'a>(&self, bytes: &'a [u8]) -> (Cow<'a, [u8]>, u32) {
+        let token = self.token.expose_secret().as_bytes();
+        let is_here = |at: &usize| !token.is_empty() && bytes[*at..].starts_with(token);
+        let Some(mut at) = (0..bytes.len()).find(is_here) else { return (Cow::Borrowed(bytes), 0) };
+        let (mut out, mut copied, mut count) = (Vec::with_capacity(bytes.len()), 0, 0);
+        loop {
+            out.extend_from_slice(&bytes[copied..at]);
+            out.extend_from_slice(format!("sha256-{}", Digest::of(token).short()).as_bytes());
+            copied = at + token.len();
+            count += 1;
+            match (copied..bytes.len()).find(is_here) {
+                Some(next) => at = next,
+                None => break,
+            }
+        }
+        out.extend_from_slice(&bytes[copied..]);
+        (Cow::Owned(out), count)
     }
 
     async fn call(&self, method: &str, parameters: &[(&str, String)]) -> Result<Reply, Error> {

@@ -144,7 +144,8 @@ impl Connection {
         &self.limiter
     }
 
-    pub(super) fn clock(&self) -> &Clock {
+    /// Our clock.
+    pub fn clock(&self) -> &Clock {
         &self.clock
     }
 

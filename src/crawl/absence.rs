@@ -1,17 +1,17 @@
 //! What should have been in a stretch of history and was not: a deletion when two witnesses say
 //! so, else a change of what one account can see (protocol notes 6.6).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Error;
 use super::pass::{ChannelTask, Pass};
 use super::walk::Walked;
 use crate::api;
-use crate::history::messages_before;
-use crate::model::{MessageTs, UtcTime, rfc3339};
-use crate::record::{Kind, Origin, State};
+use crate::history::{self, Version, messages_before};
+use crate::model::{MessageTs, RecordSeq, rfc3339};
+use crate::record::{Kind, LIVE, Origin, State};
 use crate::store::{Batch, Change, NewRecord, StateChange};
 
 /// More than this many messages gone at once, and more than one in twenty, is no deletion but a
@@ -29,8 +29,6 @@ pub(super) const DISAPPEARANCE: &str = "disappearance";
 /// A message that should have been in a stretch and was not.
 struct Missing {
     ts: MessageTs,
-    version: u32,
-    observed_at: String,
     files: Vec<String>,
 }
 
@@ -76,8 +74,10 @@ pub(super) async fn settle(
             return Ok(true);
         }
         let cause = if is_sweep(pass, task, floor, &missing, seen)? { "swept" } else { "unknown" };
-        let stretch = Stretch { floor, top, cause, first_missing: pass.options.clock.now() };
-        if !probe(pass, task, &stretch, missing, out).await? {
+        let window = json!({"method": "channels.history", "from": floor.to_string(), "to": top.to_string(), "said": "absent from the whole window"});
+        let told = pass.store.told(pass.source, &task.id, floor, top)?;
+        let evidence = Evidence { window: Some(window), cause, told };
+        if !probe(pass, task, &evidence, missing, out).await? {
             return Ok(false);
         }
     }
@@ -85,7 +85,12 @@ pub(super) async fn settle(
     let paid = tripped
         .into_iter()
         .map(|floor| StateChange::Paid { kind: DISAPPEARANCE, key: format!("{} {floor}", pass.debt_key(task)) });
-    let changes: Vec<StateChange> = paid.collect();
+    let mut changes: Vec<StateChange> = paid.collect();
+    if !pass.store.told(pass.source, &task.id, floor, top)?.is_empty() {
+        // What is told meanwhile is for the next pass.
+        let (channel, before) = (task.id.clone(), Some(pass.head));
+        changes.push(StateChange::Settled { source: pass.source, channel, from: floor, to: top, before });
+    }
     if !changes.is_empty() {
         pass.append(Batch { records: Vec::new(), changes }).await?;
     }
@@ -153,15 +158,39 @@ fn is_sweep(
         return Ok(false);
     }
     let below = messages_before(pass.store, pass.source, &task.id, floor.before(), 1)?;
-    Ok(floor == MessageTs::MIN || below.iter().all(crate::history::Item::is_gone))
+    Ok(floor == MessageTs::MIN || below.iter().all(history::Item::is_gone))
 }
 
-/// The stretch as evidence.
-struct Stretch {
-    floor: MessageTs,
-    top: MessageTs,
-    cause: &'static str,
-    first_missing: UtcTime,
+/// What is known of messages that may be gone, besides what the server says of each by itself.
+pub(super) struct Evidence {
+    /// A whole stretch of the history without them, as a witness.
+    pub(super) window: Option<Value>,
+    /// Why they went, where no event tells.
+    pub(super) cause: &'static str,
+    /// Those of which a live event told, with the event's record.
+    pub(super) told: HashMap<MessageTs, RecordSeq>,
+}
+
+/// Looks for messages of whose deletion live events told: without a window that lacks them, the
+/// event and the server's own word are the two witnesses.
+pub(super) async fn settle_told(
+    pass: &Pass<'_>,
+    task: &ChannelTask,
+    asked: &[MessageTs],
+    out: &mut Walked,
+) -> Result<bool, Error> {
+    let (Some(from), Some(to)) = (asked.iter().min(), asked.iter().max()) else { return Ok(true) };
+    let mut told = pass.store.told(pass.source, &task.id, *from, *to)?;
+    told.retain(|ts, _| asked.contains(ts));
+    let mut missing = Vec::new();
+    for ts in told.keys() {
+        let item = history::item(pass.store, Kind::Message, pass.source, Some(&task.id), &ts.to_string())?;
+        if let Some(latest) = item.as_ref().filter(|item| !item.is_gone()).and_then(history::Item::latest) {
+            missing.push(Missing { ts: *ts, files: api::tolerant::files_named(&latest.record.body) });
+        }
+    }
+    missing.sort_by_key(|missing| missing.ts);
+    probe(pass, task, &Evidence { window: None, cause: "event", told }, missing, out).await
 }
 
 /// Asks for each missing message by itself; only when the server says that it does not exist is it
@@ -169,25 +198,27 @@ struct Stretch {
 async fn probe(
     pass: &Pass<'_>,
     task: &ChannelTask,
-    stretch: &Stretch,
+    evidence: &Evidence,
     missing: Vec<Missing>,
     out: &mut Walked,
 ) -> Result<bool, Error> {
-    let mut batch = Batch::default();
-    let (mut whole, mut is_told) = (true, false);
+    let mut gone: Vec<(Missing, String)> = Vec::new();
+    let mut changes = Vec::new();
+    let mut whole = true;
+    let mut failure = None;
     for (number, missing) in missing.into_iter().enumerate() {
         if number > 0 && pass.is_over() {
             whole = false;
             break;
         }
-        if batch.records.len() + batch.changes.len() >= BATCH {
-            pass.append(std::mem::take(&mut batch)).await?;
+        if gone.len() + changes.len() >= BATCH {
+            bury(pass, task, evidence, std::mem::take(&mut gone), std::mem::take(&mut changes), out).await?;
         }
         let ts = missing.ts;
         if pass.is_shown_to_another(&task.id, ts)? {
             // Another account still holds it as shown: for this one it is out of sight, and
             // whether it is gone is for the other to find out, for as long as it looks.
-            batch.changes.push(StateChange::Unseen {
+            changes.push(StateChange::Unseen {
                 account: pass.account.to_owned(),
                 source: pass.source,
                 channel: task.id.clone(),
@@ -197,22 +228,7 @@ async fn probe(
             continue;
         }
         match pass.reader.items_info(&task.api_id, &ts.to_string()).await {
-            Err(api::Error::Refused { code, .. }) if code == "message_not_found" => {
-                out.changed = true;
-                pass.count(|summary| summary.messages.deleted += 1);
-                batch.records.push(gone(pass, task, stretch, &missing, &code));
-                if !std::mem::replace(&mut is_told, true) {
-                    batch.changes.extend(sides_are_due(pass, task)?);
-                }
-                for file in missing.files {
-                    batch.changes.push(StateChange::FileWanted {
-                        source: pass.source,
-                        id: file.clone(),
-                        channel: task.id.clone(),
-                    });
-                    out.files.entry(file).or_default().is_talked_about = true;
-                }
-            }
+            Err(api::Error::Refused { code, .. }) if code == "message_not_found" => gone.push((missing, code)),
             Ok(_) => {
                 tracing::debug!(channel.id = %task.id, %ts, "a message is not in the history but answers by itself");
             }
@@ -221,18 +237,68 @@ async fn probe(
                 pass.find("unclear_absence", task, &detail);
             }
             Err(error) => {
-                pass.append(batch).await?;
-                return Err(error.into());
+                failure = Some(error);
+                break;
             }
         }
     }
-    // The commit point of the deletions.
-    pass.append(batch).await?;
-    Ok(whole)
+    bury(pass, task, evidence, gone, changes, out).await?;
+    match failure {
+        Some(error) => Err(error.into()),
+        None => Ok(whole),
+    }
 }
 
-/// With the first record of a change, that files and pins of the channel are to be read again: a
-/// pass that dies before it comes to them must not forget it.
+/// Records as gone what the server said does not exist.
+async fn bury(
+    pass: &Pass<'_>,
+    task: &ChannelTask,
+    evidence: &Evidence,
+    gone: Vec<(Missing, String)>,
+    changes: Vec<StateChange>,
+    out: &mut Walked,
+) -> Result<(), Error> {
+    if gone.is_empty() && changes.is_empty() {
+        return Ok(());
+    }
+    let _turn = pass.appender.turn(&task.id).await;
+    let mut batch = Batch { records: Vec::new(), changes };
+    for (missing, code) in gone {
+        let ts = missing.ts;
+        // Live events may have told more of it since it was found missing.
+        let item = history::item(pass.store, Kind::Message, pass.source, Some(&task.id), &ts.to_string())?;
+        let Some(item) = item.filter(|item| !item.is_gone()) else { continue };
+        let Some((newest, latest)) = item.versions.last().zip(item.latest()) else { continue };
+        if batch.records.is_empty() {
+            batch.changes.extend(sides_are_due(pass, task)?);
+        }
+        batch.records.push(record_of(pass, task, evidence, ts, (newest.version + 1, latest), &code)?);
+        batch.changes.push(StateChange::Settled {
+            source: pass.source,
+            channel: task.id.clone(),
+            from: ts,
+            to: ts,
+            before: None,
+        });
+        for file in missing.files {
+            batch.changes.push(StateChange::FileWanted {
+                source: pass.source,
+                id: file.clone(),
+                channel: task.id.clone(),
+            });
+            out.files.entry(file).or_default().is_talked_about = true;
+        }
+    }
+    let count = batch.records.len() as u64;
+    out.changed |= count > 0;
+    pass.count(|summary| summary.messages.deleted += count);
+    // The commit point of the deletions.
+    pass.append(batch).await?;
+    Ok(())
+}
+
+/// With a change, that files and pins of the channel are to be read again: a pass that dies before
+/// it comes to them must not forget it.
 fn sides_are_due(pass: &Pass<'_>, task: &ChannelTask) -> Result<Option<StateChange>, Error> {
     let row = pass.store.walk(pass.account, pass.source, &task.id)?;
     Ok(row.filter(|row| row.standing.sides_at.is_some()).map(|mut row| {
@@ -241,35 +307,57 @@ fn sides_are_due(pass: &Pass<'_>, task: &ChannelTask) -> Result<Option<StateChan
     }))
 }
 
-fn gone(pass: &Pass<'_>, task: &ChannelTask, stretch: &Stretch, missing: &Missing, code: &str) -> NewRecord {
-    let body = json!({
-        "gone": {
-            "last_seen": missing.observed_at,
-            "first_missing": rfc3339(stretch.first_missing),
-            "cause": stretch.cause,
-            "witnesses": [
-                {"method": "channels.history", "from": stretch.floor.to_string(), "to": stretch.top.to_string(), "said": "absent from the whole window"},
-                {"method": "items.info", "said": code},
-            ],
-        }
+/// The record of a deletion: our note of the evidence. Who deleted it, and when, stands in it only
+/// where an event says so.
+fn record_of(
+    pass: &Pass<'_>,
+    task: &ChannelTask,
+    evidence: &Evidence,
+    ts: MessageTs,
+    (version, latest): (u32, &Version),
+    code: &str,
+) -> Result<NewRecord, Error> {
+    let now = pass.options.clock.now();
+    let mut witnesses: Vec<Value> = evidence.window.iter().cloned().collect();
+    witnesses.push(json!({"method": "items.info", "said": code}));
+    let mut gone = json!({
+        "last_seen": latest.record.header.observed_at,
+        "first_missing": rfc3339(now),
+        "cause": evidence.cause,
     });
-    NewRecord {
+    if let Some(seq) = evidence.told.get(&ts) {
+        let event = pass.store.record(*seq)?;
+        gone["cause"] = json!("event");
+        if let api::Meaning::Deleted { actor, event_ts, .. } = api::meaning(&event.body) {
+            // The fraction of a time stamp is a counter, and no part of the time.
+            if let Some(at) = event_ts.and_then(|at| chrono::DateTime::from_timestamp(at.seconds(), 0)) {
+                gone["at"] = json!(rfc3339(at));
+            }
+            if let Some(actor) = actor {
+                gone["actor"] = json!(actor.as_str());
+            }
+        }
+        let received = &event.header.observed_at;
+        witnesses.push(json!({"method": LIVE, "record": seq.0, "received": received, "said": "message_deleted"}));
+    }
+    gone["witnesses"] = Value::Array(witnesses);
+    Ok(NewRecord {
         kind: Kind::Message,
         source: pass.source,
         channel: Some(task.id.clone()),
-        key: missing.ts.to_string(),
-        version: missing.version + 1,
+        key: ts.to_string(),
+        version,
         change: Change::Gone,
         origin: Origin::Noted,
         via: "items.info",
         account: pass.account.to_owned(),
         run: pass.run,
-        observed_at: pass.options.clock.now(),
+        observed_at: now,
         tickets: 0,
         attachments: Vec::new(),
         shared_in: Vec::new(),
-        body: body.to_string().into_bytes(),
-    }
+        body: json!({ "gone": gone }).to_string().into_bytes(),
+    })
 }
 
 /// Compares a stretch as it was shown with what is archived of it. Read in steps, so that a long
@@ -297,15 +385,11 @@ fn compare(
         let items = messages_before(pass.store, pass.source, &task.id, to, STEP)?;
         let first = items.first().and_then(|item| MessageTs::parse(&item.key));
         for item in items.iter().rev() {
-            let (Some(ts), Some(newest), Some(latest)) =
-                (MessageTs::parse(&item.key), item.versions.last(), item.latest())
-            else {
-                continue;
-            };
+            let Some((ts, latest)) = MessageTs::parse(&item.key).zip(item.latest()) else { continue };
             if ts < floor || item.is_gone() || unseen.get(&ts) == Some(&false) && !seen.contains(&ts) {
                 continue;
             }
-            let is_ours = |version: &crate::history::Version| {
+            let is_ours = |version: &Version| {
                 let header = &version.record.header;
                 header.account == pass.account && header.state == State::Present
             };
@@ -313,12 +397,7 @@ fn compare(
                 found.live += 1;
             } else if task.pin.is_some_and(|pin| ts <= pin) || item.versions.iter().any(is_ours) {
                 found.live += 1;
-                found.missing.push(Missing {
-                    ts,
-                    version: newest.version,
-                    observed_at: newest.record.header.observed_at.clone(),
-                    files: api::tolerant::files_named(&latest.record.body),
-                });
+                found.missing.push(Missing { ts, files: api::tolerant::files_named(&latest.record.body) });
             } else {
                 // Archived from another account's view, and never in this one's.
                 found.changes.push(StateChange::Unseen {

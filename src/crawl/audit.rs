@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::Error;
 use super::absence;
-use super::page::{read_page, to_batch};
+use super::page::{keep, read_page};
 use super::pass::{ChannelTask, Pass};
 use super::walk::Walked;
 use crate::model::{MessageTs, UtcTime};
@@ -81,7 +81,7 @@ async fn unit(
     let last = page.lowest(floor, top);
     let ended = page.is_end(None, last) || last.is_none();
     let bottom = if ended { floor } else { last.unwrap_or(floor) };
-    pass.append(to_batch(pass, task, &page, out)?).await?;
+    keep(pass, task, &page, out).await?;
     if !page.disordered {
         let seen: HashSet<MessageTs> = page.stamps.iter().copied().collect();
         if !absence::settle(pass, task, bottom, top, &seen, out).await? {

@@ -110,6 +110,12 @@ pub(super) async fn files(pass: &Pass<'_>, seen: BTreeMap<String, FileSight>) ->
     for debt in pass.store.debts()?.into_iter().filter(|debt| debt.kind == "file") {
         wanted.entry(debt.key).or_default();
     }
+    look_at(pass, wanted).await
+}
+
+/// Looks at these files and no others.
+pub(super) async fn look_at(pass: &Pass<'_>, wanted: BTreeMap<String, FileSight>) -> Result<(), Error> {
+    let known = &pass.known_files;
     let total = wanted.len();
     pass.say(&format!("{total} files to look at"));
     let results = futures_util::stream::iter(wanted)

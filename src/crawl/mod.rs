@@ -10,6 +10,9 @@
 //! `reconcile` holds it against its feed (`judge`); then `files` and `pins`; at last `audit` looks
 //! again at some older history.
 //!
+//! Between passes an account marked live is listened with (`live`): events are kept as they come,
+//! what they show of messages too, and what they claim is looked at by a small pass (`touch`).
+//!
 //! It holds an [`api::Reader`](crate::api::Reader) and nothing else of the client, so it cannot
 //! change anything on the server. A failure of the server is a finding, a debt or a gap, never a
 //! deletion; a failure of the store ends the pass.
@@ -18,6 +21,7 @@ mod absence;
 mod audit;
 mod files;
 mod judge;
+mod live;
 mod odd;
 mod page;
 mod pass;
@@ -25,10 +29,13 @@ mod people;
 mod pins;
 mod reconcile;
 mod summary;
+mod touch;
 mod walk;
 
+pub use live::{Heard, Hints, Listener, Notice, Wanted};
 pub use pass::{Account, Options, Plan, Progress, plan, run};
 pub use summary::{Finding, ReconciledCounts, Reconciliation, Summary};
+pub use touch::touch;
 
 /// Why a pass ended before its end.
 #[derive(Debug, thiserror::Error)]

@@ -56,17 +56,31 @@ pub(super) async fn look(
 ) -> Result<Look, Error> {
     let page = read_page(pass, task, floor, cursor, previous).await?;
     let mut out = Walked::default();
-    let batch = to_batch(pass, task, &page, &mut out)?;
-    if !batch.records.is_empty() || !batch.changes.is_empty() {
-        pass.append(batch).await?;
-    }
+    keep(pass, task, &page, &mut out).await?;
     let last = page.lowest(floor, cursor);
     let is_end = page.is_end(previous, last);
     let items = page.items.into_iter().filter_map(|(item, ts)| Some((ts?, item))).collect();
     Ok(Look { items, last, is_end, is_ordered: !page.disordered, files: out.files, changed: out.changed })
 }
 
+/// Archives what is new or different on a page.
+pub(super) async fn keep(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walked) -> Result<(), Error> {
+    let _turn = pass.appender.turn(&task.id).await;
+    let batch = to_batch(pass, task, page, out)?;
+    if !batch.records.is_empty() || !batch.changes.is_empty() {
+        pass.append(batch).await?;
+    }
+    Ok(())
+}
+
 impl ReadPage {
+    /// One message that was asked for by itself; `None` when another came.
+    pub(super) fn of_one(item: Item<Message>, ts: MessageTs, received_at: UtcTime) -> Option<Self> {
+        let is_it = item.view.as_ref().and_then(Message::parsed_ts) == Some(ts);
+        let items = vec![(item, Some(ts))];
+        is_it.then_some(Self { items, stamps: vec![ts], has_more: false, seam: false, disordered: false, received_at })
+    }
+
     /// The lowest of its time stamps within the bounds that were asked for. What came from outside
     /// them is kept and moves no cursor.
     pub(super) fn lowest(&self, floor: MessageTs, cursor: MessageTs) -> Option<MessageTs> {
@@ -178,24 +192,20 @@ pub(super) fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out
         let (version, change) = match known.get(ts) {
             None => (1, Change::New),
             Some(known) => {
-                let same = known.body == body.as_ref()
-                    || change_digest(Kind::Message, &known.body) == change_digest(Kind::Message, &body);
                 let newest_reactions = reactions.get(ts).and_then(|rows| rows.last()).copied();
                 if let Some(record) = reaction_change(pass, task, *ts, known, newest_reactions, item, page.received_at)?
                 {
                     out.changed = true;
                     batch.records.push(record);
                 }
-                match (same, known.is_gone) {
-                    (true, false) => continue,
-                    (true, true) => (known.version + 1, Change::Back),
-                    (false, true) => (known.version + 1, Change::BackChanged),
-                    (false, false) if is_tie(known, &item.bytes) => {
+                match known.becomes(&body) {
+                    None => continue,
+                    Some(Change::Changed) if is_tie(&known.body, &item.bytes) => {
                         batch.records.extend(unknown(pass, task, &item.bytes, page.received_at)?);
                         tie(pass, task, *ts);
                         continue;
                     }
-                    (false, false) => (known.version + 1, Change::Changed),
+                    Some(change) => (known.version + 1, change),
                 }
             }
         };
@@ -203,7 +213,7 @@ pub(super) fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out
             Change::New => summary.messages.new += 1,
             Change::Changed => summary.messages.edited += 1,
             Change::Back | Change::BackChanged => summary.messages.restored += 1,
-            Change::Gone | Change::Shared | Change::Fetched => {}
+            Change::Gone | Change::Shared | Change::Fetched | Change::Earlier => {}
         });
         out.changed = true;
         if change == Change::New {
@@ -222,7 +232,7 @@ pub(super) fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out
         }
         let body = body.into_owned();
         // A second item of the same page may bear the same stamp.
-        known.insert(*ts, Known { version, is_gone: false, body: body.clone() });
+        known.insert(*ts, Known { version, is_gone: false, is_told: false, body: body.clone() });
         batch.records.push(NewRecord {
             kind: Kind::Message,
             source: pass.source,
@@ -275,10 +285,10 @@ fn holders(page: &ReadPage, known: &BTreeMap<MessageTs, Known>) -> HashMap<Messa
 
 /// Whether two bodies under one stamp are two messages: other authors, and neither is an edit of
 /// the other (protocol notes 1.2 (c)).
-fn is_tie(known: &Known, bytes: &[u8]) -> bool {
+pub(super) fn is_tie(known: &[u8], bytes: &[u8]) -> bool {
     use crate::model::json::{member, member_text};
-    let authors = (member_text(&known.body, "user"), member_text(bytes, "user"));
-    let edited = member(&known.body, "edited").is_some() || member(bytes, "edited").is_some();
+    let authors = (member_text(known, "user"), member_text(bytes, "user"));
+    let edited = member(known, "edited").is_some() || member(bytes, "edited").is_some();
     authors.0.is_some() && authors.1.is_some() && authors.0 != authors.1 && !edited
 }
 

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use super::files::FileSight;
 use super::summary::{Finding, Summary};
-use super::{Error, absence, audit, files, people, pins, reconcile, walk};
+use super::{Error, absence, audit, files, live, people, pins, reconcile, walk};
 use crate::api;
 use crate::history::{INVENTORY, coverage, directory};
-use crate::model::{ChannelId, Clock, Digest, Exclusion, MessageTs, SourceId, UtcTime, rfc3339};
+use crate::model::{ChannelId, Clock, Digest, Exclusion, MessageTs, RecordSeq, SourceId, UtcTime, rfc3339};
 use crate::record::{Kind, Origin};
 use crate::store::{
     AccountRow, Appended, Appender, Batch, Blobs, Change, FIRST_SOURCE, FileRow, NewRecord, Reader, Standing,
@@ -46,6 +46,11 @@ pub struct Options {
     pub enrolled: BTreeSet<String>,
     /// An inventory of what should be there, to be recorded as it was supplied.
     pub inventory: Option<Vec<u8>>,
+    /// Whether the pass signs a checkpoint at its end.
+    pub checkpoint: bool,
+    /// Once it is set, nothing more is asked for: what is under way is finished, as when the budget
+    /// is used up, and the first unit of work is no exception.
+    pub stop: Arc<AtomicBool>,
     /// Our clock.
     pub clock: Clock,
 }
@@ -62,6 +67,8 @@ impl Default for Options {
             exclude: Vec::new(),
             enrolled: BTreeSet::new(),
             inventory: None,
+            checkpoint: true,
+            stop: Arc::default(),
             clock: Clock::System,
         }
     }
@@ -120,6 +127,8 @@ pub(super) struct Pass<'a> {
     pub(super) account: &'a str,
     pub(super) source: SourceId,
     pub(super) run: u64,
+    /// The number of records when it began.
+    pub(super) head: RecordSeq,
     progress: &'a dyn Progress,
     deadline: Option<Instant>,
     /// A channel, and a file, that no budget refuses (protocol notes 6.10).
@@ -134,6 +143,9 @@ pub(super) struct Pass<'a> {
     tasks: Mutex<HashMap<ChannelId, ChannelTask>>,
     /// Channels in which the breaker tripped, with the floors of those stretches.
     pub(super) tripped: HashMap<ChannelId, Vec<MessageTs>>,
+    /// Debts by channel of history that the server said has changed: the next walk goes down to the
+    /// beginning and pays them.
+    pub(super) changed_history: HashMap<ChannelId, Vec<String>>,
     /// How far other accounts have walked, by channel.
     others: HashMap<ChannelId, Vec<WalkRow>>,
     /// The other accounts that are crawled with and that the server accepts.
@@ -146,6 +158,7 @@ pub(super) struct Pass<'a> {
 /// What the accounts before this one left, read once for a pass.
 struct Before {
     tripped: HashMap<ChannelId, Vec<MessageTs>>,
+    changed_history: HashMap<ChannelId, Vec<String>>,
     others: HashMap<ChannelId, Vec<WalkRow>>,
     active_others: BTreeSet<String>,
     known_files: HashMap<String, FileRow>,
@@ -165,10 +178,62 @@ impl Before {
             .collect();
         Ok(Self {
             tripped: tripped(store, account)?,
+            changed_history: changed_history(store, account)?,
             others,
             active_others,
             known_files: store.file_states(FIRST_SOURCE)?,
         })
+    }
+}
+
+/// What the passes of one run have in common.
+pub(super) struct Frame<'a> {
+    pub(super) store: &'a Reader,
+    pub(super) appender: &'a Appender,
+    pub(super) options: &'a Options,
+    pub(super) progress: &'a dyn Progress,
+    pub(super) run: u64,
+    pub(super) deadline: Option<Instant>,
+    pub(super) summary: &'a Mutex<Summary>,
+}
+
+impl<'a> Pass<'a> {
+    /// An account's part of a run.
+    pub(super) fn new(frame: &Frame<'a>, account: &'a Account) -> Result<Self, Error> {
+        let Before { tripped, changed_history, others, active_others, known_files } =
+            Before::read(frame.store, &account.name, frame.options)?;
+        Ok(Self {
+            reader: &account.reader,
+            store: frame.store,
+            appender: frame.appender,
+            blobs: Blobs::new(frame.store.layout().blobs()),
+            options: frame.options,
+            account: &account.name,
+            source: FIRST_SOURCE,
+            run: frame.run,
+            head: RecordSeq(frame.store.head()?),
+            progress: frame.progress,
+            deadline: frame.deadline,
+            first_channel: AtomicBool::new(true),
+            first_file: AtomicBool::new(true),
+            first_audit: AtomicBool::new(true),
+            is_refused: AtomicBool::new(false),
+            requests_before: account.reader.connection().meter().requests.load(Ordering::Relaxed),
+            summary: frame.summary,
+            tasks: Mutex::default(),
+            tripped,
+            changed_history,
+            others,
+            active_others,
+            known_files,
+            feeds: reconcile::Feeds::default(),
+        })
+    }
+
+    /// Says which channels there are.
+    pub(super) fn set_tasks(&self, tasks: &[ChannelTask]) {
+        *self.tasks.lock().unwrap_or_else(PoisonError::into_inner) =
+            tasks.iter().map(|task| (task.id.clone(), task.clone())).collect();
     }
 }
 
@@ -199,9 +264,14 @@ impl Pass<'_> {
         change(&mut self.summary.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Whether the budget is used up.
+    /// Whether the budget is used up, or the pass is to stop.
     pub(super) fn is_over(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        self.is_stopped() || self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// Whether the pass is to stop, whatever was granted.
+    fn is_stopped(&self) -> bool {
+        self.options.stop.load(Ordering::Relaxed)
     }
 
     pub(super) fn find(&self, kind: &'static str, task: &ChannelTask, detail: &str) {
@@ -301,6 +371,19 @@ fn tripped(store: &Reader, account: &str) -> Result<HashMap<ChannelId, Vec<Messa
     Ok(out)
 }
 
+/// What an account owes for the server having said that history changed, by channel.
+fn changed_history(store: &Reader, account: &str) -> Result<HashMap<ChannelId, Vec<String>>, Error> {
+    let mut out: HashMap<ChannelId, Vec<String>> = HashMap::new();
+    for debt in store.debts()?.into_iter().filter(|debt| debt.kind == live::HISTORY) {
+        if debt.key.split(' ').nth(1) == Some(account)
+            && let Some(channel) = debt.channel()
+        {
+            out.entry(channel).or_default().push(debt.key);
+        }
+    }
+    Ok(out)
+}
+
 /// One pass with each account in turn: everything new, changed or gone since the last.
 ///
 /// The pass ends in a signed checkpoint. A failure of the server in one channel is a finding, the
@@ -321,36 +404,13 @@ pub async fn run(
     let run = appender.start_run("crawl").await?;
     let summary = Mutex::new(Summary { run, result: "complete", ..Summary::default() });
     let deadline = options.budget.map(|budget| started + budget);
+    let frame = Frame { store, appender, options, progress, run, deadline, summary: &summary };
     let mut failure = None;
     let mut succeeded = 0;
     for account in accounts {
         let meter = account.reader.connection().meter();
         let asked = [&meter.requests, &meter.retries, &meter.bytes].map(|count| count.load(Ordering::Relaxed));
-        let Before { tripped, others, active_others, known_files } = Before::read(store, &account.name, options)?;
-        let pass = Pass {
-            reader: &account.reader,
-            store,
-            appender,
-            blobs: Blobs::new(store.layout().blobs()),
-            options,
-            account: &account.name,
-            source: FIRST_SOURCE,
-            run,
-            progress,
-            deadline,
-            first_channel: AtomicBool::new(true),
-            first_file: AtomicBool::new(true),
-            first_audit: AtomicBool::new(true),
-            is_refused: AtomicBool::new(false),
-            requests_before: asked[0],
-            summary: &summary,
-            tasks: Mutex::default(),
-            tripped,
-            others,
-            active_others,
-            known_files,
-            feeds: reconcile::Feeds::default(),
-        };
+        let pass = Pass::new(&frame, account)?;
         let outcome = account_pass(&pass, account).await;
         let after = [&meter.requests, &meter.retries, &meter.bytes].map(|count| count.load(Ordering::Relaxed));
         pass.count(|summary| {
@@ -358,22 +418,11 @@ pub async fn run(
             summary.retries += after[1] - asked[1];
             summary.bytes_received += after[2] - asked[2];
         });
-        let now = options.clock.now();
-        let (state, reason, last_success) = match &outcome {
-            Ok(()) => ("ok", None, Some(now)),
-            Err(Error::Server(api::Error::Auth { code })) => ("needs_login", Some(code.clone()), None),
-            Err(error @ Error::OtherIdentity { .. }) => ("refused", Some(error.to_string()), None),
-            Err(Error::Store(_)) => return Err(outcome.err().unwrap_or_else(|| unreachable!("it was just matched"))),
-            Err(error) => ("ok", Some(error.to_string()), None),
+        let outcome = match outcome {
+            Err(Error::Store(error)) => return Err(error.into()),
+            other => other,
         };
-        let row = AccountRow {
-            name: account.name.clone(),
-            user_id: account.user_id.clone(),
-            state: state.to_owned(),
-            reason: reason.clone(),
-            last_success,
-        };
-        pass.append(Batch { records: Vec::new(), changes: vec![StateChange::Account(row)] }).await?;
+        let (state, reason) = note_outcome(&pass, account, &outcome).await?;
         match outcome {
             Ok(()) => succeeded += 1,
             Err(error) => {
@@ -413,11 +462,36 @@ pub async fn run(
         summary: serde_json::to_string(&summary).unwrap_or_default(),
     };
     appender.append(Batch { records: Vec::new(), changes: vec![ended] }).await?;
-    appender.checkpoint().await?;
+    if options.checkpoint {
+        appender.checkpoint().await?;
+    }
     match failure {
         Some(error) if succeeded == 0 => Err(error),
         _ => Ok(summary),
     }
+}
+
+/// Notes how an account fares after its part of a run: its state and why.
+pub(super) async fn note_outcome(
+    pass: &Pass<'_>,
+    account: &Account,
+    outcome: &Result<(), Error>,
+) -> Result<(&'static str, Option<String>), Error> {
+    let (state, reason, last_success) = match outcome {
+        Ok(()) => ("ok", None, Some(pass.options.clock.now())),
+        Err(Error::Server(api::Error::Auth { code })) => ("needs_login", Some(code.clone()), None),
+        Err(error @ Error::OtherIdentity { .. }) => ("refused", Some(error.to_string()), None),
+        Err(error) => ("ok", Some(error.to_string()), None),
+    };
+    let row = AccountRow {
+        name: account.name.clone(),
+        user_id: account.user_id.clone(),
+        state: state.to_owned(),
+        reason: reason.clone(),
+        last_success,
+    };
+    pass.append(Batch { records: Vec::new(), changes: vec![StateChange::Account(row)] }).await?;
+    Ok((state, reason))
 }
 
 /// Ends a run: its findings become records, each once; so does what was covered, when the time has
@@ -546,18 +620,21 @@ impl Snapshot {
     }
 }
 
-async fn account_pass(pass: &Pass<'_>, account: &Account) -> Result<(), Error> {
-    let (identity, reply) = pass.reader.auth_test().await?;
-    let found = if identity.user_id.is_empty() { identity.user.clone() } else { identity.user_id.clone() };
+/// Asks whose token it is, so that no view is ever kept under another's name; the reply.
+pub(super) async fn identified(account: &Account) -> Result<api::Reply, Error> {
+    let (identity, reply) = account.reader.auth_test().await?;
+    let found = if identity.user_id.is_empty() { identity.user } else { identity.user_id };
     if !account.user_id.is_empty() && !found.eq_ignore_ascii_case(&account.user_id) {
         return Err(Error::OtherIdentity { account: account.name.clone(), expected: account.user_id.clone(), found });
     }
+    Ok(reply)
+}
+
+async fn account_pass(pass: &Pass<'_>, account: &Account) -> Result<(), Error> {
+    let reply = identified(account).await?;
     people::identity(pass, &reply).await?;
     people::people(pass).await?;
-    let tasks = people::channels(pass).await?;
-    let tasks: Vec<ChannelTask> = tasks.into_iter().filter(|task| !is_excluded(pass, task)).collect();
-    let not_begun = tasks.iter().filter(|task| task.is_new).map(|task| walk::not_begun(pass, task)).collect();
-    pass.append(Batch { records: Vec::new(), changes: not_begun }).await?;
+    let tasks = begun(pass, people::channels(pass).await?).await?;
     let only = pass.options.only.as_ref();
     if let Some(unknown) = only.into_iter().flatten().find(|id| !tasks.iter().any(|task| task.id == **id)) {
         return Err(Error::UnknownChannel(unknown.to_string()));
@@ -567,8 +644,7 @@ async fn account_pass(pass: &Pass<'_>, account: &Account) -> Result<(), Error> {
     // The one that has waited longest goes first, so that a budget starves none.
     tasks.sort_by_key(|task| task.walked_until);
     pass.count(|summary| summary.channels.seen += tasks.len() as u64);
-    *pass.tasks.lock().unwrap_or_else(PoisonError::into_inner) =
-        tasks.iter().map(|task| (task.id.clone(), task.clone())).collect();
+    pass.set_tasks(&tasks);
     pass.progress.step("channels", tasks.len() as u64);
     let seen: Mutex<BTreeMap<String, FileSight>> = Mutex::default();
     let seen_ref = &seen;
@@ -591,6 +667,14 @@ async fn account_pass(pass: &Pass<'_>, account: &Account) -> Result<(), Error> {
     files::files(pass, seen).await
 }
 
+/// The channels that are not excluded; those that are new are a gap until they are walked.
+pub(super) async fn begun(pass: &Pass<'_>, tasks: Vec<ChannelTask>) -> Result<Vec<ChannelTask>, Error> {
+    let tasks: Vec<ChannelTask> = tasks.into_iter().filter(|task| !is_excluded(pass, task)).collect();
+    let not_begun = tasks.iter().filter(|task| task.is_new).map(|task| walk::not_begun(pass, task)).collect();
+    pass.append(Batch { records: Vec::new(), changes: not_begun }).await?;
+    Ok(tasks)
+}
+
 /// The audit's part of a pass. What fails in it is tried again by the next.
 async fn audit_pass(
     pass: &Pass<'_>,
@@ -611,7 +695,11 @@ async fn audit_pass(
 }
 
 /// A failure of the server stays in its channel; one of the account or the store does not.
-async fn channel_outcome(pass: &Pass<'_>, task: &ChannelTask, outcome: Result<bool, Error>) -> Result<(), Error> {
+pub(super) async fn channel_outcome(
+    pass: &Pass<'_>,
+    task: &ChannelTask,
+    outcome: Result<bool, Error>,
+) -> Result<(), Error> {
     match outcome {
         Ok(whole) => {
             pass.count(|summary| {
@@ -649,12 +737,12 @@ async fn channel_outcome(pass: &Pass<'_>, task: &ChannelTask, outcome: Result<bo
 }
 
 /// Walks a channel; then, where something moved or it is time again, its files and pins.
-async fn channel_pass(
+pub(super) async fn channel_pass(
     pass: &Pass<'_>,
     task: &ChannelTask,
     seen: &Mutex<BTreeMap<String, FileSight>>,
 ) -> Result<bool, Error> {
-    if pass.is_refused.load(Ordering::Relaxed) {
+    if pass.is_refused.load(Ordering::Relaxed) || pass.is_stopped() {
         return Ok(false);
     }
     // The first is granted whatever the budget, or a standing limit stalls for ever.

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::json;
 
 use super::Error;
+use super::live::HISTORY;
 use super::pass::{ChannelTask, Pass};
 use crate::api;
-use crate::model::{ChannelId, Digest, UtcTime, rfc3339};
+use crate::model::{ChannelId, Digest, UtcTime, json as bytes, rfc3339};
 use crate::record::{Kind, Origin, change_digest};
 use crate::store::{Batch, Change, NewRecord, StateChange, VersionRow, WalkResult, WalkRow};
 
@@ -201,6 +202,26 @@ pub(super) async fn channels(pass: &Pass<'_>) -> Result<Vec<ChannelTask>, Error>
     Ok(tasks.into_values().collect())
 }
 
+/// The channels and conversations that this account walks, as they are archived: nothing is asked.
+pub(super) fn known(pass: &Pass<'_>) -> Result<Vec<ChannelTask>, Error> {
+    let mut tasks = Vec::new();
+    for walk in pass.store.walks()?.into_iter().filter(|row| row.account == pass.account) {
+        let id = walk.channel.clone();
+        if walk.result == WalkResult::Lost {
+            continue;
+        }
+        for (kind, name) in [(Kind::Channel, "name"), (Kind::Im, "user")] {
+            if let Some(row) = pass.store.versions(kind, pass.source, Some(&id), id.as_str())?.last() {
+                let body = pass.store.record(row.seq)?.body;
+                let text = |name| bytes::member_text(&body, name).unwrap_or_default();
+                tasks.push(task(id, &text("id"), &text(name), kind == Kind::Im, Some(&walk)));
+                break;
+            }
+        }
+    }
+    Ok(tasks)
+}
+
 fn task(id: ChannelId, api_id: &str, name: &str, is_im: bool, walk: Option<&WalkRow>) -> ChannelTask {
     ChannelTask {
         id,
@@ -234,8 +255,11 @@ async fn vanished(
     let now = pass.options.clock.now();
     let key = visibility_key(pass, id);
     let newest = pass.store.versions(Kind::Visibility, pass.source, Some(id), &key)?.last().copied();
+    // What the walk still owed is owed as part of the lost channel.
+    let history = pass.changed_history.get(id).into_iter().flatten();
+    let mut paid: Vec<StateChange> = history.map(|key| StateChange::Paid { kind: HISTORY, key: key.clone() }).collect();
     if newest.is_some_and(|row| row.change == Change::Gone) {
-        return Ok(());
+        return append(pass, Batch { records: Vec::new(), changes: paid }).await;
     }
     let said = match pass.reader.channels_info(&view.id).await {
         Ok(Some(item)) if item.view.as_ref().and_then(|view| view.is_member) == Some(false) => {
@@ -270,10 +294,9 @@ async fn vanished(
     };
     let record = visibility(pass, id, newest, Change::Gone, now, &body);
     let lost = StateChange::Walk(WalkRow { result: WalkResult::Lost, run: pass.run, ..walk.clone() });
-    // What the walk still owed is owed as part of the lost channel.
-    let paid = ["channel", "order"].map(|kind| StateChange::Paid { kind, key: format!("{id} {}", pass.account) });
-    let changes = std::iter::once(lost).chain(paid).collect();
-    append(pass, Batch { records: vec![record], changes }).await
+    paid.extend(["channel", "order"].map(|kind| StateChange::Paid { kind, key: format!("{id} {}", pass.account) }));
+    paid.push(lost);
+    append(pass, Batch { records: vec![record], changes: paid }).await
 }
 
 /// The subject of what one account can see of a channel.

@@ -20,7 +20,7 @@ use crate::api::wire::Message;
 use crate::api::{self, AtomEntry, AtomFeed, HistoryWindow, Item, Tombstone};
 use crate::history::{self, Known, known_between, messages_before};
 use crate::model::{Digest, MessageTs, UtcTime, rfc3339};
-use crate::record::{Kind, Origin, change_digest, redact, redact_markup};
+use crate::record::{Kind, Origin, redact, redact_markup};
 use crate::store::{Batch, Change, NewRecord, Standing, StateChange};
 
 /// A channel is held against its feed again after this long.
@@ -399,21 +399,16 @@ impl<'a> Work<'a> {
     ) -> Result<(), Error> {
         let (pass, task) = (self.pass, self.task);
         let (body, tickets) = redact(Kind::Message, &item.bytes);
+        let turn = pass.appender.turn(&task.id).await;
         let known = known_between(pass.store, pass.source, &task.id, ts, ts)?.remove(&ts);
-        let same = known
-            .as_ref()
-            .is_some_and(|known| change_digest(Kind::Message, &known.body) == change_digest(Kind::Message, &body));
-        let change = match &known {
-            None => Some(Change::New),
-            Some(known) if known.is_gone => Some(if same { Change::Back } else { Change::BackChanged }),
-            Some(_) => (!same).then_some(Change::Changed),
-        };
+        let change = known.as_ref().map_or(Some(Change::New), |known| known.becomes(&body));
         if let Some(change) = change {
             self.out.changed = true;
             pass.count(|summary| match change {
                 Change::New => summary.messages.new += 1,
                 Change::Changed => summary.messages.edited += 1,
-                _ => summary.messages.restored += 1,
+                Change::Back | Change::BackChanged => summary.messages.restored += 1,
+                _ => {}
             });
             for file in item.view.iter().flat_map(Message::all_files) {
                 self.out.files.entry(file.id.clone()).or_default().update(FileSight::of(file, &task.id));
@@ -432,6 +427,7 @@ impl<'a> Work<'a> {
             let unseen = if change == Change::New { pass.unseen_by_others(&task.id, ts) } else { Vec::new() };
             pass.append(Batch { records: vec![record], changes: unseen }).await?;
         }
+        drop(turn);
         self.note(JSON_OMISSION, ts, Some((&item.bytes, &Side::of_json(ts, &item.bytes))), entry, None).await
     }
 
@@ -446,6 +442,7 @@ impl<'a> Work<'a> {
     ) -> Result<(), Error> {
         let (pass, task) = (self.pass, self.task);
         self.tombstones.remove(&ts);
+        let _turn = pass.appender.turn(&task.id).await;
         let item = history::item(pass.store, Kind::Message, pass.source, Some(&task.id), &ts.to_string())?;
         let Some((newest, latest)) =
             item.as_ref().filter(|item| !item.is_gone()).and_then(|item| Some((item.versions.last()?, item.latest()?)))

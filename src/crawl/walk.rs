@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::Error;
 use super::absence;
 use super::files::FileSight;
+use super::live::HISTORY;
 use super::page::{read_page, to_batch};
 use super::pass::{ChannelTask, Pass};
 use crate::api;
@@ -86,7 +87,8 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
     // A first walk goes on where it was cut off. A later one is short and begins again, because
     // only a walk seen from pin to floor can say what was absent from it.
     let resumed = standing.in_flight.take().filter(|_| !pass.options.full && task.pin.is_none());
-    let reach = Reach::due(pass, task, began);
+    let owed = pass.changed_history.get(&task.id);
+    let reach = if owed.is_some() { Reach::Beginning } else { Reach::due(pass, task, began) };
     let floor = match &resumed {
         Some(walk) => MessageTs::from_micros(walk.floor),
         // What disappeared at once is looked for again where it was missed.
@@ -96,6 +98,9 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
     let mut cursor = resumed.as_ref().map_or(MessageTs::MAX, |walk| MessageTs::from_micros(walk.cursor));
     let mut seen: Option<HashSet<MessageTs>> = resumed.is_none().then(HashSet::new);
     let mut previous: Option<MessageTs> = resumed.as_ref().map(|_| cursor);
+    // Live events tell of messages above the last walk's pin. What was archived before the first
+    // page was asked for and is absent from it is missing, however new it is.
+    let newest = pass.store.newest_message(pass.source, &task.id)?;
     let mut out = Walked::default();
     let mut order_proved = true;
     let mut without_progress = 0;
@@ -123,6 +128,7 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
         }
         let last = page.lowest(floor, cursor);
         let ended = page.is_end(previous, last);
+        let turn = pass.appender.turn(&task.id).await;
         let mut batch = to_batch(pass, task, &page, &mut out)?;
         if out.changed {
             // Files and pins are to be read again, whatever becomes of this pass.
@@ -162,6 +168,7 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
         batch.changes.push(StateChange::Walk(row(pass, task, task.pin, &standing, None, under_way)));
         // The commit point of a page: its records and the cursor below it, or neither.
         pass.append(batch).await?;
+        drop(turn);
         if without_progress > 1 {
             let detail = "it gives the same messages, or none whose time stamp can be read, again and again";
             return Err(api::Error::Broken { method: "channels.history".to_owned(), detail: detail.to_owned() }.into());
@@ -170,8 +177,8 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
         cursor = next;
     }
     let pin = pin.max(task.pin);
-    if let (Some(seen), Some(pin), true) = (&seen, pin, order_proved)
-        && !absence::settle(pass, task, floor, pin, seen, &mut out).await?
+    if let (Some(seen), Some(top), true) = (&seen, pin.max(newest), order_proved)
+        && !absence::settle(pass, task, floor, top, seen, &mut out).await?
     {
         out.cut_off = true;
         return Ok(out);
@@ -194,6 +201,10 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
     let now = pass.options.clock.now();
     let mut changes = vec![StateChange::Walk(row(pass, task, pin, &standing, Some(now), result))];
     changes.push(StateChange::Paid { kind: "channel", key: pass.debt_key(task) });
+    if order_proved && seen.is_some() {
+        let paid = owed.into_iter().flatten().map(|key| StateChange::Paid { kind: HISTORY, key: key.clone() });
+        changes.extend(paid);
+    }
     let order = pass.debt_key(task);
     changes.push(if order_proved {
         StateChange::Paid { kind: "order", key: order }

@@ -50,7 +50,7 @@ pub struct Gap {
 /// Something that is owed and tried again.
 #[derive(Debug, Clone, Serialize)]
 pub struct Debt {
-    /// `file`, `channel`, `order`, `disappearance`, `audit`.
+    /// `file`, `channel`, `order`, `disappearance`, `history`, `audit`.
     pub kind: String,
     /// Which.
     pub key: String,

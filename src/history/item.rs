@@ -1,5 +1,5 @@
 use crate::model::{ChannelId, MessageTs, RecordSeq, SourceId, json};
-use crate::record::{Kind, Record, State};
+use crate::record::{Kind, Record, State, change_digest, saying_digest};
 use crate::store::{Change, Error, Reader};
 
 /// One version of a subject, with its record.
@@ -53,22 +53,40 @@ pub struct Item {
 }
 
 impl Item {
-    /// Whether its newest version says that it is gone.
+    /// The version that says whether it stands: the newest but for those that tell of earlier
+    /// readings.
+    fn decisive(&self) -> Option<&Version> {
+        self.versions.iter().rev().find(|version| version.change != Change::Earlier)
+    }
+
+    /// Whether it was last found to be gone.
     pub fn is_gone(&self) -> bool {
-        self.versions.last().is_some_and(|version| version.record.header.state == State::Gone)
+        self.decisive().is_some_and(|version| version.record.header.state == State::Gone)
     }
 
     /// The versions that hold what the source sent, oldest first, without those that only say that
-    /// it came back unchanged.
+    /// it came back unchanged. What was told late stands where its time of edit puts it.
     pub fn readings(&self) -> Vec<&Version> {
         let mut out: Vec<&Version> = Vec::new();
-        for version in self.versions.iter().filter(|version| version.record.header.state == State::Present) {
+        let mut is_gone = false;
+        for version in &self.versions {
+            if version.change != Change::Earlier {
+                is_gone = version.record.header.state == State::Gone;
+            }
             match version.change {
+                _ if version.record.header.state == State::Gone => {}
                 Change::Back | Change::Shared => {}
-                // The same version of a file, now with its contents: it stands for both.
+                // The same reading, now known whole: it stands for both.
                 Change::Fetched => {
                     out.pop();
                     out.push(version);
+                }
+                Change::Earlier => {
+                    let edited = edit_stamp(&version.record.body);
+                    let later = out.iter().position(|other| edit_stamp(&other.record.body) > edited);
+                    // Of an item that was gone, the last reading may be what was told late.
+                    let place = later.unwrap_or(if is_gone { out.len() } else { out.len().saturating_sub(1) });
+                    out.insert(place, version);
                 }
                 Change::New | Change::Changed | Change::BackChanged | Change::Gone => out.push(version),
             }
@@ -108,8 +126,42 @@ impl Item {
 
     /// The evidence of its disappearance, when it is gone: our note, as JSON.
     pub fn evidence(&self) -> Option<serde_json::Value> {
-        self.versions.last().filter(|_| self.is_gone()).and_then(|version| json::parse(&version.record.body))
+        self.decisive().filter(|_| self.is_gone()).and_then(|version| json::parse(&version.record.body))
     }
+
+    /// What a reading of a message that a live event told makes of this item. Events come late,
+    /// twice, or in another order; none brings back what was found to be gone, since the server may
+    /// have told it before (invariant I11).
+    pub fn told(&self, body: &[u8]) -> Told {
+        let readings = self.readings();
+        let is_known = |version: &&Version| {
+            let known = &version.record.body;
+            change_digest(Kind::Message, known) == change_digest(Kind::Message, body)
+                || saying_digest(known) == saying_digest(body)
+        };
+        if readings.iter().any(is_known) {
+            return Told::Known;
+        }
+        let is_newer = readings.last().is_none_or(|latest| edit_stamp(body) > edit_stamp(&latest.record.body));
+        if is_newer && !self.is_gone() { Told::Newer } else { Told::Earlier }
+    }
+}
+
+/// What becomes of a reading that a live event told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// It is archived already.
+    Known,
+    /// The item was edited since it was last seen.
+    Newer,
+    /// It read so before it was last seen, or before it went.
+    Earlier,
+}
+
+/// When a message was last edited, as it says itself; [`MessageTs::MIN`] for one that never was.
+fn edit_stamp(body: &[u8]) -> MessageTs {
+    let edited = json::member(body, "edited").and_then(|range| json::member_text(&body[range], "ts"));
+    edited.and_then(|ts| MessageTs::parse(&ts)).unwrap_or(MessageTs::MIN)
 }
 
 /// A subject by its key; `None` when nothing is known of it.
@@ -165,4 +217,89 @@ fn first_version(
         }
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Header, Origin};
+
+    /// An item whose versions are these bodies; an empty one says that it is gone.
+    fn item_of(versions: &[(Change, &str)]) -> Item {
+        let channel = ChannelId::parse("C1");
+        let mut item = Item {
+            kind: Kind::Message,
+            source: SourceId(1),
+            channel,
+            key: "1.000000".to_owned(),
+            versions: Vec::new(),
+        };
+        for (number, (change, body)) in (1..).zip(versions) {
+            let header = Header {
+                kind: Kind::Message,
+                source: 1,
+                channel: Some("C1".to_owned()),
+                key: "1.000000".to_owned(),
+                version: number,
+                state: if *change == Change::Gone { State::Gone } else { State::Present },
+                n: Some(1),
+                origin: Origin::Observed,
+                via: "rtm".to_owned(),
+                account: "a".to_owned(),
+                run: 1,
+                observed_at: "2026-01-01T00:00:00Z".to_owned(),
+                tickets: 0,
+                attachments: Vec::new(),
+                shared_in: Vec::new(),
+            };
+            let record = Record { header, body: body.as_bytes().to_vec() };
+            item.versions.push(Version { version: number, seq: RecordSeq(u64::from(number)), change: *change, record });
+        }
+        item
+    }
+
+    fn edited(text: &str, at: u32) -> String {
+        format!(r#"{{"user":"a","text":"{text}","edited":{{"user":"a","ts":"{at}.000000"}}}}"#)
+    }
+
+    const FIRST: &str = r#"{"user":"a","text":"one"}"#;
+
+    fn order(item: &Item) -> Vec<u32> {
+        item.readings().iter().map(|reading| reading.version).collect()
+    }
+
+    #[test]
+    fn what_is_told_late_takes_its_place_and_changes_nothing_that_stands() {
+        let (second, third) = (edited("two", 2), edited("three", 3));
+        let known = item_of(&[(Change::New, &third), (Change::Earlier, FIRST), (Change::Earlier, &second)]);
+        assert_eq!(order(&known), [2, 3, 1]);
+        assert_eq!(known.latest().unwrap().version, 1);
+        assert_eq!(known.state_of(RecordSeq(1)), ItemState::Current);
+        assert_eq!(known.state_of(RecordSeq(3)), ItemState::Edited);
+
+        let gone = item_of(&[(Change::New, FIRST), (Change::Gone, "{}"), (Change::Earlier, &second)]);
+        assert!(gone.is_gone());
+        assert_eq!(order(&gone), [1, 3]);
+        assert_eq!(gone.state_of(RecordSeq(3)), ItemState::Deleted);
+        assert!(gone.evidence().is_some());
+        let back =
+            item_of(&[(Change::New, FIRST), (Change::Gone, "{}"), (Change::Earlier, &second), (Change::Back, &second)]);
+        assert!(!back.is_gone());
+        assert_eq!(order(&back), [1, 3]);
+        assert_eq!(back.state_of(RecordSeq(3)), ItemState::Current);
+    }
+
+    #[test]
+    fn an_event_is_known_newer_or_earlier() {
+        let (second, third) = (edited("two", 2), edited("three", 3));
+        let item = item_of(&[(Change::New, FIRST), (Change::Changed, &second)]);
+        assert_eq!(item.told(second.as_bytes()), Told::Known);
+        assert_eq!(item.told(br#"{"type":"message","channel":"C1","user":"a","text":"one"}"#), Told::Known);
+        assert_eq!(item.told(third.as_bytes()), Told::Newer);
+        assert_eq!(item_of(&[(Change::New, &third)]).told(second.as_bytes()), Told::Earlier);
+        assert_eq!(item_of(&[(Change::New, &third)]).told(FIRST.as_bytes()), Told::Earlier);
+        let gone = item_of(&[(Change::New, FIRST), (Change::Gone, "{}")]);
+        assert_eq!(gone.told(third.as_bytes()), Told::Earlier);
+        assert_eq!(gone.told(FIRST.as_bytes()), Told::Known);
+    }
 }

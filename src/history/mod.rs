@@ -13,7 +13,7 @@ pub use coverage::{
     ChannelCoverage, Coverage, Debt, Excluded, Expected, ExpectedLine, Gap, INVENTORY, Interval, Limit, Missing, Seen,
     coverage, expected,
 };
-pub use item::{Item, ItemState, Version, item};
+pub use item::{Item, ItemState, Told, Version, item};
 pub use names::{ChannelFacts, Directory, directory};
 pub use reference::{Reference, resolve};
 pub use timeline::{Known, known_between, messages_after, messages_before, messages_between};

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::item::{Item, Version};
 use crate::model::{ChannelId, MessageTs, RecordSeq, SourceId};
-use crate::record::{Kind, Record, State};
+use crate::record::{Kind, LIVE, Record, change_digest, saying_digest};
 use crate::store::{Change, Error, Reader};
 
 type Firsts = BTreeMap<MessageTs, (RecordSeq, Record)>;
@@ -115,10 +115,27 @@ pub fn messages_after(
 pub struct Known {
     /// Number of its newest version.
     pub version: u32,
-    /// Whether that says it is gone.
+    /// Whether it was last found to be gone.
     pub is_gone: bool,
+    /// How it last read was told by a live event, perhaps in part, and not by the history.
+    pub is_told: bool,
     /// How it last read.
     pub body: Vec<u8>,
+}
+
+impl Known {
+    /// What another reading that the server gave makes of it; `None`: it reads as before.
+    pub fn becomes(&self, body: &[u8]) -> Option<Change> {
+        let same = self.body == body || change_digest(Kind::Message, &self.body) == change_digest(Kind::Message, body);
+        match (same, self.is_gone) {
+            (true, false) => None,
+            (true, true) => Some(Change::Back),
+            (false, true) => Some(Change::BackChanged),
+            // A live event told of it in part; nobody edited it.
+            (false, false) if self.is_told && saying_digest(&self.body) == saying_digest(body) => Some(Change::Fetched),
+            (false, false) => Some(Change::Changed),
+        }
+    }
 }
 
 /// What is archived of a channel's messages between two time stamps, both inclusive.
@@ -135,7 +152,8 @@ pub fn known_between(
         let Some(ts) = MessageTs::parse(&item.key) else { continue };
         let known = Known {
             version: newest.version,
-            is_gone: newest.record.header.state == State::Gone,
+            is_gone: item.is_gone(),
+            is_told: latest.record.header.via == LIVE,
             body: latest.record.body.clone(),
         };
         out.insert(ts, known);

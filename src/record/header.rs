@@ -107,6 +107,9 @@ impl Kind {
     }
 }
 
+/// What a header names under `via` for what came as a live event and not as a method's reply.
+pub const LIVE: &str = "rtm";
+
 /// Whether the subject was there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -151,7 +154,7 @@ pub struct Header {
     pub n: Option<u64>,
     /// Seen, noted or supplied.
     pub origin: Origin,
-    /// The method whose reply held the bytes, or what made us note them.
+    /// The method whose reply held the bytes, [`LIVE`], or what made us note them.
     pub via: String,
     /// Whose view it is.
     pub account: String,

@@ -19,7 +19,7 @@ pub fn redact(kind: Kind, item: &[u8]) -> (Cow<'_, [u8]>, u32) {
     let mut found = Vec::new();
     match kind {
         Kind::File => in_file(item, 0..item.len(), &mut found),
-        Kind::Message => in_message(item, 0..item.len(), 0, &mut found),
+        Kind::Message | Kind::Event => in_message(item, 0..item.len(), 0, &mut found),
         Kind::Pins => {
             for element in json::elements(item, 0..item.len()).0 {
                 in_message(item, element, 0, &mut found);
@@ -157,6 +157,10 @@ mod tests {
         let file = r#"{"url_private_download":"http://h/f?ticket=SECRET","title":"t"}"#;
         assert_eq!(redacted(Kind::File, file).1, 1);
         assert_eq!(redacted(Kind::Message, &format!(r#"{{"files":[{file},{file}]}}"#)).1, 2);
+        let event =
+            format!(r#"{{"type":"message","subtype":"message_changed","message":{{"file":{file},"files":[{file}]}}}}"#);
+        assert_eq!(redacted(Kind::Event, &event).1, 2);
+        assert_eq!(redacted(Kind::Event, &format!(r#"{{"type":"file_shared","file":{file}}}"#)).1, 1);
         let pins = format!(r#"[{{"type":"message","message":{{"file":{file}}}}},{{"file":{file}}}]"#);
         let (out, count) = redacted(Kind::Pins, &pins);
         assert_eq!(count, 2);

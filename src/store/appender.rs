@@ -1,11 +1,14 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, mpsc, oneshot};
 
 use super::change::Batch;
 use super::error::Error;
 use super::writer::{Appended, Writer};
 use crate::ledger::Checkpoint;
+use crate::model::ChannelId;
 
 /// Batches that may wait for the disk. When it is full, those who crawl wait: a slow disk slows
 /// the crawl and never grows memory.
@@ -21,7 +24,12 @@ enum Command {
 #[derive(Clone)]
 pub struct Appender {
     commands: mpsc::Sender<Command>,
+    turns: Arc<Mutex<HashMap<ChannelId, Arc<AsyncMutex<()>>>>>,
 }
+
+/// Held from reading what is known of a channel's messages until what follows from it is appended;
+/// see [`Appender::turn`].
+pub struct Turn(#[expect(dead_code, reason = "held, not looked at")] OwnedMutexGuard<()>);
 
 /// The writer's thread. [`Self::join`] gives the writer back once every [`Appender`] is dropped.
 pub struct WriterThread {
@@ -50,7 +58,20 @@ impl Appender {
             }
             writer
         });
-        (Self { commands }, WriterThread { thread })
+        (Self { commands, turns: Arc::default() }, WriterThread { thread })
+    }
+
+    /// Waits for the turn to append to a channel's messages. Whoever numbers a version by what is
+    /// known holds it meanwhile: a walk and live events come upon the same message at once.
+    ///
+    /// Nobody waits for the server with a turn in hand. Only live events take several, in the order
+    /// of the channels; everyone else takes one.
+    pub async fn turn(&self, channel: &ChannelId) -> Turn {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(turns.entry(channel.clone()).or_default())
+        };
+        Turn(turn.lock_owned().await)
     }
 
     async fn ask<T>(&self, make: impl FnOnce(oneshot::Sender<Result<T, Error>>) -> Command) -> Result<T, Error> {

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ChannelId, Digest, MessageTs, SourceId, UtcTime};
-use crate::record::{Kind, Origin};
+use crate::model::{ChannelId, Digest, MessageTs, RecordSeq, SourceId, UtcTime, rfc3339};
+use crate::record::{Header, Kind, Origin, State};
 
 /// How a record relates to what was known of its subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,8 +18,12 @@ pub enum Change {
     BackChanged,
     /// A file that reads as before was seen in another channel.
     Shared,
-    /// A file that reads as before, whose contents were fetched at last.
+    /// What was known in part reads as before and is now known whole: a file with its contents, a
+    /// message of which a live event told.
     Fetched,
+    /// A reading from before what was known of a message, told late by a live event: it takes its
+    /// place among the others by its time of edit, and what stands stays.
+    Earlier,
 }
 
 impl Change {
@@ -33,14 +37,24 @@ impl Change {
             Self::BackChanged => 4,
             Self::Shared => 5,
             Self::Fetched => 6,
+            Self::Earlier => 7,
         }
     }
 
     /// The change of that number.
     pub fn from_number(number: u8) -> Option<Self> {
-        [Self::New, Self::Changed, Self::Gone, Self::Back, Self::BackChanged, Self::Shared, Self::Fetched]
-            .into_iter()
-            .find(|change| change.number() == number)
+        [
+            Self::New,
+            Self::Changed,
+            Self::Gone,
+            Self::Back,
+            Self::BackChanged,
+            Self::Shared,
+            Self::Fetched,
+            Self::Earlier,
+        ]
+        .into_iter()
+        .find(|change| change.number() == number)
     }
 }
 
@@ -78,6 +92,29 @@ pub struct NewRecord {
     pub shared_in: Vec<ChannelId>,
     /// The bytes.
     pub body: Vec<u8>,
+}
+
+impl NewRecord {
+    /// The line that is kept of it; `n` is its place among the records of its channel.
+    pub fn header(&self, n: Option<u64>) -> Header {
+        Header {
+            kind: self.kind,
+            source: self.source.0,
+            channel: self.channel.as_ref().map(|channel| channel.as_str().to_owned()),
+            key: self.key.clone(),
+            version: self.version,
+            state: if self.change == Change::Gone { State::Gone } else { State::Present },
+            n,
+            origin: self.origin,
+            via: self.via.to_owned(),
+            account: self.account.clone(),
+            run: self.run,
+            observed_at: rfc3339(self.observed_at),
+            tickets: self.tickets,
+            attachments: self.attachments.iter().map(Digest::to_string).collect(),
+            shared_in: self.shared_in.iter().map(ChannelId::to_string).collect(),
+        }
+    }
 }
 
 /// A change of crawl state, committed in the transaction of the records it speaks of.
@@ -168,6 +205,31 @@ pub enum StateChange {
         channel: ChannelId,
         /// The message.
         ts: MessageTs,
+    },
+    /// A live event told that a message was deleted; it is not recorded as gone yet.
+    Told {
+        /// Which server.
+        source: SourceId,
+        /// The channel or conversation.
+        channel: ChannelId,
+        /// The message.
+        ts: MessageTs,
+        /// The record of the event: its place among the records of this batch.
+        event: usize,
+    },
+    /// What was told of deletions in a stretch is settled: each message in it was found to be gone
+    /// or to stand.
+    Settled {
+        /// Which server.
+        source: SourceId,
+        /// The channel or conversation.
+        channel: ChannelId,
+        /// Its lowest end, inclusive.
+        from: MessageTs,
+        /// Its highest.
+        to: MessageTs,
+        /// Only what was told by records before this one; `None`: all.
+        before: Option<RecordSeq>,
     },
     /// How a subject reads to an account, where that is not how the newest record has it; `None`:
     /// the newest record is how it reads to it.

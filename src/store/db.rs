@@ -13,6 +13,7 @@ const BUSY: Duration = Duration::from_secs(10);
 const ARCHIVE_STEPS: &[M<'_>] = &[
     M::up(include_str!("../../schemas/sql/0001_archive.sql")),
     M::up(include_str!("../../schemas/sql/0002_views.sql")),
+    M::up(include_str!("../../schemas/sql/0003_live.sql")),
 ];
 
 /// The steps of `access.db`.

@@ -21,7 +21,7 @@ pub(crate) mod tests;
 mod tree;
 mod writer;
 
-pub use appender::{Appender, WriterThread};
+pub use appender::{Appender, Turn, WriterThread};
 pub use blobs::{Blobs, Incoming};
 pub use change::{AccountRow, Audit, Batch, Change, InFlight, NewRecord, Standing, StateChange, WalkResult, WalkRow};
 pub use error::Error;

@@ -405,6 +405,16 @@ impl Reader {
         })
     }
 
+    /// The newest message of a channel that was ever archived.
+    pub fn newest_message(&self, source: SourceId, channel: &ChannelId) -> Result<Option<MessageTs>, Error> {
+        let Some(number) = self.channel_number(source, channel)? else { return Ok(None) };
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached("SELECT max(max_ts) FROM span_index WHERE channel = ?1")?;
+            let newest: Option<i64> = statement.query_row([number], |row| row.get(0))?;
+            Ok(newest.map(MessageTs::from_micros))
+        })
+    }
+
     /// The listed versions of one subject, oldest first. A message's first version is not listed.
     pub fn versions(
         &self,

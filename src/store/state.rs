@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension as _, Row, Transaction, params};
 use super::change::{AccountRow, StateChange, WalkResult, WalkRow};
 use super::error::Error;
 use super::reader::Reader;
-use crate::model::{ChannelId, Digest, MessageTs, SourceId, UtcTime, rfc3339};
+use crate::model::{ChannelId, Digest, MessageTs, RecordSeq, SourceId, UtcTime, rfc3339};
 use crate::record::Kind;
 
 /// A debt.
@@ -102,6 +102,26 @@ impl Reader {
                 .query_map(params![account, source.0, channel.as_str(), from.micros(), to.micros()], |row| {
                     Ok((MessageTs::from_micros(row.get(0)?), row.get(1)?))
                 })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// Messages of a channel between two bounds, both inclusive, of whose deletion a live event told
+    /// that is not recorded yet, with the number of the event's record.
+    pub fn told(
+        &self,
+        source: SourceId,
+        channel: &ChannelId,
+        from: MessageTs,
+        to: MessageTs,
+    ) -> Result<HashMap<MessageTs, RecordSeq>, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT ts, event FROM told WHERE source = ?1 AND channel = ?2 AND ts BETWEEN ?3 AND ?4",
+            )?;
+            let rows = statement.query_map(params![source.0, channel.as_str(), from.micros(), to.micros()], |row| {
+                Ok((MessageTs::from_micros(row.get(0)?), RecordSeq(row.get::<_, i64>(1)?.cast_unsigned())))
+            })?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
@@ -252,7 +272,8 @@ fn time_text(time: Option<UtcTime>) -> Option<String> {
     time.map(rfc3339)
 }
 
-pub(super) fn apply(transaction: &Transaction<'_>, change: &StateChange) -> Result<(), Error> {
+/// Changes crawl state. `first` is the number of the first record of the same batch.
+pub(super) fn apply(transaction: &Transaction<'_>, first: RecordSeq, change: &StateChange) -> Result<(), Error> {
     match change {
         StateChange::Walk(row) => {
             transaction
@@ -335,6 +356,21 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: &StateChange) -> Resu
             transaction
                 .prepare_cached("DELETE FROM unseen WHERE account = ?1 AND source = ?2 AND channel = ?3 AND ts = ?4")?
                 .execute(params![account, source.0, channel.as_str(), ts.micros()])?;
+        }
+        StateChange::Told { source, channel, ts, event } => {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO told (source, channel, ts, event) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                )?
+                .execute(params![source.0, channel.as_str(), ts.micros(), (first.0 + *event as u64).cast_signed()])?;
+        }
+        StateChange::Settled { source, channel, from, to, before } => {
+            let before = before.map_or(i64::MAX, |before| before.0.cast_signed());
+            transaction
+                .prepare_cached(
+                    "DELETE FROM told WHERE source = ?1 AND channel = ?2 AND ts BETWEEN ?3 AND ?4 AND event < ?5",
+                )?
+                .execute(params![source.0, channel.as_str(), from.micros(), to.micros(), before])?;
         }
         StateChange::View { account, source, kind, channel, key, digest } => {
             let channel = channel.as_ref().map_or("", ChannelId::as_str);

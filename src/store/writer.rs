@@ -14,7 +14,7 @@ use super::state::apply;
 use super::tree::{self, SPAN, SPAN_LEVEL};
 use crate::ledger::{ArchiveId, Checkpoint, Frontier, Note, SigningKey, SpanSecret};
 use crate::model::{ChannelId, Clock, Digest, MessageTs, RecordSeq, SourceId, rfc3339};
-use crate::record::{BlockLimits, Header, Kind, Record, State, encode_block};
+use crate::record::{BlockLimits, Kind, Record, encode_block};
 
 /// Compression when written; sealing later does better at leisure.
 const LEVEL: i32 = 3;
@@ -176,7 +176,7 @@ impl Writer {
             append_records(&transaction, &self.id, &self.limits, &mut tree, &mut channels, batch.records)?;
         }
         for change in &batch.changes {
-            apply(&transaction, change)?;
+            apply(&transaction, first, change)?;
         }
         // The commit point: before this line nothing happened, after it everything did. Tree,
         // records and cursors move together; recovery is the next pass of the ordinary crawl.
@@ -247,7 +247,7 @@ fn append_records(
         });
         note_subject(transaction, &mut counters, &new, number, seq)?;
         numbers.push(number);
-        built.push(Record { header: header(&new, n), body: new.body });
+        built.push(Record { header: new.header(n), body: new.body });
     }
     let mut nodes = transaction.prepare_cached("INSERT INTO node (level, idx, hash) VALUES (?1, ?2, ?3)")?;
     let mut failed = None;
@@ -280,26 +280,6 @@ fn append_records(
             .execute(params![row.number, row.records.cast_signed()])?;
     }
     counters.store(transaction)
-}
-
-fn header(new: &NewRecord, n: Option<u64>) -> Header {
-    Header {
-        kind: new.kind,
-        source: new.source.0,
-        channel: new.channel.as_ref().map(|channel| channel.as_str().to_owned()),
-        key: new.key.clone(),
-        version: new.version,
-        state: if new.change == Change::Gone { State::Gone } else { State::Present },
-        n,
-        origin: new.origin,
-        via: new.via.to_owned(),
-        account: new.account.clone(),
-        run: new.run,
-        observed_at: rfc3339(new.observed_at),
-        tickets: new.tickets,
-        attachments: new.attachments.iter().map(Digest::to_string).collect(),
-        shared_in: new.shared_in.iter().map(ChannelId::to_string).collect(),
-    }
 }
 
 fn channel_row<'a>(
@@ -337,9 +317,9 @@ fn note_subject(
             counters.add(name, "subjects", 1);
             counters.add(name, "versions", 1);
         }
-        Change::Changed | Change::BackChanged => {
+        Change::Changed | Change::BackChanged | Change::Earlier => {
             let earlier: i64 = transaction
-                .prepare_cached("SELECT count(*) FROM subject WHERE kind = ?1 AND source = ?2 AND channel = ?3 AND key = ?4 AND change IN (1, 4)")?
+                .prepare_cached("SELECT count(*) FROM subject WHERE kind = ?1 AND source = ?2 AND channel = ?3 AND key = ?4 AND change IN (1, 4, 7)")?
                 .query_row(params![new.kind.number(), new.source.0, channel, stored_key(new.kind, &new.key)], |row| row.get(0))?;
             counters.add(name, "versions", 1);
             counters.add(name, "changed", i64::from(earlier == 0));
@@ -351,7 +331,7 @@ fn note_subject(
     match new.change {
         Change::Gone => counters.add(name, "gone", 1),
         Change::Back | Change::BackChanged => counters.add(name, "gone", -1),
-        Change::New | Change::Changed | Change::Shared | Change::Fetched => {}
+        Change::New | Change::Changed | Change::Shared | Change::Fetched | Change::Earlier => {}
     }
     if new.kind.is_listed(new.version) {
         transaction

@@ -2,9 +2,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::records::Seen;
 use super::{Check, Finding};
-use crate::history::{Item, Version, item};
+use crate::history::{Item, Told, Version, item};
 use crate::model::{ChannelId, SourceId};
-use crate::record::{Kind, State, change_digest};
+use crate::record::{Kind, LIVE, State, change_digest, saying_digest};
 use crate::store::{Change, Error, SubjectRow, Tables, expected_about, expected_definitions};
 
 /// SQLite's own judgement, and that tables and guards are defined as this build defines them.
@@ -115,7 +115,7 @@ fn subjects(check: &mut Check<'_>, tables: &Tables, seen: &Seen, names: &HashMap
 fn changes(check: &mut Check<'_>, item: &Item) {
     let mut before: Option<&Version> = None;
     let mut reading: Option<&Version> = None;
-    for version in &item.versions {
+    for (place, version) in item.versions.iter().enumerate() {
         let is_gone = version.record.header.state == State::Gone;
         let was_gone = before.is_some_and(|before| before.record.header.state == State::Gone);
         let same = reading.is_some_and(|reading| {
@@ -134,9 +134,24 @@ fn changes(check: &mut Check<'_>, item: &Item) {
                 !is_gone && !was_gone && before.is_some() && (!same || item.kind == Kind::Reactions || !same_contents)
             }
             Change::Shared => item.kind == Kind::File && !is_gone && same && same_contents,
+            Change::Fetched if item.kind == Kind::Message => {
+                let was_told = reading.is_some_and(|reading| {
+                    reading.record.header.via == LIVE
+                        && saying_digest(&reading.record.body) == saying_digest(&version.record.body)
+                });
+                !is_gone && !same && was_told
+            }
             Change::Fetched => {
                 let had_none = reading.is_some_and(|reading| reading.record.header.attachments.is_empty());
                 item.kind == Kind::File && !is_gone && same && had_none
+            }
+            Change::Earlier => {
+                let known = Item { versions: item.versions[..place].to_vec(), ..item.clone() };
+                let header = &version.record.header;
+                item.kind == Kind::Message
+                    && header.via == LIVE
+                    && !is_gone
+                    && known.told(&version.record.body) == Told::Earlier
             }
         };
         if !fits {
@@ -145,6 +160,13 @@ fn changes(check: &mut Check<'_>, item: &Item) {
                 version.version, item.key
             );
             check.find(Finding::new("subject", detail).at(version.seq.0));
+        }
+        if version.change == Change::Earlier {
+            // What stands, or is gone, stays so; of what is gone it may be the last reading.
+            let until_here = Item { versions: item.versions[..=place].to_vec(), ..item.clone() };
+            let last = until_here.latest().map(|latest| latest.seq);
+            reading = item.versions.iter().find(|version| Some(version.seq) == last);
+            continue;
         }
         before = Some(version);
         if !is_gone {
@@ -184,11 +206,13 @@ fn counters(check: &mut Check<'_>, tables: &Tables, seen: &Seen) {
         let (mut later, mut changed, mut gone) = (0, BTreeSet::new(), BTreeMap::new());
         for row in rows {
             let subject = (row.source, row.channel, &row.key);
-            if matches!(row.version.change, Change::Changed | Change::BackChanged) {
+            if matches!(row.version.change, Change::Changed | Change::BackChanged | Change::Earlier) {
                 later += 1;
                 changed.insert(subject);
             }
-            gone.insert(subject, row.version.change == Change::Gone);
+            if row.version.change != Change::Earlier {
+                gone.insert(subject, row.version.change == Change::Gone);
+            }
         }
         let name = kind.as_str();
         expected.insert(format!("{name}.subjects"), of(&seen.subjects));

@@ -8,6 +8,7 @@ mod cli;
 mod crawl;
 mod faults;
 mod invariants;
+mod live;
 mod real;
 mod reconcile;
 mod reference;

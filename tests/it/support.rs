@@ -9,16 +9,19 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use serde_json::Value;
-use teamchat_archive::api::{self, Connection, Credentials, Patience, Politeness, ServerOptions};
-use teamchat_archive::crawl::{self, Account, Options, Summary};
+use teamchat_archive::api::{self, Connection, Credentials, Event, Patience, Politeness, ServerOptions};
+use teamchat_archive::crawl::{self, Account, Heard, Hints, Listener, Notice, Options, Summary};
 use teamchat_archive::history::{self, Item};
 use teamchat_archive::index::Indexer;
 use teamchat_archive::ledger::{ArchiveId, SigningKey};
 use teamchat_archive::model::{ChannelId, Clock, MessageTs, json};
 use teamchat_archive::record::Kind;
 use teamchat_archive::sandbox::Running;
-use teamchat_archive::store::{Appender, FIRST_SOURCE, Layout, Reader, Writer, create};
+use teamchat_archive::store::{Appender, FIRST_SOURCE, Layout, Reader, Writer, WriterThread, create};
 use teamchat_archive::verify::{self, Depth};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 /// An archive that a test crawls into.
 pub(crate) struct TestArchive {
@@ -54,6 +57,14 @@ impl TestArchive {
             &Clock::System,
         )
         .unwrap();
+        Self { _folder: folder, layout }
+    }
+
+    /// The same archive once more, in memory, to go another way with.
+    pub(crate) fn copy(&self) -> Self {
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let layout = Layout::new(folder.path().join("archive"));
+        copy_below(self.layout.root(), layout.root());
         Self { _folder: folder, layout }
     }
 
@@ -122,6 +133,126 @@ impl TestArchive {
             out.insert(key, item.unwrap());
         }
         out
+    }
+}
+
+/// A writer that stays open over several passes, and listeners beside it, as in a watch.
+pub(crate) struct Session {
+    appender: Appender,
+    thread: WriterThread,
+    reader: Reader,
+    run: u64,
+    stop: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+    hints: BTreeMap<String, Arc<Hints>>,
+    pub(crate) notices: mpsc::Receiver<Notice>,
+    pub(crate) heard: Arc<Heard>,
+}
+
+impl TestArchive {
+    /// Opens the archive for writing and listens with these accounts. Returns once each connection is
+    /// open, or could not be opened.
+    pub(crate) async fn session(&self, live: &[Account]) -> Session {
+        let writer = Writer::open(&self.layout, self.layout.lock().unwrap(), Some(key()), Clock::System).unwrap();
+        let (appender, thread) = Appender::start(writer);
+        let run = appender.start_run("watch").await.unwrap();
+        let (sender, mut notices) = mpsc::channel(1000);
+        let (stop, heard) = (CancellationToken::new(), Arc::<Heard>::default());
+        let mut hints: BTreeMap<String, Arc<Hints>> = BTreeMap::new();
+        let mut tasks = Vec::new();
+        for account in live {
+            let listener = Listener {
+                account: account.clone(),
+                store: self.reader(),
+                appender: appender.clone(),
+                run,
+                exclude: Vec::new(),
+                hints: Arc::clone(hints.entry(account.name.clone()).or_default()),
+                notices: sender.clone(),
+                heard: Arc::clone(&heard),
+            };
+            tasks.push(tokio::spawn(listener.listen(stop.clone())));
+        }
+        for _ in live {
+            notices.recv().await.unwrap();
+        }
+        Session { appender, thread, reader: self.reader(), run, stop, tasks, hints, notices, heard }
+    }
+}
+
+impl Session {
+    /// A pass; see [`TestArchive::crawl_watched`].
+    pub(crate) async fn pass(
+        &self,
+        accounts: &[Account],
+        options: &Options,
+        watch: impl FnMut() -> bool + Unpin,
+    ) -> Option<Result<Summary, crawl::Error>> {
+        let pass = crawl::run(accounts, &self.reader, &self.appender, options, &());
+        Mortal { life: Some(Box::pin(pass)), watch }.await
+    }
+
+    /// Looks at what was told so far.
+    pub(crate) async fn touch(&self, accounts: &[Account], options: &Options) -> Result<Vec<Summary>, crawl::Error> {
+        let mut out = Vec::new();
+        for account in accounts {
+            if let Some(hints) = self.hints.get(&account.name) {
+                let wanted = hints.take();
+                out.push(crawl::touch(account, &wanted, &self.reader, &self.appender, options, self.run).await?);
+            }
+        }
+        Ok(out)
+    }
+
+    /// Makes events durable as if an account had just heard them, in this order.
+    pub(crate) async fn hear(&self, account: &Account, events: Vec<Event>) {
+        let (sender, _notices) = mpsc::channel(1);
+        let listener = Listener {
+            account: account.clone(),
+            store: self.reader.clone(),
+            appender: self.appender.clone(),
+            run: self.run,
+            exclude: Vec::new(),
+            hints: Arc::clone(self.hints.get(&account.name).unwrap_or(&Arc::default())),
+            notices: sender,
+            heard: Arc::clone(&self.heard),
+        };
+        listener.keep(events).await.unwrap();
+    }
+
+    /// Ends in order: what was heard is kept.
+    pub(crate) async fn end(self) {
+        self.stop.cancel();
+        drop(self.notices);
+        for task in self.tasks {
+            task.await.unwrap();
+        }
+        drop(self.appender);
+        drop(self.thread.join().unwrap());
+    }
+
+    /// Ends as at a `kill -9`: what the writer was given is written, all else is lost.
+    pub(crate) async fn die(self) {
+        for task in self.tasks {
+            task.abort();
+            // An aborted task says so.
+            drop(task.await);
+        }
+        drop(self.appender);
+        drop(self.thread.join().unwrap());
+    }
+}
+
+fn copy_below(from: &std::path::Path, to: &std::path::Path) {
+    fs_err::create_dir_all(to).unwrap();
+    for entry in fs_err::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_below(&entry.path(), &target);
+        } else {
+            fs_err::copy(entry.path(), &target).unwrap();
+        }
     }
 }
 

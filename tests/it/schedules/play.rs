@@ -15,7 +15,7 @@ use teamchat_archive::crawl::Options;
 use teamchat_archive::sandbox::{Fault, Running};
 
 use super::town::{ANN, BOB, EVA, ROOMS, TALKS, Town, full, outcome_problems};
-use crate::support::canonical;
+use crate::support::{Session, canonical};
 
 /// Plays one schedule alone, by its number.
 const ONE: &str = "TEAMCHAT_SCHEDULE";
@@ -63,6 +63,9 @@ const WEATHER: &[Fault] = &[
     Fault::MembershipLoss,
     Fault::TokenRevoked,
     Fault::RateLimit,
+    Fault::LostEvent,
+    Fault::DuplicateEvent,
+    Fault::RtmCut,
 ];
 
 /// Lets a fault come, or all go.
@@ -181,9 +184,19 @@ async fn play(number: u64) -> Result<(), String> {
     // One after the other the requests come in one order: such a schedule plays alike each time.
     let connections = if dice.one_in(4) { 4 } else { 1 };
     let has_weather = !dice.one_in(4);
+    // One in three is listened to as well, as in a watch.
+    let is_live = number % 3 == 2;
+    let mut session: Option<Session> = None;
     for _ in 0..2 + dice.below(4) {
+        if is_live && session.is_none() {
+            session = Some(town.archive.session(&town.accounts).await);
+        }
         for _ in 0..dice.below(12) {
             step += 1;
+            // Sometimes events come one by one, sometimes many at once.
+            if dice.one_in(2) {
+                tokio::task::yield_now().await;
+            }
             log.push(change(&mut dice, &town.running, &mut made, step, false));
         }
         town.removed.extend(made.removed.iter().cloned());
@@ -223,8 +236,26 @@ async fn play(number: u64) -> Result<(), String> {
             life = life.saturating_sub(1);
             life > 0
         };
-        let outcome = town.archive.crawl_watched(&accounts, &options, watch).await;
+        let outcome = match &session {
+            Some(session) => session.pass(&accounts, &options, watch).await,
+            None => town.archive.crawl_watched(&accounts, &options, watch).await,
+        };
         town.is_spoilt = is_spoilt;
+        if let Some(open) = session.take() {
+            if outcome.is_none() {
+                open.die().await;
+            } else {
+                if dice.one_in(2) {
+                    let looked = open.touch(&town.accounts, &options).await;
+                    log.push(format!("looked at what was told: {:?}", looked.map(|all| all.len())));
+                }
+                if dice.one_in(4) {
+                    open.end().await;
+                } else {
+                    session = Some(open);
+                }
+            }
+        }
         clear(&town.running);
         town.sign_in_again();
         let said = match &outcome {
@@ -242,6 +273,13 @@ async fn play(number: u64) -> Result<(), String> {
         }
     }
 
+    if let Some(open) = session {
+        open.end().await;
+        let problems = town.audit(&town.removed.clone());
+        if !problems.is_empty() {
+            return Err(told(number, "after the last that was heard", &problems, &log));
+        }
+    }
     // The weather clears, and one of the accounts or all of them find all that they can know. The first pass may be told that much vanished at once, and wait for a second.
     let mut results = Vec::new();
     let names = if dice.one_in(3) { vec![dice.pick(&names).unwrap().clone()] } else { names };

@@ -1,0 +1,103 @@
+//! A small pass: what live events gave reason to look at, and nothing else.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use super::files::{self, FileSight};
+use super::live::Wanted;
+use super::page::{ReadPage, keep};
+use super::pass::{self, Account, ChannelTask, Frame, Options, Pass};
+use super::summary::Summary;
+use super::walk::Walked;
+use super::{Error, absence, people, pins};
+use crate::api;
+use crate::model::{ChannelId, MessageTs};
+use crate::record::Kind;
+use crate::store::{Appender, FIRST_SOURCE, Reader};
+
+/// Looks with one account at what its live events gave reason to look at. What it added and found is
+/// counted as in a pass; it has no run of its own.
+///
+/// A failure of the server leaves nothing half done and is the caller's to try again; everything
+/// looked at here is looked at by the next pass, too.
+pub async fn touch(
+    account: &Account,
+    wanted: &Wanted,
+    store: &Reader,
+    appender: &Appender,
+    options: &Options,
+    run: u64,
+) -> Result<Summary, Error> {
+    let summary = Mutex::new(Summary { run, result: "complete", ..Summary::default() });
+    let frame = Frame { store, appender, options, progress: &(), run, deadline: None, summary: &summary };
+    let pass = Pass::new(&frame, account)?;
+    let outcome = look(&pass, wanted).await;
+    if matches!(outcome, Err(Error::Server(api::Error::Auth { .. }))) {
+        pass::note_outcome(&pass, account, &outcome).await?;
+    }
+    outcome?;
+    drop(pass);
+    Ok(summary.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+async fn look(pass: &Pass<'_>, wanted: &Wanted) -> Result<(), Error> {
+    let mut walks = wanted.walks.clone();
+    let mut tasks = people::known(pass)?;
+    let is_known = |tasks: &[ChannelTask], id: &ChannelId| tasks.iter().any(|task| task.id == *id);
+    let mut named = wanted.walks.iter().chain(&wanted.pins).chain(wanted.items.keys());
+    if wanted.lists || named.any(|id| !is_known(&tasks, id)) {
+        people::people(pass).await?;
+        tasks = pass::begun(pass, people::channels(pass).await?).await?;
+        walks.extend(tasks.iter().filter(|task| task.is_new).map(|task| task.id.clone()));
+    }
+    pass.set_tasks(&tasks);
+
+    let seen: Mutex<BTreeMap<String, FileSight>> = Mutex::default();
+    for task in tasks.iter().filter(|task| walks.contains(&task.id)) {
+        let outcome = pass::channel_pass(pass, task, &seen).await;
+        pass::channel_outcome(pass, task, outcome).await?;
+    }
+    let mut files = seen.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    for task in &tasks {
+        if let Some(items) = wanted.items.get(&task.id) {
+            let asked: Vec<MessageTs> = items.iter().copied().collect();
+            let mut out = Walked::default();
+            absence::settle_told(pass, task, &asked, &mut out).await?;
+            for ts in asked {
+                item(pass, task, ts, &mut out).await?;
+            }
+            for (id, sight) in out.files {
+                files.entry(id).or_default().update(sight);
+            }
+        }
+        if wanted.pins.contains(&task.id) {
+            pins::pins(pass, task).await?;
+        }
+    }
+    for (id, channels) in &wanted.files {
+        let sight = files.entry(id.clone()).or_default();
+        sight.channels.extend(channels.iter().cloned());
+        sight.is_talked_about = true;
+    }
+    files::look_at(pass, files).await
+}
+
+/// Asks for a message by itself, unless it is known to be gone; what is new about it is archived.
+async fn item(pass: &Pass<'_>, task: &ChannelTask, ts: MessageTs, out: &mut Walked) -> Result<(), Error> {
+    let known = crate::history::item(pass.store, Kind::Message, FIRST_SOURCE, Some(&task.id), &ts.to_string())?;
+    if known.is_some_and(|known| known.is_gone()) {
+        return Ok(());
+    }
+    match pass.reader.items_info(&task.api_id, &ts.to_string()).await {
+        Ok(Some(item)) => {
+            let received_at = pass.options.clock.now();
+            match ReadPage::of_one(item, ts, received_at) {
+                Some(page) => keep(pass, task, &page, out).await,
+                None => Ok(()),
+            }
+        }
+        // Whether it is gone is for a walk to say.
+        Ok(None) | Err(api::Error::Refused { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
