@@ -4,6 +4,10 @@
 //! is made, opened for reading, opened for writing, crawled and indexed.
 
 pub mod inventory;
+mod jobs;
+mod watch;
+
+pub use watch::{Audience, LiveCounts, WatchEvent, WatchOptions, watch};
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -5,7 +5,9 @@
 //! has the environment form `TEAMCHAT_ARCHIVE_SECTION__KEY`.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -146,6 +148,10 @@ pub struct Environment {
     config_home: Option<PathBuf>,
     /// Where systemd puts credentials.
     pub credentials: Option<PathBuf>,
+    /// Where a supervisor listens (`sd_notify(3)`).
+    pub notify_socket: Option<OsString>,
+    /// How often it wants to hear from this process.
+    pub watchdog: Option<Duration>,
 }
 
 impl Environment {
@@ -157,11 +163,16 @@ impl Environment {
                 Some((name.into_string().ok()?.strip_prefix(PREFIX)?.to_owned(), value.into_string().ok()?))
             })
             .collect();
+        let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+        // It may have been meant for another process that handed its environment on.
+        let is_ours = number("WATCHDOG_PID").is_none_or(|pid| pid == u64::from(std::process::id()));
         Self {
             ours,
             home: path("HOME"),
             config_home: path("XDG_CONFIG_HOME"),
             credentials: path("CREDENTIALS_DIRECTORY"),
+            notify_socket: path("NOTIFY_SOCKET").map(PathBuf::into_os_string),
+            watchdog: number("WATCHDOG_USEC").filter(|micros| is_ours && *micros > 0).map(Duration::from_micros),
         }
     }
 

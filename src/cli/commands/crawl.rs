@@ -38,7 +38,7 @@ pub(crate) struct Args {
     plan: bool,
 }
 
-fn parse_duration(text: &str) -> Result<Duration, String> {
+pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
     let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let number: u64 = text[..split].parse().map_err(|_| "a time looks like 90s, 30m or 2h".to_owned())?;
     let seconds = match &text[split..] {
@@ -51,7 +51,7 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs(seconds))
 }
 
-fn parse_rate(text: &str) -> Result<f64, String> {
+pub(super) fn parse_rate(text: &str) -> Result<f64, String> {
     match text {
         "unlimited" => Ok(0.0),
         _ => text

@@ -19,3 +19,4 @@ pub(super) mod status;
 pub(super) mod token;
 pub(super) mod user;
 pub(super) mod verify;
+pub(super) mod watch;

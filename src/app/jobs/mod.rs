@@ -1,0 +1,5 @@
+//! What a watch does beside its passes, one file each.
+
+pub(super) mod indexing;
+pub(super) mod listening;
+pub(super) mod supervisor;
