@@ -121,6 +121,11 @@ impl Workspace {
         count
     }
 
+    /// How many real-time sockets are open.
+    pub fn open_sockets(&self) -> usize {
+        self.cut.receiver_count()
+    }
+
     /// Sets how often faults happen, and does at once what some of them do once.
     pub(super) fn set_faults(&self, rates: &[(Fault, f64)]) {
         for (fault, rate) in rates {
