@@ -658,7 +658,7 @@ mod tests {
             more.item(&channel("C1"), MessageTs::from_micros(i64::try_from(number).unwrap()));
             wanted.add(more);
         }
-        assert!(wanted.is_too_much && wanted.len() == 0);
+        assert!(wanted.is_too_much && wanted.items.is_empty());
     }
 
     #[test]

@@ -8,6 +8,8 @@ mod flows;
 #[path = "../it/cli/harness.rs"]
 #[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
 mod harness;
+#[path = "../it/cli/living.rs"]
+mod living;
 #[path = "../it/schedules/play.rs"]
 mod play;
 #[path = "../it/support.rs"]
@@ -17,7 +19,9 @@ mod support;
 #[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
 mod town;
 
-use teamchat_archive::sandbox::corpus;
+use std::time::Duration;
+
+use teamchat_archive::sandbox::{Fault, corpus};
 
 const LARGE: flows::Corpus = flows::Corpus { name: "large", messages: 470_938, channels: 531, files: 0 };
 
@@ -43,4 +47,32 @@ fn the_large_corpus_is_archived_whole() {
 fn a_crawl_of_the_medium_corpus_killed_at_any_moment_goes_on_to_the_same_archive() {
     let Some(folder) = flows::corpus_folder(flows::MEDIUM.name) else { return };
     flows::a_killed_crawl_goes_on(|| corpus::load(&folder).unwrap());
+}
+
+#[test]
+fn the_medium_corpus_comes_through_errors_cut_connections_and_pauses() {
+    let faults = [(Fault::Error500, 0.1), (Fault::Reset, 0.1), (Fault::RateLimit, 0.1)];
+    flows::a_corpus_comes_through_bad_weather(&flows::MEDIUM, &faults);
+}
+
+#[test]
+fn a_workspace_is_watched_for_ten_minutes() {
+    living::a_living_workspace_is_watched(&living::Life {
+        time: Duration::from_mins(10),
+        per_second: 20,
+        cut_every: Some(Duration::from_secs(30)),
+        interval: Duration::from_secs(60),
+        lifetimes: [1, 10, 60].map(|seconds| Some(Duration::from_secs(seconds))).into_iter().chain([None]).collect(),
+    });
+}
+
+#[test]
+fn a_workspace_is_followed_for_three_minutes_by_passes_alone() {
+    living::a_living_workspace_is_watched(&living::Life {
+        time: Duration::from_mins(3),
+        per_second: 20,
+        cut_every: None,
+        interval: Duration::from_secs(5),
+        lifetimes: [2, 8, 15].map(|seconds| Some(Duration::from_secs(seconds))).into_iter().chain([None]).collect(),
+    });
 }

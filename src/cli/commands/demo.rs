@@ -9,7 +9,7 @@ use serde_json::json;
 use super::sandbox::workspace;
 use super::serve::{open, stopped};
 use crate::api::{Credentials, Patience};
-use crate::app::{self, Archive, NewArchive};
+use crate::app::{self, Archive, NewArchive, WatchEvent, WatchOptions, watch};
 use crate::cli::{CliError, Context, Exit};
 use crate::crawl::Summary;
 use crate::model::{Role, Scope};
@@ -18,14 +18,15 @@ use crate::store::access::Access;
 use crate::store::keys::AccountFile;
 use crate::verify::{Depth, check};
 
-/// How often the living workspace is crawled, and how often somebody writes in it.
+/// How often the living workspace is crawled beside its live events, and how often somebody writes in
+/// it.
 const CRAWL_EVERY: Duration = Duration::from_secs(10);
 const CHAT_EVERY: Duration = Duration::from_secs(4);
 
 /// Everything at once: a simulated company, archived, verified and served
 ///
 /// Starts the sandbox, makes an archive of it, lets people edit and delete, crawls again, verifies,
-/// and serves the result, crawling on while the sandbox lives. Needs nothing and leaves nothing
+/// and serves the result, watching on while the sandbox lives. Needs nothing and leaves nothing
 /// unless --dir says where.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -195,22 +196,22 @@ async fn serve(demo: &Demo<'_>, args: &Args, has_story: bool) -> Result<(), CliE
             serving.url,
             token.expose_secret()
         ))?;
-        demo.context.output.say("people go on chatting, and the archive follows every 10 s; Ctrl-C ends it");
+        demo.context.output.say("people go on chatting, and the archive follows at once; Ctrl-C ends it");
     }
     if has_story {
         demo.running.live(CHAT_EVERY);
     }
-    let crawling = async {
-        loop {
-            tokio::time::sleep(CRAWL_EVERY).await;
-            if let Err(error) = demo.crawl(false).await {
-                demo.context.output.say(&format!("a crawl failed: {}", error.message()));
-            }
+    let options = WatchOptions { interval: CRAWL_EVERY, rate: Some(0.0), ..WatchOptions::default() };
+    let mut tell = |event: WatchEvent<'_>| {
+        if let WatchEvent::Failed(error) = event {
+            demo.context.output.say(&format!("a pass failed: {error}"));
         }
+        true
     };
-    tokio::select! {
-        served = serving.until_stopped() => served,
-        () = crawling => Ok(()),
-        () = stopped() => Ok(()),
-    }
+    let environment = demo.context.environment.bare();
+    let watching = watch(&demo.archive, &environment, &options, &mut tell, stopped);
+    // Both end when the process is asked to.
+    let (served, watched) = tokio::join!(serving.until_stopped(), watching);
+    watched?;
+    served
 }

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use teamchat_archive::sandbox::corpus;
 use teamchat_archive::sandbox::seed::Seed;
+use teamchat_archive::sandbox::{Fault, corpus};
 use teamchat_archive::store::{Layout, Reader};
 
 use super::harness::{DONE, PATIENCE, Place, Server, aloud, files_below, list, number, string};
@@ -105,6 +105,35 @@ pub(crate) fn a_corpus_is_archived_whole(expected: &Corpus) {
     let report = place.verified();
     assert_eq!(number(&report, "/checked/records"), number(&status, "/records"));
     assert_eq!(number(&report, "/checked/blobs"), wanted.len() as u64);
+}
+
+/// A corpus comes through whatever the server answers now and then.
+pub(crate) fn a_corpus_comes_through_bad_weather(expected: &Corpus, faults: &[(Fault, f64)]) {
+    let Some(folder) = corpus_folder(expected.name) else { return };
+    let server = Server::start(corpus::load(&folder).unwrap());
+    let place = Place::new();
+    place.enrol(&server.ready);
+    for (fault, rate) in faults {
+        server.running.set_fault(*fault, *rate);
+    }
+    let crawl = place.crawl();
+    aloud(&format!(
+        "{} through {faults:?}: {} requests, {} of them second tries, {} ms",
+        expected.name, crawl["requests"], crawl["retries"], crawl["duration_ms"]
+    ));
+    assert_eq!(number(&crawl, "/messages/new"), expected.messages);
+    assert!(number(&crawl, "/retries") > 0, "nothing went wrong: {crawl}");
+    let status = place.status();
+    assert_eq!(number(&status, "/messages/current"), expected.messages);
+    assert_eq!(number(&status, "/messages/deleted"), 0);
+    assert_eq!(number(&status, "/files/count"), expected.files);
+    assert_eq!(stored_digests(&place.archive()), digests(&folder).into_values().collect());
+    assert_eq!(status["coverage"]["complete"], true, "{status}");
+    for (fault, _) in faults {
+        server.running.set_fault(*fault, 0.0);
+    }
+    assert_eq!(number(&place.crawl(), "/records/added"), 0);
+    place.verified();
 }
 
 /// The counts that must be the same whatever happened on the way.

@@ -47,10 +47,10 @@ struct Said {
     lived: Option<Duration>,
 }
 
-/// Memory of a process, in MB.
-fn resident(process: &Started) -> u64 {
+/// Memory of a process, in MB, without the files that it looks into.
+fn memory_of(process: &Started) -> u64 {
     let status = fs_err::read_to_string(format!("/proc/{}/status", process.child.id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
 }
 
@@ -76,7 +76,7 @@ fn live(life: &Life, server: &Server, process: &Started) -> (Vec<Said>, Vec<Inst
             cut_at = life.cut_every.map(|every| now + every);
         }
         if now >= memory_at {
-            memory.push(resident(process));
+            memory.push(memory_of(process));
             memory_at = now + life.time / 60;
         }
         let is_heard = workspace.open_sockets() > 0;
