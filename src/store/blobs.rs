@@ -1,4 +1,4 @@
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -27,6 +27,15 @@ impl Incoming {
         self.hash.update(bytes);
         self.size += bytes.len() as u64;
         Ok(self.file.write_all(bytes)?)
+    }
+
+    /// Forgets what was received: the content comes again from its first byte.
+    pub fn restart(&mut self) -> Result<(), Error> {
+        self.file.rewind()?;
+        self.file.as_file().set_len(0)?;
+        self.hash = Sha256::new();
+        self.size = 0;
+        Ok(())
     }
 
     /// Bytes received so far.
@@ -135,6 +144,20 @@ mod tests {
         fs_err::write(blobs.path(&digest), b"hello_world").unwrap();
         assert_ne!(blobs.check(&digest).unwrap().unwrap().0, digest);
         assert_eq!(blobs.check(&Digest::of(b"other")).unwrap(), None);
+    }
+
+    #[test]
+    fn a_content_that_comes_again_leaves_nothing_of_its_first_coming() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::new(folder.path().join("blobs"));
+        let mut incoming = blobs.receive().unwrap();
+        incoming.write(b"a longer beginning").unwrap();
+        incoming.restart().unwrap();
+        assert_eq!(incoming.size(), 0);
+        incoming.write(b"short").unwrap();
+        let (digest, size) = blobs.keep(incoming).unwrap();
+        assert_eq!((digest, size), (Digest::of(b"short"), 5));
+        assert_eq!(blobs.check(&digest).unwrap(), Some((digest, 5)));
     }
 
     #[test]
