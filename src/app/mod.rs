@@ -320,6 +320,7 @@ impl Archive {
         Ok(crawl::Options {
             connections: self.config.limits.connections,
             max_file_bytes: self.config.limits.max_file_bytes,
+            disk_reserve_percent: self.config.limits.disk_reserve_percent,
             exclude: self.exclusions(),
             enrolled: self.enabled_accounts()?,
             inventory,

@@ -10,13 +10,14 @@ use futures_util::StreamExt as _;
 use serde_json::json;
 
 use super::Error;
+use super::disk::{self, Receiving, Stop};
 use super::pass::{ChannelTask, Pass};
 use crate::api::wire::{Comment, File};
-use crate::api::{self, DownloadError, Item, Page, Sink, Transfer};
+use crate::api::{self, DownloadError, Item, Page, Transfer};
 use crate::history::item;
 use crate::model::{ChannelId, Digest, UtcTime, rfc3339};
 use crate::record::{Kind, Origin, Record, change_digest, redact};
-use crate::store::{Batch, Change, FileRow, Incoming, NewRecord, StateChange, VersionRow, WalkResult};
+use crate::store::{Batch, Change, FileRow, NewRecord, StateChange, VersionRow, WalkResult};
 
 /// Files a page of `files.list`, and comments a page of `files.info`.
 const PAGE: u32 = 1000;
@@ -29,18 +30,6 @@ const DOWNLOAD_TRIES: u32 = 4;
 const PROGRESS_BYTES: u64 = 16 * 1024;
 /// How often a file is looked at that is replaced while it is fetched.
 const LOOKS: u32 = 4;
-
-impl Sink for Incoming {
-    type Error = crate::store::Error;
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
-        Self::write(self, bytes)
-    }
-
-    fn restart(&mut self) -> Result<(), Self::Error> {
-        Self::restart(self)
-    }
-}
 
 /// What a message or a list shows of a file.
 #[derive(Debug, Clone, Default)]
@@ -221,6 +210,7 @@ async fn look(pass: &Pass<'_>, id: &str, known: Option<&FileRow>, sight: FileSig
     let mut changes = Vec::new();
     let mut attachments: Vec<Digest> = Vec::new();
     let mut failure = None;
+    let mut has_room = true;
     let mut is_replaced = false;
     if same_version {
         attachments = previous.as_ref().map(|record| record.header.attachment_digests()).unwrap_or_default();
@@ -239,6 +229,11 @@ async fn look(pass: &Pass<'_>, id: &str, known: Option<&FileRow>, sight: FileSig
                 });
             }
             Fetched::Failed(reason) => failure = Some(reason),
+            Fetched::NoRoom(reason) => {
+                disk::say(pass, &reason);
+                has_room = false;
+                failure = Some(reason);
+            }
             // What was seen of this version is kept, without the bytes that are no more.
             Fetched::Replaced => is_replaced = true,
         }
@@ -298,7 +293,9 @@ async fn look(pass: &Pass<'_>, id: &str, known: Option<&FileRow>, sight: FileSig
         failure => {
             let reason = failure.unwrap_or_else(|| "its comments could not be read to the end".to_owned());
             pass.count(|summary| summary.files.failed += 1);
-            pass.find_in("file_not_fetched", "", &format!("file {id}: {reason}"));
+            if has_room {
+                pass.find_in("file_not_fetched", "", &format!("file {id}: {reason}"));
+            }
             changes.push(StateChange::Owed { kind: "file", key: id.to_owned(), reason, at: pass.options.clock.now() });
         }
     }
@@ -318,6 +315,8 @@ enum Fetched {
     Kept(Digest, u64),
     /// They could not be had, for this reason.
     Failed(String),
+    /// The disk's reserve begins before their end, in words for people.
+    NoRoom(String),
     /// There is another version now.
     Replaced,
 }
@@ -327,7 +326,12 @@ enum Fetched {
 async fn fetch(pass: &Pass<'_>, id: &str, first: &File) -> Result<Fetched, Error> {
     let connection = pass.reader.connection();
     let mut view = first.clone();
-    let mut incoming = pass.blobs.receive()?;
+    let size = u64::try_from(view.size).unwrap_or(0);
+    let mut incoming = match Receiving::begin(pass.blobs.receive()?, size, pass.options) {
+        Ok(receiving) => receiving,
+        Err(Stop::NoRoom(reason)) => return Ok(Fetched::NoRoom(reason)),
+        Err(Stop::Store(error)) => return Err(error.into()),
+    };
     let mut transfer = Transfer::default();
     let mut furthest = 0;
     let mut tries = 0;
@@ -347,12 +351,13 @@ async fn fetch(pass: &Pass<'_>, id: &str, first: &File) -> Result<Fetched, Error
                 format!("{} bytes came where files.info says {}", done.size, view.size)
             }
             Ok(_) => {
-                let blobs = pass.blobs.clone();
-                let kept = tokio::task::spawn_blocking(move || blobs.keep(incoming)).await;
+                let (blobs, content) = (pass.blobs.clone(), incoming.finish());
+                let kept = tokio::task::spawn_blocking(move || blobs.keep(content)).await;
                 let (digest, size) = kept.map_err(|_| crate::store::Error::Stopped)??;
                 return Ok(Fetched::Kept(digest, size));
             }
-            Err(DownloadError::Sink(error)) => return Err(error.into()),
+            Err(DownloadError::Sink(Stop::NoRoom(reason))) => return Ok(Fetched::NoRoom(reason)),
+            Err(DownloadError::Sink(Stop::Store(error))) => return Err(error.into()),
             Err(error @ (DownloadError::Elsewhere(_) | DownloadError::TooLarge(_))) => {
                 return Ok(Fetched::Failed(error.to_string()));
             }

@@ -7,8 +7,8 @@
 //!
 //! A pass (`pass`) goes through the rooms in this order: `people` reads who and what there is; `walk`
 //! goes through a channel page by page (`page`) and has `absence` look for what was missing;
-//! `reconcile` holds it against its feed (`judge`); then `files` and `pins`; at last `audit` looks
-//! again at some older history.
+//! `reconcile` holds it against its feed (`judge`); then `files`, as far as `disk` has room, and
+//! `pins`; at last `audit` looks again at some older history.
 //!
 //! It holds an [`api::Reader`](crate::api::Reader) and nothing else of the client, so it cannot
 //! change anything on the server. A failure of the server is a finding, a debt or a gap, never a
@@ -16,6 +16,7 @@
 
 mod absence;
 mod audit;
+mod disk;
 mod files;
 mod judge;
 mod odd;

@@ -10,14 +10,14 @@ use tokio::time::Instant;
 
 use super::files::FileSight;
 use super::summary::{Finding, Summary};
-use super::{Error, absence, audit, files, people, pins, reconcile, walk};
+use super::{Error, absence, audit, disk, files, people, pins, reconcile, walk};
 use crate::api;
 use crate::history::{INVENTORY, coverage, directory};
 use crate::model::{ChannelId, Clock, Digest, Exclusion, MessageTs, SourceId, UtcTime, rfc3339};
 use crate::record::{Kind, Origin};
 use crate::store::{
-    AccountRow, Appended, Appender, Batch, Blobs, Change, FIRST_SOURCE, FileRow, NewRecord, Reader, Standing,
-    StateChange, WalkResult, WalkRow,
+    self, AccountRow, Appended, Appender, Batch, Blobs, Change, DiskSpace, FIRST_SOURCE, FileRow, Incoming, NewRecord,
+    Reader, Standing, StateChange, WalkResult, WalkRow,
 };
 
 /// Files and pins of a channel in which nothing moved are read again after this long.
@@ -38,6 +38,10 @@ pub struct Options {
     pub connections: usize,
     /// Larger files are owed.
     pub max_file_bytes: u64,
+    /// How much of the disk, in percent, file contents leave free for texts; 0: nothing.
+    pub disk_reserve_percent: u8,
+    /// What there is of the disk that a content is received on.
+    pub disk: fn(&Incoming) -> Result<DiskSpace, store::Error>,
     /// What is never fetched.
     pub exclude: Vec<Exclusion>,
     /// All accounts that are crawled with, those that are not part of this run included: while one
@@ -59,6 +63,8 @@ impl Default for Options {
             budget: None,
             connections: 4,
             max_file_bytes: 4 << 30,
+            disk_reserve_percent: 0,
+            disk: Incoming::disk,
             exclude: Vec::new(),
             enrolled: BTreeSet::new(),
             inventory: None,
@@ -457,8 +463,10 @@ async fn close(
         let body = json!({"finding": finding}).to_string();
         let key = Digest::of(body.as_bytes()).to_string();
         // What passes by itself and is said by the run's summary needs no record of its own.
-        let is_passing =
-            matches!(finding.kind, "account_failed" | "audit_failed" | "channel_failed" | "file_not_fetched");
+        let is_passing = matches!(
+            finding.kind,
+            "account_failed" | "audit_failed" | "channel_failed" | "file_not_fetched" | disk::DISK_RESERVE
+        );
         let has_record = reconcile::RECORDED.contains(&finding.kind);
         if !is_passing && !has_record && store.versions(Kind::Finding, FIRST_SOURCE, None, &key)?.is_empty() {
             batch.records.push(note(Kind::Finding, key, 1, body.into_bytes()));

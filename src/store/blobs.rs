@@ -21,7 +21,25 @@ pub struct Incoming {
     size: u64,
 }
 
+/// What there is of the disk that a content is received on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskSpace {
+    /// Bytes that can still be written without privileges.
+    pub free_bytes: u64,
+    /// Bytes in all.
+    pub total_bytes: u64,
+}
+
 impl Incoming {
+    /// The disk that it lies on, as it is now.
+    pub fn disk(&self) -> Result<DiskSpace, Error> {
+        let found = rustix::fs::fstatvfs(self.file.as_file()).map_err(std::io::Error::from)?;
+        Ok(DiskSpace {
+            free_bytes: found.f_bavail.saturating_mul(found.f_frsize),
+            total_bytes: found.f_blocks.saturating_mul(found.f_frsize),
+        })
+    }
+
     /// Takes the next bytes.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.hash.update(bytes);
@@ -138,6 +156,8 @@ mod tests {
         incoming.write(b"hello ").unwrap();
         incoming.write(b"world").unwrap();
         assert_eq!(incoming.beginning(5).unwrap(), b"hello");
+        let disk = incoming.disk().unwrap();
+        assert!(disk.free_bytes < disk.total_bytes, "{disk:?}");
         let (digest, size) = blobs.keep(incoming).unwrap();
         assert_eq!((digest, size), (Digest::of(b"hello world"), 11));
         assert_eq!(blobs.check(&digest).unwrap(), Some((digest, 11)));

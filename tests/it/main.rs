@@ -6,6 +6,7 @@
 
 mod cli;
 mod crawl;
+mod disk;
 mod downloads;
 mod faults;
 mod invariants;
