@@ -28,7 +28,7 @@ mod reconcile;
 mod summary;
 mod walk;
 
-pub use pass::{Account, Options, Plan, Progress, plan, run};
+pub use pass::{Account, Ended, Options, Plan, Progress, plan, run, run_to_end};
 pub use summary::{Finding, ReconciledCounts, Reconciliation, Summary};
 
 /// Why a pass ended before its end.

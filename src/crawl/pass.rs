@@ -307,10 +307,18 @@ fn tripped(store: &Reader, account: &str) -> Result<HashMap<ChannelId, Vec<Messa
     Ok(out)
 }
 
-/// One pass with each account in turn: everything new, changed or gone since the last.
-///
-/// The pass ends in a signed checkpoint. A failure of the server in one channel is a finding, the
-/// channel's cursor stays, and the pass is `partial`; a failure of the store ends it.
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What it did.
+    pub summary: Summary,
+    /// The accounts whose part of it did not come to its end.
+    pub partial: BTreeSet<String>,
+    /// Why no account got through, if none did.
+    pub failure: Option<Error>,
+}
+
+/// One pass with each account in turn, as [`run_to_end`]; a failure when no account got through.
 pub async fn run(
     accounts: &[Account],
     store: &Reader,
@@ -318,6 +326,21 @@ pub async fn run(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<Summary, Error> {
+    let ended = run_to_end(accounts, store, appender, options, progress).await?;
+    ended.failure.map_or(Ok(ended.summary), Err)
+}
+
+/// One pass with each account in turn: everything new, changed or gone since the last.
+///
+/// The pass ends in a signed checkpoint. A failure of the server in one channel is a finding, the
+/// channel's cursor stays, and the pass is `partial`; a failure of the store ends it.
+pub async fn run_to_end(
+    accounts: &[Account],
+    store: &Reader,
+    appender: &Appender,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Ended, Error> {
     let started = Instant::now();
     let mut options = options.clone();
     let are_others_known = !options.enrolled.is_empty();
@@ -329,6 +352,7 @@ pub async fn run(
     let deadline = options.budget.map(|budget| started + budget);
     let mut failure = None;
     let mut succeeded = 0;
+    let mut partial = BTreeSet::new();
     for account in accounts {
         let meter = account.reader.connection().meter();
         let asked = [&meter.requests, &meter.retries, &meter.bytes].map(|count| count.load(Ordering::Relaxed));
@@ -393,6 +417,12 @@ pub async fn run(
                 failure = Some(error);
             }
         }
+        // The next account's part is told by itself.
+        pass.count(|summary| {
+            if std::mem::replace(&mut summary.result, "complete") == "partial" {
+                partial.insert(account.name.clone());
+            }
+        });
     }
     close(store, appender, options, &summary, accounts, &before).await?;
     let mut summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -407,7 +437,7 @@ pub async fn run(
     )?;
     summary.debts = covered.debts() as u64;
     summary.gaps = covered.gaps() as u64;
-    if summary.debts > 0 || summary.gaps > 0 || summary.channels.failed > 0 {
+    if !partial.is_empty() || summary.debts > 0 || summary.gaps > 0 || summary.channels.failed > 0 {
         summary.result = "partial";
     }
     summary.findings.sort();
@@ -420,10 +450,7 @@ pub async fn run(
     };
     appender.append(Batch { records: Vec::new(), changes: vec![ended] }).await?;
     appender.checkpoint().await?;
-    match failure {
-        Some(error) if succeeded == 0 => Err(error),
-        _ => Ok(summary),
-    }
+    Ok(Ended { summary, partial, failure: failure.filter(|_| succeeded == 0) })
 }
 
 /// Ends a run: its findings become records, each once; so does what was covered, when the time has
@@ -496,7 +523,7 @@ async fn close(
         let states: Vec<serde_json::Value> = states.iter().map(account_state).collect();
         let body = json!({"coverage": covered(&all), "accounts": states});
         batch.records.push(note(Kind::Coverage, format!("{run}"), 1, body.to_string().into_bytes()));
-        batch.changes.push(StateChange::Mark { name: COVERED, at: now });
+        batch.changes.push(StateChange::Mark { name: COVERED.to_owned(), at: now });
     } else if last.is_some() {
         // In between, an interval is recorded when it closes: the result is another than before. One
         // that is still being walked has none yet.
