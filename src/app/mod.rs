@@ -4,6 +4,7 @@
 //! is made, opened for reading, opened for writing, crawled and indexed.
 
 pub mod inventory;
+mod relogin;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -329,7 +330,8 @@ impl Archive {
         })
     }
 
-    /// One pass, and the index brought to its end. The lock is held for as long as it takes.
+    /// One pass, one more with the accounts that had to be signed in again, and the index brought to
+    /// its end. The lock is held for as long as it takes.
     pub async fn crawl(
         &self,
         accounts: &[crawl::Account],
@@ -337,7 +339,7 @@ impl Archive {
         progress: &dyn crawl::Progress,
     ) -> Result<crawl::Summary, Error> {
         let (appender, thread) = self.write()?;
-        let outcome = crawl::run(accounts, &self.reader, &appender, options, progress).await;
+        let outcome = self.passes(accounts, options, progress, &appender).await;
         progress.step("index", 0);
         let indexed = self.index(&mut |_| {});
         drop(appender);

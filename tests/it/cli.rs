@@ -7,6 +7,7 @@ pub(crate) mod flows;
 pub(crate) mod harness;
 mod kill;
 mod refusals;
+mod relogin;
 mod road;
 mod secrets;
 pub(crate) mod tls;

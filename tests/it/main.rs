@@ -13,6 +13,7 @@ mod invariants;
 mod real;
 mod reconcile;
 mod reference;
+mod relogin;
 mod rooms;
 mod rtm;
 mod samples;
