@@ -26,7 +26,7 @@ mod transport;
 pub mod wire;
 
 pub use atom::{AtomEntry, AtomFeed, TextForm, Tombstone};
-pub use download::{Download, DownloadError, Sink};
+pub use download::{Download, DownloadError, Sink, Transfer};
 pub use error::Error;
 pub use limit::Politeness;
 pub use login::{Credentials, LoggedIn, digest_response};

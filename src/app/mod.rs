@@ -5,6 +5,7 @@
 
 pub mod inventory;
 mod jobs;
+mod relogin;
 mod watch;
 
 pub use watch::{Audience, LiveCounts, WatchEvent, WatchOptions, watch};
@@ -324,6 +325,7 @@ impl Archive {
         Ok(crawl::Options {
             connections: self.config.limits.connections,
             max_file_bytes: self.config.limits.max_file_bytes,
+            disk_reserve_percent: self.config.limits.disk_reserve_percent,
             exclude: self.exclusions(),
             enrolled: self.enabled_accounts()?,
             inventory,
@@ -332,7 +334,8 @@ impl Archive {
         })
     }
 
-    /// One pass, and the index brought to its end. The lock is held for as long as it takes.
+    /// One pass, one more with the accounts that had to be signed in again, and the index brought to
+    /// its end. The lock is held for as long as it takes.
     pub async fn crawl(
         &self,
         accounts: &[crawl::Account],
@@ -340,7 +343,7 @@ impl Archive {
         progress: &dyn crawl::Progress,
     ) -> Result<crawl::Summary, Error> {
         let (appender, thread) = self.write()?;
-        let outcome = crawl::run(accounts, &self.reader, &appender, options, progress).await;
+        let outcome = self.passes(accounts, options, progress, &appender).await;
         progress.step("index", 0);
         let indexed = self.index(&mut |_| {});
         drop(appender);

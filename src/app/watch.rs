@@ -86,7 +86,7 @@ pub enum WatchEvent<'a> {
     /// A pass ended.
     Pass(&'a Summary),
     /// A pass could not be made; the next is made when it is time.
-    Failed(&'a crawl::Error),
+    Failed(&'a Error),
     /// What an account's events gave reason to look at was looked at, and something was new.
     Looked(&'a str, &'a Summary),
     /// What was heard so far.
@@ -115,7 +115,7 @@ impl<F: FnMut(WatchEvent<'_>) -> bool> Audience for F {
 type Work<'a> = Pin<Box<dyn Future<Output = Done> + 'a>>;
 
 enum Done {
-    Pass(Result<Summary, crawl::Error>),
+    Pass(Result<Summary, Error>),
     Touch(String, Wanted, Result<Summary, crawl::Error>),
 }
 
@@ -296,8 +296,8 @@ impl<'a> Watch<'a> {
         if accounts.is_empty() {
             return Ok(None);
         }
-        let (reader, appender, options) = (&self.archive.reader, self.appender, self.crawl_options()?);
-        Ok(Some(Box::pin(async move { Done::Pass(crawl::run(&accounts, reader, appender, &options, &()).await) })))
+        let (archive, appender, options) = (self.archive, self.appender, self.crawl_options()?);
+        Ok(Some(Box::pin(async move { Done::Pass(archive.passes(&accounts, &options, &(), appender).await) })))
     }
 
     /// The account whose hints have waited long enough.
@@ -346,9 +346,8 @@ impl<'a> Watch<'a> {
     fn done(&mut self, done: Done) -> Result<(), Error> {
         match done {
             Done::Pass(Ok(summary)) => self.tell(WatchEvent::Pass(&summary)),
-            Done::Pass(Err(crawl::Error::Store(error))) | Done::Touch(_, _, Err(crawl::Error::Store(error))) => {
-                return Err(error.into());
-            }
+            Done::Pass(Err(error @ (Error::Store(_) | Error::Crawl(crawl::Error::Store(_))))) => return Err(error),
+            Done::Touch(_, _, Err(crawl::Error::Store(error))) => return Err(error.into()),
             Done::Pass(Err(error)) => self.tell(WatchEvent::Failed(&error)),
             Done::Touch(name, _, Ok(summary)) => {
                 self.deleted += summary.messages.deleted;

@@ -81,11 +81,13 @@ pub struct LimitsSection {
     pub connections: usize,
     /// Larger files are not fetched, and are owed.
     pub max_file_bytes: u64,
+    /// Per cent of the disk that file contents leave free for texts; 0 is nothing.
+    pub disk_reserve_percent: u8,
 }
 
 impl Default for LimitsSection {
     fn default() -> Self {
-        Self { requests_per_second: 10.0, connections: 4, max_file_bytes: 4 << 30 }
+        Self { requests_per_second: 10.0, connections: 4, max_file_bytes: 4 << 30, disk_reserve_percent: 5 }
     }
 }
 
@@ -263,6 +265,9 @@ impl Config {
         if !(self.limits.requests_per_second >= 0.0 && self.limits.requests_per_second.is_finite()) {
             return Err("limits.requests_per_second: a number of 0 or more; 0 is without limit".to_owned());
         }
+        if self.limits.disk_reserve_percent > 100 {
+            return Err("limits.disk_reserve_percent: a number from 0 to 100; 0 keeps nothing back".to_owned());
+        }
         Ok(())
     }
 
@@ -314,6 +319,7 @@ mod tests {
         assert!(error.contains("pinn") && error.contains("environment"), "{error}");
         assert!(Config::parse("timezone = \"Mars\"", "t", &environment(&[])).is_err());
         assert!(Config::parse("[server]\npin = \"md5:1\"", "t", &environment(&[])).is_err());
+        assert!(Config::parse("[limits]\ndisk_reserve_percent = 101", "t", &environment(&[])).is_err());
     }
 
     #[test]

@@ -10,28 +10,26 @@ use futures_util::StreamExt as _;
 use serde_json::json;
 
 use super::Error;
+use super::disk::{self, Receiving, Stop};
 use super::pass::{ChannelTask, Pass};
 use crate::api::wire::{Comment, File};
-use crate::api::{self, DownloadError, Item, Page, Sink};
+use crate::api::{self, DownloadError, Item, Page, Transfer};
 use crate::history::item;
 use crate::model::{ChannelId, Digest, UtcTime, rfc3339};
 use crate::record::{Kind, Origin, Record, change_digest, redact};
-use crate::store::{Batch, Change, FileRow, Incoming, NewRecord, StateChange, VersionRow, WalkResult};
+use crate::store::{Batch, Change, FileRow, NewRecord, StateChange, VersionRow, WalkResult};
 
 /// Files a page of `files.list`, and comments a page of `files.info`.
 const PAGE: u32 = 1000;
 /// Pages of comments read of one file; more is owed.
 const MAX_COMMENT_PAGES: u32 = 100;
-/// Tries of one download, each with a fresh ticket.
+/// Tries of one download, each with a fresh ticket, that bring it no further.
 const DOWNLOAD_TRIES: u32 = 4;
-
-impl Sink for Incoming {
-    type Error = crate::store::Error;
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
-        Self::write(self, bytes)
-    }
-}
+/// A try that brings a download no further than this many bytes is as good as none: a server that
+/// gives a byte at a time would be asked for ever.
+const PROGRESS_BYTES: u64 = 16 * 1024;
+/// How often a file is looked at that is replaced while it is fetched.
+const LOOKS: u32 = 4;
 
 /// What a message or a list shows of a file.
 #[derive(Debug, Clone, Default)]
@@ -171,21 +169,33 @@ async fn owe(pass: &Pass<'_>, id: &str, reason: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// A file's facts, bytes and comments.
+/// A file's facts, bytes and comments: of the version that is there at the end, if it is replaced
+/// meanwhile.
 async fn file(pass: &Pass<'_>, id: &str, known: Option<&FileRow>, sight: FileSight) -> Result<(), Error> {
+    for _ in 0..LOOKS {
+        if look(pass, id, known, sight.clone()).await? {
+            return Ok(());
+        }
+    }
+    owe(pass, id, "it was replaced on the server again and again while it was fetched").await
+}
+
+/// The same of one version; false when it was replaced before its bytes were here, so that there is
+/// another to look at.
+async fn look(pass: &Pass<'_>, id: &str, known: Option<&FileRow>, sight: FileSight) -> Result<bool, Error> {
     let newest = pass.store.versions(Kind::File, pass.source, None, id)?.last().copied();
     let (item, comments, _) = match pass.reader.files_info(id, PAGE, 1).await {
         Err(api::Error::Refused { code, .. }) if matches!(code.as_str(), "file_not_found" | "file_deleted") => {
-            return gone(pass, id, newest, &code).await;
+            return gone(pass, id, newest, &code).await.map(|()| true);
         }
         other => other?,
     };
     let Some((item, view)) = item.and_then(|item| item.view.clone().map(|view| (item, view))) else {
-        return owe(pass, id, "files.info gave no file").await;
+        return owe(pass, id, "files.info gave no file").await.map(|()| true);
     };
     let received_at = comments.received_at;
     let all_comments = all_comments(pass, id, &view, comments).await?;
-    let mark = format!("{}/{}/{}", view.timestamp, view.size, view.edit_counter());
+    let mark = version_mark(&view);
     let (body, tickets) = redact(Kind::File, &item.bytes);
     let previous = match &newest {
         Some(row) => latest_reading(pass, Kind::File, id, row)?,
@@ -206,6 +216,8 @@ async fn file(pass: &Pass<'_>, id: &str, known: Option<&FileRow>, sight: FileSig
     let mut changes = Vec::new();
     let mut attachments: Vec<Digest> = Vec::new();
     let mut failure = None;
+    let mut has_room = true;
+    let mut is_replaced = false;
     if same_version {
         attachments = previous.as_ref().map(|record| record.header.attachment_digests()).unwrap_or_default();
     } else if view.is_external {
@@ -214,7 +226,7 @@ async fn file(pass: &Pass<'_>, id: &str, known: Option<&FileRow>, sight: FileSig
         failure = Some("not fetched: the crawl was told to leave file contents out".to_owned());
     } else {
         match fetch(pass, id, &view).await? {
-            Ok((digest, size)) => {
+            Fetched::Kept(digest, size) => {
                 attachments.push(digest);
                 changes.push(StateChange::Blob { digest, size });
                 pass.count(|summary| {
@@ -222,7 +234,14 @@ async fn file(pass: &Pass<'_>, id: &str, known: Option<&FileRow>, sight: FileSig
                     summary.files.bytes += size;
                 });
             }
-            Err(reason) => failure = Some(reason),
+            Fetched::Failed(reason) => failure = Some(reason),
+            Fetched::NoRoom(reason) => {
+                disk::say(pass, &reason);
+                has_room = false;
+                failure = Some(reason);
+            }
+            // What was seen of this version is kept, without the bytes that are no more.
+            Fetched::Replaced => is_replaced = true,
         }
     }
 
@@ -265,6 +284,7 @@ async fn file(pass: &Pass<'_>, id: &str, known: Option<&FileRow>, sight: FileSig
     }
     comment_records(pass, id, &all_comments, &mut records).await?;
     match failure {
+        None if is_replaced => {}
         None if all_comments.is_read => {
             let comments = u64::try_from(view.comments_count).unwrap_or(0);
             changes.push(StateChange::File {
@@ -279,53 +299,94 @@ async fn file(pass: &Pass<'_>, id: &str, known: Option<&FileRow>, sight: FileSig
         failure => {
             let reason = failure.unwrap_or_else(|| "its comments could not be read to the end".to_owned());
             pass.count(|summary| summary.files.failed += 1);
-            pass.find_in("file_not_fetched", "", &format!("file {id}: {reason}"));
+            if has_room {
+                pass.find_in("file_not_fetched", "", &format!("file {id}: {reason}"));
+            }
             changes.push(StateChange::Owed { kind: "file", key: id.to_owned(), reason, at: pass.options.clock.now() });
         }
     }
     // The contents are durable under blobs/ before the record that names them.
     pass.append(Batch { records, changes }).await?;
-    Ok(())
+    Ok(!is_replaced)
 }
 
-/// Streams a version's bytes into the blob store. `Err` inside is a failure of this file alone.
-async fn fetch(pass: &Pass<'_>, id: &str, first: &File) -> Result<Result<(Digest, u64), String>, Error> {
+/// What tells one version of a file from another, beside its id (protocol notes 6.12).
+fn version_mark(view: &File) -> String {
+    format!("{}/{}/{}", view.timestamp, view.size, view.edit_counter())
+}
+
+/// What came of fetching a version's bytes.
+enum Fetched {
+    /// They are durable under this digest; and how many they are.
+    Kept(Digest, u64),
+    /// They could not be had, for this reason.
+    Failed(String),
+    /// The disk's reserve begins before their end, in words for people.
+    NoRoom(String),
+    /// There is another version now.
+    Replaced,
+}
+
+/// Streams a version's bytes into the blob store. A transfer that broke is taken up where it broke
+/// off, with a fresh ticket, for as long as that brings it further.
+async fn fetch(pass: &Pass<'_>, id: &str, first: &File) -> Result<Fetched, Error> {
+    let connection = pass.reader.connection();
     let mut view = first.clone();
-    let mut reason = String::new();
-    for attempt in 0..DOWNLOAD_TRIES {
-        if attempt > 0 {
-            let (item, _, _) = pass.reader.files_info(id, 1, 1).await?;
-            if let Some(fresh) = item.and_then(|item| item.view) {
-                view = fresh;
-            }
-        }
+    let size = u64::try_from(view.size).unwrap_or(0);
+    let mut incoming = match Receiving::begin(pass.blobs.receive()?, size, pass.options) {
+        Ok(receiving) => receiving,
+        Err(Stop::NoRoom(reason)) => return Ok(Fetched::NoRoom(reason)),
+        Err(Stop::Store(error)) => return Err(error.into()),
+    };
+    let mut transfer = Transfer::default();
+    let mut furthest = 0;
+    let mut tries = 0;
+    loop {
         let given = if view.url_private_download.is_empty() { &view.url_private } else { &view.url_private_download };
         if given.is_empty() {
-            return Ok(Err("the server gives no address for it".to_owned()));
+            return Ok(Fetched::Failed("the server gives no address for it".to_owned()));
         }
-        let url = match pass.reader.connection().download_url(given) {
+        let url = match connection.download_url(given) {
             Ok(url) => url,
-            Err(error) => return Ok(Err(error.to_string())),
+            Err(error) => return Ok(Fetched::Failed(error.to_string())),
         };
-        let mut incoming = pass.blobs.receive()?;
-        match pass.reader.connection().download(&url, pass.options.max_file_bytes, &mut incoming).await {
+        let outcome = connection.download(&url, pass.options.max_file_bytes, &mut transfer, &mut incoming).await;
+        let reason = match outcome {
             Ok(done) if view.size > 0 && i64::try_from(done.size).ok() != Some(view.size) => {
-                reason = format!("{} bytes came where files.info says {}", done.size, view.size);
+                transfer.start_over();
+                format!("{} bytes came where files.info says {}", done.size, view.size)
             }
             Ok(_) => {
-                let blobs = pass.blobs.clone();
-                let kept = tokio::task::spawn_blocking(move || blobs.keep(incoming)).await;
-                return Ok(Ok(kept.map_err(|_| crate::store::Error::Stopped)??));
+                let (blobs, content) = (pass.blobs.clone(), incoming.finish());
+                let kept = tokio::task::spawn_blocking(move || blobs.keep(content)).await;
+                let (digest, size) = kept.map_err(|_| crate::store::Error::Stopped)??;
+                return Ok(Fetched::Kept(digest, size));
             }
-            Err(DownloadError::Sink(error)) => return Err(error.into()),
+            Err(DownloadError::Sink(Stop::NoRoom(reason))) => return Ok(Fetched::NoRoom(reason)),
+            Err(DownloadError::Sink(Stop::Store(error))) => return Err(error.into()),
             Err(error @ (DownloadError::Elsewhere(_) | DownloadError::TooLarge(_))) => {
-                return Ok(Err(error.to_string()));
+                return Ok(Fetched::Failed(error.to_string()));
             }
-            Err(error) => reason = error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        if transfer.received() >= furthest + PROGRESS_BYTES {
+            tries = 0;
+        } else {
+            tries += 1;
         }
-        tracing::debug!(file.id = id, attempt, reason, "a download failed");
+        furthest = furthest.max(transfer.received());
+        tracing::debug!(file.id = id, tries, received_bytes = furthest, reason, "a download broke off");
+        if tries == DOWNLOAD_TRIES {
+            return Ok(Fetched::Failed(reason));
+        }
+        let (item, _, _) = pass.reader.files_info(id, 1, 1).await?;
+        if let Some(fresh) = item.and_then(|item| item.view) {
+            view = fresh;
+        }
+        if version_mark(&view) != version_mark(first) {
+            return Ok(Fetched::Replaced);
+        }
     }
-    Ok(Err(reason))
 }
 
 /// What was read of a file's comments.

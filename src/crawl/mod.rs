@@ -7,8 +7,8 @@
 //!
 //! A pass (`pass`) goes through the rooms in this order: `people` reads who and what there is; `walk`
 //! goes through a channel page by page (`page`) and has `absence` look for what was missing;
-//! `reconcile` holds it against its feed (`judge`); then `files` and `pins`; at last `audit` looks
-//! again at some older history.
+//! `reconcile` holds it against its feed (`judge`); then `files`, as far as `disk` has room, and
+//! `pins`; at last `audit` looks again at some older history.
 //!
 //! Between passes an account marked live is listened with (`live`): events are kept as they come,
 //! what they show of messages too, and what they claim is looked at by a small pass (`touch`).
@@ -19,6 +19,7 @@
 
 mod absence;
 mod audit;
+mod disk;
 mod files;
 mod judge;
 mod live;
@@ -33,7 +34,7 @@ mod touch;
 mod walk;
 
 pub use live::{Heard, Hints, Listener, Notice, Wanted};
-pub use pass::{Account, Options, Plan, Progress, plan, run};
+pub use pass::{Account, Ended, Options, Plan, Progress, plan, run, run_to_end};
 pub use summary::{Finding, ReconciledCounts, Reconciliation, Summary};
 pub use touch::touch;
 

@@ -10,14 +10,14 @@ use tokio::time::Instant;
 
 use super::files::FileSight;
 use super::summary::{Finding, Summary};
-use super::{Error, absence, audit, files, live, people, pins, reconcile, walk};
+use super::{Error, absence, audit, disk, files, live, people, pins, reconcile, walk};
 use crate::api;
 use crate::history::{INVENTORY, coverage, directory};
 use crate::model::{ChannelId, Clock, Digest, Exclusion, MessageTs, RecordSeq, SourceId, UtcTime, rfc3339};
 use crate::record::{Kind, Origin};
 use crate::store::{
-    AccountRow, Appended, Appender, Batch, Blobs, Change, FIRST_SOURCE, FileRow, NewRecord, Reader, Standing,
-    StateChange, WalkResult, WalkRow,
+    self, AccountRow, Appended, Appender, Batch, Blobs, Change, DiskSpace, FIRST_SOURCE, FileRow, Incoming, NewRecord,
+    Reader, Standing, StateChange, WalkResult, WalkRow,
 };
 
 /// Files and pins of a channel in which nothing moved are read again after this long.
@@ -38,6 +38,10 @@ pub struct Options {
     pub connections: usize,
     /// Larger files are owed.
     pub max_file_bytes: u64,
+    /// How much of the disk, in percent, file contents leave free for texts; 0: nothing.
+    pub disk_reserve_percent: u8,
+    /// What there is of the disk that a content is received on.
+    pub disk: fn(&Incoming) -> Result<DiskSpace, store::Error>,
     /// What is never fetched.
     pub exclude: Vec<Exclusion>,
     /// All accounts that are crawled with, those that are not part of this run included: while one
@@ -64,6 +68,8 @@ impl Default for Options {
             budget: None,
             connections: 4,
             max_file_bytes: 4 << 30,
+            disk_reserve_percent: 0,
+            disk: Incoming::disk,
             exclude: Vec::new(),
             enrolled: BTreeSet::new(),
             inventory: None,
@@ -384,10 +390,18 @@ fn changed_history(store: &Reader, account: &str) -> Result<HashMap<ChannelId, V
     Ok(out)
 }
 
-/// One pass with each account in turn: everything new, changed or gone since the last.
-///
-/// The pass ends in a signed checkpoint. A failure of the server in one channel is a finding, the
-/// channel's cursor stays, and the pass is `partial`; a failure of the store ends it.
+/// How a run ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What it did.
+    pub summary: Summary,
+    /// The accounts whose part of it did not come to its end.
+    pub partial: BTreeSet<String>,
+    /// Why no account got through, if none did.
+    pub failure: Option<Error>,
+}
+
+/// One pass with each account in turn, as [`run_to_end`]; a failure when no account got through.
 pub async fn run(
     accounts: &[Account],
     store: &Reader,
@@ -395,6 +409,21 @@ pub async fn run(
     options: &Options,
     progress: &dyn Progress,
 ) -> Result<Summary, Error> {
+    let ended = run_to_end(accounts, store, appender, options, progress).await?;
+    ended.failure.map_or(Ok(ended.summary), Err)
+}
+
+/// One pass with each account in turn: everything new, changed or gone since the last.
+///
+/// The pass ends in a signed checkpoint. A failure of the server in one channel is a finding, the
+/// channel's cursor stays, and the pass is `partial`; a failure of the store ends it.
+pub async fn run_to_end(
+    accounts: &[Account],
+    store: &Reader,
+    appender: &Appender,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Ended, Error> {
     let started = Instant::now();
     let mut options = options.clone();
     let are_others_known = !options.enrolled.is_empty();
@@ -407,6 +436,7 @@ pub async fn run(
     let frame = Frame { store, appender, options, progress, run, deadline, summary: &summary };
     let mut failure = None;
     let mut succeeded = 0;
+    let mut partial = BTreeSet::new();
     for account in accounts {
         let meter = account.reader.connection().meter();
         let asked = [&meter.requests, &meter.retries, &meter.bytes].map(|count| count.load(Ordering::Relaxed));
@@ -436,6 +466,12 @@ pub async fn run(
                 failure = Some(error);
             }
         }
+        // The next account's part is told by itself.
+        pass.count(|summary| {
+            if std::mem::replace(&mut summary.result, "complete") == "partial" {
+                partial.insert(account.name.clone());
+            }
+        });
     }
     close(store, appender, options, &summary, accounts, &before).await?;
     let mut summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -450,7 +486,7 @@ pub async fn run(
     )?;
     summary.debts = covered.debts() as u64;
     summary.gaps = covered.gaps() as u64;
-    if summary.debts > 0 || summary.gaps > 0 || summary.channels.failed > 0 {
+    if !partial.is_empty() || summary.debts > 0 || summary.gaps > 0 || summary.channels.failed > 0 {
         summary.result = "partial";
     }
     summary.findings.sort();
@@ -465,10 +501,7 @@ pub async fn run(
     if options.checkpoint {
         appender.checkpoint().await?;
     }
-    match failure {
-        Some(error) if succeeded == 0 => Err(error),
-        _ => Ok(summary),
-    }
+    Ok(Ended { summary, partial, failure: failure.filter(|_| succeeded == 0) })
 }
 
 /// Notes how an account fares after its part of a run: its state and why.
@@ -531,8 +564,10 @@ async fn close(
         let body = json!({"finding": finding}).to_string();
         let key = Digest::of(body.as_bytes()).to_string();
         // What passes by itself and is said by the run's summary needs no record of its own.
-        let is_passing =
-            matches!(finding.kind, "account_failed" | "audit_failed" | "channel_failed" | "file_not_fetched");
+        let is_passing = matches!(
+            finding.kind,
+            "account_failed" | "audit_failed" | "channel_failed" | "file_not_fetched" | disk::DISK_RESERVE
+        );
         let has_record = reconcile::RECORDED.contains(&finding.kind);
         if !is_passing && !has_record && store.versions(Kind::Finding, FIRST_SOURCE, None, &key)?.is_empty() {
             batch.records.push(note(Kind::Finding, key, 1, body.into_bytes()));
@@ -562,7 +597,7 @@ async fn close(
         let states: Vec<serde_json::Value> = states.iter().map(account_state).collect();
         let body = json!({"coverage": covered(&all), "accounts": states});
         batch.records.push(note(Kind::Coverage, format!("{run}"), 1, body.to_string().into_bytes()));
-        batch.changes.push(StateChange::Mark { name: COVERED, at: now });
+        batch.changes.push(StateChange::Mark { name: COVERED.to_owned(), at: now });
     } else if last.is_some() {
         // In between, an interval is recorded when it closes: the result is another than before. One
         // that is still being walked has none yet.

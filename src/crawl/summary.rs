@@ -156,3 +156,47 @@ pub struct Summary {
     /// Gaps that are open at the end.
     pub gaps: u64,
 }
+
+impl Summary {
+    /// Two runs, one right after the other, told as one: what they did is added up, and what is open
+    /// is as the later one left it.
+    #[must_use]
+    pub fn followed_by(mut self, later: Self) -> Self {
+        self.run = later.run;
+        self.result = later.result;
+        self.channels.seen += later.channels.seen;
+        self.channels.walked += later.channels.walked;
+        self.channels.failed += later.channels.failed;
+        self.records.added += later.records.added;
+        self.records.first = self.records.first.or(later.records.first);
+        self.records.last = later.records.last.or(self.records.last);
+        self.messages.new += later.messages.new;
+        self.messages.edited += later.messages.edited;
+        self.messages.deleted += later.messages.deleted;
+        self.messages.restored += later.messages.restored;
+        self.files.new += later.files.new;
+        self.files.versions += later.files.versions;
+        self.files.bytes += later.files.bytes;
+        self.files.failed += later.files.failed;
+        self.comments.new += later.comments.new;
+        self.comments.edited += later.comments.edited;
+        self.comments.deleted += later.comments.deleted;
+        self.reactions.changed += later.reactions.changed;
+        self.pins.changed += later.pins.changed;
+        self.reconciled.channels += later.reconciled.channels;
+        self.reconciled.messages += later.reconciled.messages;
+        self.reconciled.disagreements += later.reconciled.disagreements;
+        self.reconciled.reports.extend(later.reconciled.reports);
+        self.requests += later.requests;
+        self.retries += later.retries;
+        self.bytes_received += later.bytes_received;
+        self.findings.extend(later.findings);
+        self.findings.sort();
+        self.findings.dedup();
+        self.duration_ms += later.duration_ms;
+        self.refused_accounts.extend(later.refused_accounts);
+        self.debts = later.debts;
+        self.gaps = later.gaps;
+        self
+    }
+}

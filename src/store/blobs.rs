@@ -1,4 +1,4 @@
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
@@ -21,12 +21,39 @@ pub struct Incoming {
     size: u64,
 }
 
+/// What there is of the disk that a content is received on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskSpace {
+    /// Bytes that can still be written without privileges.
+    pub free_bytes: u64,
+    /// Bytes in all.
+    pub total_bytes: u64,
+}
+
 impl Incoming {
+    /// The disk that it lies on, as it is now.
+    pub fn disk(&self) -> Result<DiskSpace, Error> {
+        let found = rustix::fs::fstatvfs(self.file.as_file()).map_err(std::io::Error::from)?;
+        Ok(DiskSpace {
+            free_bytes: found.f_bavail.saturating_mul(found.f_frsize),
+            total_bytes: found.f_blocks.saturating_mul(found.f_frsize),
+        })
+    }
+
     /// Takes the next bytes.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.hash.update(bytes);
         self.size += bytes.len() as u64;
         Ok(self.file.write_all(bytes)?)
+    }
+
+    /// Forgets what was received: the content comes again from its first byte.
+    pub fn restart(&mut self) -> Result<(), Error> {
+        self.file.rewind()?;
+        self.file.as_file().set_len(0)?;
+        self.hash = Sha256::new();
+        self.size = 0;
+        Ok(())
     }
 
     /// Bytes received so far.
@@ -129,12 +156,28 @@ mod tests {
         incoming.write(b"hello ").unwrap();
         incoming.write(b"world").unwrap();
         assert_eq!(incoming.beginning(5).unwrap(), b"hello");
+        let disk = incoming.disk().unwrap();
+        assert!(disk.free_bytes < disk.total_bytes, "{disk:?}");
         let (digest, size) = blobs.keep(incoming).unwrap();
         assert_eq!((digest, size), (Digest::of(b"hello world"), 11));
         assert_eq!(blobs.check(&digest).unwrap(), Some((digest, 11)));
         fs_err::write(blobs.path(&digest), b"hello_world").unwrap();
         assert_ne!(blobs.check(&digest).unwrap().unwrap().0, digest);
         assert_eq!(blobs.check(&Digest::of(b"other")).unwrap(), None);
+    }
+
+    #[test]
+    fn a_content_that_comes_again_leaves_nothing_of_its_first_coming() {
+        let folder = tempfile::tempdir().unwrap();
+        let blobs = Blobs::new(folder.path().join("blobs"));
+        let mut incoming = blobs.receive().unwrap();
+        incoming.write(b"a longer beginning").unwrap();
+        incoming.restart().unwrap();
+        assert_eq!(incoming.size(), 0);
+        incoming.write(b"short").unwrap();
+        let (digest, size) = blobs.keep(incoming).unwrap();
+        assert_eq!((digest, size), (Digest::of(b"short"), 5));
+        assert_eq!(blobs.check(&digest).unwrap(), Some((digest, 5)));
     }
 
     #[test]

@@ -250,7 +250,7 @@ pub enum StateChange {
     /// Something that concerns the whole archive was done.
     Mark {
         /// What.
-        name: &'static str,
+        name: String,
         /// When.
         at: UtcTime,
     },

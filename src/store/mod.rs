@@ -22,7 +22,7 @@ mod tree;
 mod writer;
 
 pub use appender::{Appender, Turn, WriterThread};
-pub use blobs::{Blobs, Incoming};
+pub use blobs::{Blobs, DiskSpace, Incoming};
 pub use change::{AccountRow, Audit, Batch, Change, InFlight, NewRecord, Standing, StateChange, WalkResult, WalkRow};
 pub use error::Error;
 pub use layout::{Layout, WriteLock, write_whole};

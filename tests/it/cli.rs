@@ -8,6 +8,7 @@ pub(crate) mod harness;
 mod kill;
 pub(crate) mod living;
 mod refusals;
+mod relogin;
 mod road;
 mod secrets;
 pub(crate) mod tls;

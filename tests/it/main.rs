@@ -6,12 +6,15 @@
 
 mod cli;
 mod crawl;
+mod disk;
+mod downloads;
 mod faults;
 mod invariants;
 mod live;
 mod real;
 mod reconcile;
 mod reference;
+mod relogin;
 mod rooms;
 mod rtm;
 mod samples;

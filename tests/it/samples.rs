@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 use teamchat_archive::api::wire::{Channel, Comment, File, Matches, Paging, User};
-use teamchat_archive::api::{Connection, Credentials, Download, Error, HistoryWindow, Operator, Reader, Sink, Target};
+use teamchat_archive::api::{
+    Connection, Credentials, Download, Error, HistoryWindow, Operator, Reader, Sink, Target, Transfer,
+};
 use teamchat_archive::model::MessageTs;
 
 use crate::reference;
@@ -257,7 +259,7 @@ async fn what_is_read_comes_out_of_every_literal_reply() {
 
     let url = literal.connection.download_url("files.download?ticket=abc").unwrap();
     let mut kept = Kept::default();
-    let done = literal.connection.download(&url, 1000, &mut kept).await.unwrap();
+    let done = literal.connection.download(&url, 1000, &mut Transfer::default(), &mut kept).await.unwrap();
     assert_eq!((done, kept.0.as_slice()), (Download { size: BYTES.len() as u64 }, BYTES));
     reader.logout().await.unwrap();
 
@@ -366,6 +368,11 @@ impl Sink for Kept {
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn restart(&mut self) -> Result<(), Error> {
+        self.0.clear();
         Ok(())
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::http::Uri;
-use axum::response::IntoResponse as _;
+use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse as _, Response};
 use tokio::task::AbortHandle;
 
 /// A stub that listens until it is dropped.
@@ -17,19 +17,37 @@ pub(crate) struct Stub {
     task: AbortHandle,
 }
 
+/// A request to a stub.
+pub(crate) struct Asked {
+    /// The method's name.
+    pub(crate) method: String,
+    pub(crate) headers: HeaderMap,
+    /// The parameters of the address and of the form.
+    pub(crate) parameters: HashMap<String, String>,
+}
+
 impl Stub {
-    /// `answer` is given the method's name and the parameters of the form.
+    /// `answer` is given the method's name and the parameters, and gives the JSON of the reply.
     pub(crate) async fn start(
         answer: impl Fn(&str, &HashMap<String, String>) -> Vec<u8> + Send + Sync + 'static,
     ) -> Self {
+        Self::serve(move |asked| {
+            let bytes = answer(&asked.method, &asked.parameters);
+            ([("content-type", "application/json")], bytes).into_response()
+        })
+        .await
+    }
+
+    /// `answer` gives the whole reply.
+    pub(crate) async fn serve(answer: impl Fn(&Asked) -> Response + Send + Sync + 'static) -> Self {
         let answer = Arc::new(answer);
-        let handle = move |uri: Uri, body: Bytes| {
+        let handle = move |uri: Uri, headers: HeaderMap, body: Bytes| {
             let answer = Arc::clone(&answer);
             async move {
                 let method = uri.path().rsplit('/').next().unwrap_or_default().to_owned();
-                let parameters = url::form_urlencoded::parse(&body).into_owned().collect();
-                let bytes = answer(&method, &parameters);
-                ([("content-type", "application/json")], bytes).into_response()
+                let pairs = [uri.query().unwrap_or_default().as_bytes(), &body[..]].map(url::form_urlencoded::parse);
+                let parameters = pairs.into_iter().flat_map(|pairs| pairs.into_owned()).collect();
+                answer(&Asked { method, headers, parameters })
             }
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -169,6 +169,8 @@ fn print(context: &Context, archive: &Archive) -> Result<Exit, CliError> {
     for name in archive.keys.account_names()? {
         let file = archive.keys.account(&name)?;
         let row = known.get(&name);
+        // What is wrong now goes before why it was enrolled.
+        let trouble = row.filter(|row| !file.disabled && row.state != "ok").and_then(|row| row.reason.clone());
         listed.push(Listed {
             account: name,
             user_id: file.user_id,
@@ -179,7 +181,7 @@ fn print(context: &Context, archive: &Archive) -> Result<Exit, CliError> {
             },
             last_success: row.and_then(|row| row.last_success).map(rfc3339),
             live: file.live,
-            reason: file.reason.or_else(|| row.and_then(|row| row.reason.clone())),
+            reason: trouble.or(file.reason).or_else(|| row.and_then(|row| row.reason.clone())),
         });
     }
     if context.output.json {

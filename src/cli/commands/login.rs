@@ -33,7 +33,8 @@ pub(crate) struct Args {
     /// Follow this account's live events
     #[arg(long)]
     live: bool,
-    /// Keep the password, for signing in again without a person
+    /// Keep the password, so that `crawl` signs in again, once an hour at most, when the server no
+    /// longer accepts the token
     #[arg(long, conflicts_with = "token_file")]
     keep_password: bool,
 }
