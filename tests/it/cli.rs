@@ -13,3 +13,4 @@ mod road;
 mod secrets;
 pub(crate) mod tls;
 mod watch;
+mod weight;

@@ -635,3 +635,48 @@ pub(crate) async fn assert_is_truth(archive: &TestArchive, running: &Running, ac
     assert!(problems.is_empty(), "{context}: {} differences:\n{}", problems.len(), problems.join("\n"));
     archive.check();
 }
+
+/// What an archiver may call: the methods marked as read in the protocol notes' table, and the
+/// log-ins. Made by hand from there.
+const MAY_BE_CALLED: &[&str] = &[
+    "api.test",
+    "auth.test",
+    "channel.info",
+    "channels.atom.history",
+    "channels.history",
+    "channels.info",
+    "channels.list",
+    "files.avatar",
+    "files.download",
+    "files.info",
+    "files.list",
+    "im.list",
+    "items.info",
+    "iwauthentication.login.digest",
+    "iwauthentication.login.plain",
+    "iwauthentication.logout",
+    "pins.list",
+    "reactions.get",
+    "reactions.list",
+    "rtm.start",
+    "search.all",
+    "search.files",
+    "search.messages",
+    "users.identity",
+    "users.info",
+    "users.list",
+];
+
+/// The methods that a sandbox with controls was asked for.
+pub(crate) async fn methods_called(running: &Running) -> BTreeSet<String> {
+    let url = running.url.replace("/teamchatapi/", "/_control/requests");
+    let log = http_client().get(url).send().await.unwrap().text().await.unwrap();
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines.map(|line| text(&line["method"])).collect()
+}
+
+/// None of these could have changed the server (invariant I7).
+pub(crate) fn assert_are_reads(methods: &BTreeSet<String>) {
+    let forbidden: Vec<&String> = methods.iter().filter(|method| !MAY_BE_CALLED.contains(&method.as_str())).collect();
+    assert!(forbidden.is_empty(), "{forbidden:?}");
+}

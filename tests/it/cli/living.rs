@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use teamchat_archive::sandbox::generate;
+use teamchat_archive::sandbox::{self, generate};
 use teamchat_archive::store::{Layout, Reader};
 
 use super::harness::{DONE, INCOMPLETE, Place, Server, Started, aloud, number};
-use crate::support::{World, differences, fold};
+use crate::support::{World, assert_are_reads, canonical, differences, fold, methods_called};
 
 /// How a workspace lives.
 pub(crate) struct Life {
@@ -47,11 +47,11 @@ struct Said {
     lived: Option<Duration>,
 }
 
-/// Memory of a process, in MB, without the files that it looks into.
-fn memory_of(process: &Started) -> u64 {
-    let status = fs_err::read_to_string(format!("/proc/{}/status", process.child.id())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+/// Memory of a process, in MB, without the files that it looks into; `None` once it has ended.
+pub(crate) fn memory_of(process: &Started) -> Option<u64> {
+    let status = fs_err::read_to_string(format!("/proc/{}/status", process.child.id())).ok()?;
+    let line = status.lines().find(|line| line.starts_with("RssAnon:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1024)
 }
 
 /// Lets the workspace live; what was said, when the connection was cut, and memory as it went.
@@ -76,7 +76,7 @@ fn live(life: &Life, server: &Server, process: &Started) -> (Vec<Said>, Vec<Inst
             cut_at = life.cut_every.map(|every| now + every);
         }
         if now >= memory_at {
-            memory.push(memory_of(process));
+            memory.extend(memory_of(process));
             memory_at = now + life.time / 60;
         }
         let is_heard = workspace.open_sockets() > 0;
@@ -113,7 +113,8 @@ fn live(life: &Life, server: &Server, process: &Started) -> (Vec<Said>, Vec<Inst
 
 /// Watches a workspace while it lives, and holds what was archived against what was said.
 pub(crate) fn a_living_workspace_is_watched(life: &Life) {
-    let server = Server::start(generate::seed(500, 7));
+    let options = sandbox::Options { control: true, ..sandbox::Options::default() };
+    let server = Server::with(generate::seed(500, 7), options);
     let place = Place::new();
     place.run(&["init", "--server", &server.ready.url]).expect(DONE);
     let password = place.file("password", &server.ready.password);
@@ -155,8 +156,7 @@ pub(crate) fn a_living_workspace_is_watched(life: &Life) {
     let mut counts: BTreeMap<usize, (u64, u64)> = BTreeMap::new();
     let mut missing = Vec::new();
     for message in &said {
-        let canonical = crate::support::canonical(&message.channel);
-        let found = archived.get(&canonical).and_then(|channel| channel.get(&message.ts));
+        let found = archived.get(&canonical(&message.channel)).and_then(|channel| channel.get(&message.ts));
         for reading in message.readings.iter().filter(|reading| is_due(message, reading)) {
             let is_there = found.is_some_and(|found| found.versions.contains(&reading.text));
             let count = counts.entry(message.class).or_default();
@@ -198,5 +198,17 @@ pub(crate) fn a_living_workspace_is_watched(life: &Life) {
     let visible = server.runtime.block_on(World::of(&server.running).visible());
     let problems = differences(&fold(&reader(&place)), &server.running, &visible, true);
     assert_eq!(problems, Vec::<String>::new());
+    let methods = server.runtime.block_on(methods_called(&server.running));
+    assert_are_reads(&methods);
+    assert_eq!(methods.contains("rtm.start"), life.cut_every.is_some());
+    let reader = reader(&place);
+    for block in reader.blocks(0, usize::MAX >> 1).unwrap() {
+        for record in block.records {
+            let text = String::from_utf8_lossy(&record.body).into_owned();
+            for secret in [&server.ready.token, &server.ready.password] {
+                assert!(!text.contains(secret.as_str()), "a secret stands in {:?}", record.header);
+            }
+        }
+    }
     place.verified();
 }
