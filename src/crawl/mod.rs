@@ -8,7 +8,7 @@
 //! A pass (`pass`) goes through the rooms in this order: `people` reads who and what there is; `walk`
 //! goes through a channel page by page (`page`) and has `absence` look for what was missing;
 //! `reconcile` holds it against its feed (`judge`); then `files` and `pins`; at last `audit` looks
-//! again at some older history.
+//! again at some older history. `plan` tells beforehand what all that would ask.
 //!
 //! It holds an [`api::Reader`](crate::api::Reader) and nothing else of the client, so it cannot
 //! change anything on the server. A failure of the server is a finding, a debt or a gap, never a
@@ -23,11 +23,13 @@ mod page;
 mod pass;
 mod people;
 mod pins;
+mod plan;
 mod reconcile;
 mod summary;
 mod walk;
 
-pub use pass::{Account, Options, Plan, Progress, plan, run};
+pub use pass::{Account, Options, Progress, run};
+pub use plan::{Plan, plan};
 pub use summary::{Finding, ReconciledCounts, Reconciliation, Summary};
 
 /// Why a pass ended before its end.

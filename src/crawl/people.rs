@@ -9,7 +9,7 @@ use super::pass::{ChannelTask, Pass};
 use crate::api;
 use crate::model::{ChannelId, Digest, UtcTime, rfc3339};
 use crate::record::{Kind, Origin, change_digest};
-use crate::store::{Batch, Change, NewRecord, StateChange, VersionRow, WalkResult, WalkRow};
+use crate::store::{Batch, Change, FIRST_SOURCE, NewRecord, Reader, StateChange, VersionRow, WalkResult, WalkRow};
 
 /// Records an account's identity, once and when it changes.
 pub(super) async fn identity(pass: &Pass<'_>, reply: &api::Reply) -> Result<(), Error> {
@@ -201,7 +201,7 @@ pub(super) async fn channels(pass: &Pass<'_>) -> Result<Vec<ChannelTask>, Error>
     Ok(tasks.into_values().collect())
 }
 
-fn task(id: ChannelId, api_id: &str, name: &str, is_im: bool, walk: Option<&WalkRow>) -> ChannelTask {
+pub(super) fn task(id: ChannelId, api_id: &str, name: &str, is_im: bool, walk: Option<&WalkRow>) -> ChannelTask {
     ChannelTask {
         id,
         api_id: api_id.to_owned(),
@@ -232,7 +232,7 @@ async fn vanished(
     let view: Option<api::wire::Channel> = serde_json::from_slice(&pass.store.record(row.seq)?.body).ok();
     let Some(view) = view else { return Ok(()) };
     let now = pass.options.clock.now();
-    let key = visibility_key(pass, id);
+    let key = visibility_key(pass.account, id);
     let newest = pass.store.versions(Kind::Visibility, pass.source, Some(id), &key)?.last().copied();
     if newest.is_some_and(|row| row.change == Change::Gone) {
         return Ok(());
@@ -277,12 +277,18 @@ async fn vanished(
 }
 
 /// The subject of what one account can see of a channel.
-fn visibility_key(pass: &Pass<'_>, id: &ChannelId) -> String {
-    format!("{id}/{}", pass.account)
+fn visibility_key(account: &str, id: &ChannelId) -> String {
+    format!("{id}/{account}")
+}
+
+/// Whether it is recorded that an account can no longer see a channel: it is not asked for again.
+pub(super) fn is_known_as_lost(store: &Reader, account: &str, id: &ChannelId) -> Result<bool, Error> {
+    let rows = store.versions(Kind::Visibility, FIRST_SOURCE, Some(id), &visibility_key(account, id))?;
+    Ok(rows.last().is_some_and(|row| row.change == Change::Gone))
 }
 
 async fn visible_again(pass: &Pass<'_>, id: &ChannelId) -> Result<(), Error> {
-    let key = visibility_key(pass, id);
+    let key = visibility_key(pass.account, id);
     let newest = pass.store.versions(Kind::Visibility, pass.source, Some(id), &key)?.last().copied();
     if newest.is_none_or(|row| row.change != Change::Gone) {
         return Ok(());
@@ -305,7 +311,7 @@ fn visibility(
         kind: Kind::Visibility,
         source: pass.source,
         channel: Some(id.clone()),
-        key: visibility_key(pass, id),
+        key: visibility_key(pass.account, id),
         version: newest.map_or(1, |row| row.version + 1),
         change,
         origin: Origin::Noted,

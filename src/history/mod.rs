@@ -16,4 +16,4 @@ pub use coverage::{
 pub use item::{Item, ItemState, Version, item};
 pub use names::{ChannelFacts, Directory, directory};
 pub use reference::{Reference, resolve};
-pub use timeline::{Known, known_between, messages_after, messages_before, messages_between};
+pub use timeline::{Known, count_between, known_between, messages_after, messages_before, messages_between};

@@ -8,6 +8,7 @@ mod cli;
 mod crawl;
 mod faults;
 mod invariants;
+mod plan;
 mod real;
 mod reconcile;
 mod reference;
