@@ -7,7 +7,7 @@
 //!
 //! A pass (`pass`) goes through the rooms in this order: `people` reads who and what there is; `walk`
 //! goes through a channel page by page (`page`) and has `absence` look for what was missing;
-//! `reconcile` holds it against its feed (`judge`); then `files` and `pins`; at last `audit` looks
+//! `reconcile` holds it against its feed (`judge`); then `files`, `pins` and `roster`; at last `audit` looks
 //! again at some older history. `plan` tells beforehand what all that would ask.
 //!
 //! It holds an [`api::Reader`](crate::api::Reader) and nothing else of the client, so it cannot
@@ -25,6 +25,7 @@ mod people;
 mod pins;
 mod plan;
 mod reconcile;
+mod roster;
 mod summary;
 mod walk;
 

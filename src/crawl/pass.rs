@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::files::FileSight;
 use super::summary::{Finding, Summary};
-use super::{Error, absence, audit, files, people, pins, reconcile, walk};
+use super::{Error, absence, audit, files, people, pins, reconcile, roster, walk};
 use crate::api;
 use crate::history::{INVENTORY, coverage, directory};
 use crate::model::{ChannelId, Clock, Digest, Exclusion, MessageTs, SourceId, UtcTime, rfc3339};
@@ -19,10 +19,10 @@ use crate::store::{
     StateChange, WalkResult, WalkRow,
 };
 
-/// Files and pins of a channel in which nothing moved are read again after this long.
+/// Files, pins and roster of a channel in which nothing moved are read again after this long.
 const SIDES_EVERY: chrono::TimeDelta = chrono::TimeDelta::hours(1);
 
-/// Whether files and pins of a channel are read again although nothing moved in it.
+/// Whether files, pins and roster of a channel are read again although nothing moved in it.
 pub(super) fn are_sides_due(is_full: bool, standing: &Standing, now: UtcTime) -> bool {
     is_full || standing.sides_at.is_none_or(|last| now - last >= SIDES_EVERY)
 }
@@ -112,6 +112,8 @@ pub(super) struct ChannelTask {
     pub(super) is_trusted: bool,
     /// How its last walk ended.
     pub(super) result: WalkResult,
+    /// How many members it has, where the list of channels does not name them all.
+    pub(super) cut_roster: Option<i64>,
 }
 
 /// One account's part of a pass.
@@ -145,6 +147,9 @@ pub(super) struct Pass<'a> {
     /// Files as they were fetched before this pass.
     pub(super) known_files: HashMap<String, FileRow>,
     pub(super) feeds: reconcile::Feeds,
+    /// People whom this pass was shown by `users.list`. Who looks at people holds it, so that nobody
+    /// who stands on two rosters is recorded twice.
+    pub(super) listed_people: tokio::sync::Mutex<HashSet<String>>,
 }
 
 /// What the accounts before this one left, read once for a pass.
@@ -354,6 +359,7 @@ pub async fn run(
             active_others,
             known_files,
             feeds: reconcile::Feeds::default(),
+            listed_people: tokio::sync::Mutex::default(),
         };
         let outcome = account_pass(&pass, account).await;
         let after = [&meter.requests, &meter.retries, &meter.bytes].map(|count| count.load(Ordering::Relaxed));
@@ -652,7 +658,7 @@ async fn channel_outcome(pass: &Pass<'_>, task: &ChannelTask, outcome: Result<bo
     }
 }
 
-/// Walks a channel; then, where something moved or it is time again, its files and pins.
+/// Walks a channel; then, where something moved or it is time again, its files, pins and roster.
 async fn channel_pass(
     pass: &Pass<'_>,
     task: &ChannelTask,
@@ -691,6 +697,7 @@ async fn channel_pass(
         let remembered = files::remember(pass, &listed);
         keep(listed);
         pins::pins(pass, task).await?;
+        roster::roster(pass, task).await?;
         let mut changes = remembered;
         if let Some(mut row) = pass.store.walk(pass.account, pass.source, &task.id)? {
             row.standing.sides_at = Some(now);

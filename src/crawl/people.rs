@@ -20,7 +20,7 @@ pub(super) async fn identity(pass: &Pass<'_>, reply: &api::Reply) -> Result<(), 
 }
 
 /// What one reply showed of many subjects of a kind, collected to be recorded together.
-struct Sight<'a> {
+pub(super) struct Sight<'a> {
     pass: &'a Pass<'a>,
     kind: Kind,
     via: &'static str,
@@ -31,7 +31,7 @@ struct Sight<'a> {
 }
 
 impl<'a> Sight<'a> {
-    fn new(pass: &'a Pass<'a>, kind: Kind, via: &'static str, observed_at: UtcTime) -> Result<Self, Error> {
+    pub(super) fn new(pass: &'a Pass<'a>, kind: Kind, via: &'static str, observed_at: UtcTime) -> Result<Self, Error> {
         let views = pass.store.views(pass.account, pass.source, kind)?;
         Ok(Self { pass, kind, via, observed_at, views, batch: Batch::default() })
     }
@@ -39,7 +39,7 @@ impl<'a> Sight<'a> {
     /// A subject as it reads now; a record when that is neither its newest version nor what this
     /// account was shown before. Two accounts that are shown a subject differently do not write it
     /// in turn.
-    fn look(
+    pub(super) fn look(
         &mut self,
         channel: Option<&ChannelId>,
         key: &str,
@@ -83,7 +83,7 @@ impl<'a> Sight<'a> {
             key: key.to_owned(),
             version,
             change,
-            origin: Origin::Observed,
+            origin: if self.kind == Kind::Roster { Origin::Noted } else { Origin::Observed },
             via: self.via,
             account: self.pass.account.to_owned(),
             run: self.pass.run,
@@ -107,7 +107,7 @@ impl<'a> Sight<'a> {
         });
     }
 
-    async fn keep(self) -> Result<(), Error> {
+    pub(super) async fn keep(self) -> Result<(), Error> {
         append(self.pass, self.batch).await
     }
 }
@@ -124,12 +124,14 @@ pub(super) async fn people(pass: &Pass<'_>) -> Result<(), Error> {
     let page = pass.reader.users_list(None).await?;
     let known: HashMap<String, VersionRow> = pass.store.newest(Kind::User)?.into_iter().collect();
     let mut seen = Sight::new(pass, Kind::User, "users.list", page.received_at)?;
+    let mut listed = pass.listed_people.lock().await;
     for item in &page.items {
         let Some(id) = item.view.as_ref().map(|user| user.id.clone()).filter(|id| !id.is_empty()) else {
             pass.find_anywhere("unreadable_item", "a person in users.list has no id that can be read");
             continue;
         };
         seen.look(None, &id, known.get(&id).copied(), &item.bytes)?;
+        listed.insert(id);
     }
     seen.keep().await
 }
@@ -161,7 +163,8 @@ pub(super) async fn channels(pass: &Pass<'_>) -> Result<Vec<ChannelTask>, Error>
         };
         seen.look(Some(&id), id.as_str(), known_channels.get(id.as_str()).copied(), &item.bytes)?;
         let walk = walks.get(&id);
-        tasks.insert(id.clone(), task(id, &view.id, &view.name, false, walk));
+        let cut_roster = view.roster_is_cut().then_some(view.num_members).flatten();
+        tasks.insert(id.clone(), ChannelTask { cut_roster, ..task(id, &view.id, &view.name, false, walk) });
     }
     seen.keep().await?;
     let ims = pass.reader.im_list().await?;
@@ -215,6 +218,7 @@ pub(super) fn task(id: ChannelId, api_id: &str, name: &str, is_im: bool, walk: O
             !matches!(row.result, WalkResult::OrderNotProved | WalkResult::InParts | WalkResult::Lost)
         }),
         is_im,
+        cut_roster: None,
     }
 }
 

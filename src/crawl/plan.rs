@@ -172,9 +172,15 @@ impl Forecast<'_> {
         let ims = account.reader.im_list().await?;
         let walks: HashMap<&ChannelId, &WalkRow> =
             self.walks.iter().filter(|row| row.account == account.name).map(|row| (&row.channel, row)).collect();
-        let channels_seen = channels.items.into_iter().filter_map(|item| item.view);
+        let channels_seen: Vec<wire::Channel> = channels.items.into_iter().filter_map(|item| item.view).collect();
+        let cut_rosters: HashMap<ChannelId, i64> = channels_seen
+            .iter()
+            .filter(|view| view.roster_is_cut())
+            .filter_map(|view| Some((ChannelId::parse(&view.id)?, view.num_members?)))
+            .collect();
         let ims_seen = ims.items.into_iter().filter_map(|item| item.view);
-        let mut seen: Vec<(String, String, bool)> = channels_seen.map(|view| (view.id, view.name, false)).collect();
+        let mut seen: Vec<(String, String, bool)> =
+            channels_seen.into_iter().map(|view| (view.id, view.name, false)).collect();
         seen.extend(ims_seen.map(|view| (view.id, view.user, true)));
         for (id, row) in self.store.newest(Kind::Im)? {
             // A conversation that was closed since can still be read (row 28).
@@ -187,7 +193,10 @@ impl Forecast<'_> {
         for (api_id, name, is_im) in seen {
             let Some(id) = ChannelId::parse(&api_id) else { continue };
             let walk = walks.get(&id).copied();
-            tasks.entry(id.clone()).or_insert_with(|| people::task(id, &api_id, &name, is_im, walk));
+            let cut_roster = cut_rosters.get(&id).copied();
+            tasks
+                .entry(id.clone())
+                .or_insert_with(|| ChannelTask { cut_roster, ..people::task(id, &api_id, &name, is_im, walk) });
         }
         let mut lost = 0;
         for id in walks.keys().filter(|id| channels.is_whole && !tasks.contains_key(**id)) {
@@ -294,7 +303,7 @@ impl Forecast<'_> {
             let is_here = |row: &&FileRow| row.channels.contains(&task.id);
             let archived = self.known_files.values().filter(is_here).count() as u64;
             let files = if is_survey { survey.files.len() as u64 + survey.more_files } else { archived };
-            share.requests += files::pages(files) + 1;
+            share.requests += files::pages(files) + 1 + u64::from(task.cut_roster.is_some());
         }
         for (id, sight) in survey.files {
             share.files.entry(id).or_default().update(sight);

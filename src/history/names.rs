@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 
 use crate::model::{ChannelId, RecordSeq, json};
-use crate::record::{Kind, State};
-use crate::store::{Error, Reader, WalkResult};
+use crate::record::{Kind, State, roster_members};
+use crate::store::{Error, FIRST_SOURCE, Reader, WalkResult};
 
 /// A channel or direct conversation as it was last seen.
 #[derive(Debug, Clone, Default)]
@@ -15,7 +15,8 @@ pub struct ChannelFacts {
     pub name: String,
     /// The topic.
     pub topic: String,
-    /// Members, as far as the server lists them.
+    /// Members, as far as the server lists them: in the channel's facts or, where it cuts those, in
+    /// its roster.
     pub members: Vec<String>,
     /// How many the server says there are.
     pub member_count: u64,
@@ -81,7 +82,7 @@ pub fn directory(reader: &Reader) -> Result<Directory, Error> {
     for (key, row) in reader.newest(Kind::Channel)? {
         let Some(id) = ChannelId::parse(&key) else { continue };
         let mut earlier_names: Vec<String> = Vec::new();
-        for version in reader.versions(Kind::Channel, crate::store::FIRST_SOURCE, Some(&id), &key)? {
+        for version in reader.versions(Kind::Channel, FIRST_SOURCE, Some(&id), &key)? {
             let body = json::parse(&reader.record(version.seq)?.body).unwrap_or_default();
             let name = text(&body, "name");
             if earlier_names.last() != Some(&name) {
@@ -90,13 +91,21 @@ pub fn directory(reader: &Reader) -> Result<Directory, Error> {
         }
         earlier_names.pop();
         let channel = json::parse(&reader.record(row.seq)?.body).unwrap_or_default();
-        let members: Vec<String> =
+        let mut members: Vec<String> =
             channel["members"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+        let member_count = channel["num_members"].as_u64().unwrap_or(members.len() as u64);
+        if member_count > members.len() as u64
+            && let Some(row) = reader.versions(Kind::Roster, FIRST_SOURCE, Some(&id), &key)?.last()
+            && let Some(roster) = roster_members(&reader.record(row.seq)?.body)
+            && roster.len() > members.len()
+        {
+            members = roster;
+        }
         let facts = ChannelFacts {
             api_id: text(&channel, "id"),
             name: Some(text(&channel, "name")).filter(|name| !name.is_empty()).unwrap_or_else(|| key.clone()),
             topic: topic(&channel),
-            member_count: channel["num_members"].as_u64().unwrap_or(members.len() as u64),
+            member_count,
             members,
             is_archived: channel["is_archived"].as_bool().unwrap_or(false),
             record: row.seq,

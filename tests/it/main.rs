@@ -13,6 +13,7 @@ mod real;
 mod reconcile;
 mod reference;
 mod rooms;
+mod roster;
 mod rtm;
 mod samples;
 mod sandbox;
