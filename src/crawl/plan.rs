@@ -153,12 +153,14 @@ impl Forecast<'_> {
         self.answered.1 += Duration::from_micros(after[1] - before[1]);
 
         let tripped = tripped(self.store, &account.name)?;
-        let mut share = Share { requests: LISTS + lost, ..Share::default() };
+        // A pass asks a server without feeds for one, too.
+        let vain = u64::from(has_feed == Some(false));
+        let mut share = Share { requests: LISTS + lost + vain, ..Share::default() };
         for task in &tasks {
             self.plan.channels += 1;
             self.plan.never_walked += u64::from(task.walked_until.is_none());
             let survey = surveys.remove(&task.id);
-            self.channel(account, task, survey, tripped.get(&task.id), has_feed, &mut share)?;
+            self.channel(account, task, survey, tripped.get(&task.id), has_feed == Some(true), &mut share)?;
         }
         share.requests += share.audit.min(audit::granted(share.requests));
         self.files(&tasks, &mut share)?;
@@ -214,11 +216,13 @@ impl Forecast<'_> {
         let mut counter = Counter::default();
         for task in tasks.iter().filter(|task| task.walked_until.is_none()) {
             let mut survey = Survey::default();
-            let (list, paging) = account.reader.files_list(&task.api_id, None, files::PAGE, 1).await?;
-            for file in list.items.iter().filter_map(|item| item.view.as_ref()) {
-                survey.files.insert(file.id.clone(), FileSight::of(file, &task.id));
+            let list = account.reader.files_list(&task.api_id, None, files::PAGE, 1).await;
+            if let Some((list, paging)) = unless_refused(list)? {
+                for file in list.items.iter().filter_map(|item| item.view.as_ref()) {
+                    survey.files.insert(file.id.clone(), FileSight::of(file, &task.id));
+                }
+                survey.more_files = u64::try_from(paging.total).unwrap_or(0).saturating_sub(list.items.len() as u64);
             }
-            survey.more_files = u64::try_from(paging.total).unwrap_or(0).saturating_sub(list.items.len() as u64);
             if let Some((total, newest)) = counter.count(account, task).await? {
                 (survey.messages, survey.newest) = (Some(total), newest);
                 if let Some(newest) = newest.filter(|_| reconcile::pages(false, total) > 1) {
@@ -238,17 +242,14 @@ impl Forecast<'_> {
         Ok(surveys)
     }
 
-    /// Whether the server has feeds, asked with bounds between which there is no message; only
-    /// where a pass would read one.
-    async fn has_feed(&self, account: &Account, tasks: &[ChannelTask]) -> Result<bool, Error> {
+    /// Whether the server has feeds, asked with bounds between which there is no message; `None`
+    /// where a pass would read none.
+    async fn has_feed(&self, account: &Account, tasks: &[ChannelTask]) -> Result<Option<bool>, Error> {
         let is_due = |task: &&ChannelTask| self.options.full || reconcile::is_due(&task.standing, self.now);
-        let Some(task) = tasks.iter().find(is_due) else { return Ok(false) };
+        let Some(task) = tasks.iter().find(is_due) else { return Ok(None) };
         let window = HistoryWindow { oldest: MessageTs::MAX, latest: MessageTs::MAX, count: 1 };
-        match account.reader.channels_atom_history(&task.api_id, window).await {
-            Ok(_) => Ok(true),
-            Err(error @ (api::Error::Auth { .. } | api::Error::Unreachable { .. })) => Err(error.into()),
-            Err(_) => Ok(false),
-        }
+        let feed = account.reader.channels_atom_history(&task.api_id, window).await;
+        Ok(Some(unless_refused(feed)?.is_some()))
     }
 
     /// What a channel would be asked for: as `walk`, `reconcile`, and the files and pins of a pass.
@@ -425,12 +426,19 @@ type Found = (u64, Option<MessageTs>);
 
 /// What a channel's search says; `None` when the server refuses it or answers something else.
 async fn ask(account: &Account, task: &ChannelTask, query: &str) -> Result<Option<Found>, Error> {
-    match account.reader.search_newest(&task.api_id, query).await {
-        Ok(answer) => Ok(answer.messages.map(|messages| {
-            let total = messages.total.max(messages.paging.unwrap_or_default().total);
-            let newest = messages.matches.first().and_then(|found| MessageTs::parse(found["ts"].as_str()?));
-            (u64::try_from(total).unwrap_or(0), newest)
-        })),
+    let answer = unless_refused(account.reader.search_newest(&task.api_id, query).await)?;
+    Ok(answer.and_then(|answer| answer.messages).map(|messages| {
+        let total = messages.total.max(messages.paging.unwrap_or_default().total);
+        let newest = messages.matches.first().and_then(|found| MessageTs::parse(found["ts"].as_str()?));
+        (u64::try_from(total).unwrap_or(0), newest)
+    }))
+}
+
+/// An answer; `None` when the server does not give this one. That it gives none at all, or none to
+/// the account, ends the plan.
+fn unless_refused<T>(answer: Result<T, api::Error>) -> Result<Option<T>, Error> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
         Err(error @ (api::Error::Auth { .. } | api::Error::Unreachable { .. })) => Err(error.into()),
         Err(_) => Ok(None),
     }
