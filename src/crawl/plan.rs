@@ -40,7 +40,7 @@ const LISTS: u64 = 4;
 pub struct Plan {
     /// Requests it would send.
     pub requests: u64,
-    /// Whole seconds it would take, the last one begun.
+    /// Seconds it would take, to the nearest one and never 0.
     pub seconds: u64,
     /// The same in milliseconds.
     pub duration_ms: u64,
@@ -382,7 +382,7 @@ impl Forecast<'_> {
         let pace = if requests_per_second > 0.0 { plan.requests as f64 / requests_per_second } else { 0.0 };
         let seconds = pace.max(wait + work);
         plan.duration_ms = u64::try_from(Duration::from_secs_f64(seconds).as_millis()).unwrap_or(u64::MAX);
-        plan.seconds = plan.duration_ms.div_ceil(1000);
+        plan.seconds = (plan.duration_ms.saturating_add(500) / 1000).max(1);
         plan.basis = if pace >= wait + work {
             format!("at {requests_per_second} requests a second")
         } else {
