@@ -262,6 +262,19 @@ impl Reader {
         self.search("search.messages", channel, query, count, page).await
     }
 
+    /// `search.messages` over one channel, the newest match first and alone: for how many there are.
+    pub async fn search_newest(&self, channel: &str, query: &str) -> Result<SearchAnswer, Error> {
+        let parameters = [
+            p("channel", channel),
+            p("query", query),
+            p("count", 1),
+            p("page", 1),
+            p("sort", "timestamp"),
+            p("sort_dir", "desc"),
+        ];
+        Ok(self.call("search.messages", &parameters).await?.whole())
+    }
+
     /// `users.identity`: this account's person.
     pub async fn users_identity(&self) -> Result<Option<Item<User>>, Error> {
         Ok(self.call("users.identity", &[]).await?.item("user"))

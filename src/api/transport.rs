@@ -41,6 +41,8 @@ pub struct Meter {
     pub retries: AtomicU64,
     /// Bytes of bodies received.
     pub bytes: AtomicU64,
+    /// Microseconds from sending requests to the ends of their replies, downloads apart.
+    pub answer_micros: AtomicU64,
 }
 
 /// A connection to one server, without an account. Everything that is asked of that server goes
@@ -279,7 +281,9 @@ impl Connection {
         };
         let out = tokio::time::timeout(self.patience.request, work).await;
         drop(permit);
-        self.limiter.answered(start.elapsed());
+        let took = start.elapsed();
+        self.limiter.answered(took);
+        self.meter.answer_micros.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
         out.unwrap_or_else(|_| Err(Failure::Passing(format!("no answer within {} s", self.patience.request.as_secs()))))
     }
 

@@ -13,7 +13,7 @@ use crate::store::{Audit, Batch, Standing, StateChange};
 
 /// A stretch of history with the time after which it is due again.
 #[derive(Debug, Clone, Copy)]
-struct Ring {
+pub(super) struct Ring {
     /// How far below the pin it reaches, in seconds; `None`: to the beginning.
     reach_seconds: Option<u64>,
     /// In hours.
@@ -30,26 +30,46 @@ const RINGS: [Ring; 2] = [
 /// One request of the audit for so many of the pass's own.
 const SHARE: u64 = 10;
 
+/// How many pages a pass that sent so many requests may look at again.
+pub(super) fn granted(requests: u64) -> u64 {
+    1 + requests / SHARE
+}
+
+impl Ring {
+    /// The floor of the stretch, and how far down its present round came.
+    pub(super) fn left(self, pin: MessageTs, standing: &mut Standing) -> (MessageTs, MessageTs) {
+        let floor = self.reach_seconds.map_or(MessageTs::MIN, |seconds| pin.minus_seconds(seconds));
+        (floor, (self.of)(standing).position.map_or(pin, MessageTs::from_micros))
+    }
+}
+
+/// The rings of a channel that are due, with when each was last done.
+pub(super) fn due(standing: &mut Standing, now: UtcTime) -> Vec<(Option<UtcTime>, Ring)> {
+    let mut out = Vec::new();
+    for ring in RINGS {
+        let audit = (ring.of)(standing);
+        let waited = audit.done_at.map_or(chrono::TimeDelta::MAX, |at| now - at);
+        if audit.position.is_some() || waited >= chrono::TimeDelta::hours(ring.due_hours) {
+            out.push((audit.done_at, ring));
+        }
+    }
+    out
+}
+
 /// Looks again at what has waited longest. The first page is granted whatever the budget, or a
 /// standing limit stalls the audit for ever (6.10).
 pub(super) async fn slice(pass: &Pass<'_>, tasks: &[ChannelTask], out: &mut Walked) -> Result<(), Error> {
     let now = pass.options.clock.now();
-    let mut due = Vec::new();
+    let mut all = Vec::new();
     for task in tasks {
         let Some(row) = pass.store.walk(pass.account, pass.source, &task.id)? else { continue };
         let Some(pin) = row.pin.filter(|_| row.result == crate::store::WalkResult::Complete) else { continue };
         let mut standing = row.standing;
-        for ring in RINGS {
-            let audit = (ring.of)(&mut standing);
-            let waited = audit.done_at.map_or(chrono::TimeDelta::MAX, |at| now - at);
-            if audit.position.is_some() || waited >= chrono::TimeDelta::hours(ring.due_hours) {
-                due.push((audit.done_at, ring.due_hours, task, ring, pin));
-            }
-        }
+        all.extend(due(&mut standing, now).into_iter().map(|(done_at, ring)| (done_at, ring, task, pin)));
     }
-    due.sort_by_key(|(done_at, due_hours, ..)| (*done_at, *due_hours));
-    let mut granted = 1 + pass.requests() / SHARE;
-    for (_, _, task, ring, pin) in due {
+    all.sort_by_key(|(done_at, ring, ..)| (*done_at, ring.due_hours));
+    let mut granted = granted(pass.requests());
+    for (_, ring, task, pin) in all {
         while granted > 0 {
             if !pass.first_audit.swap(false, std::sync::atomic::Ordering::Relaxed) && pass.is_over() {
                 return Ok(());
@@ -73,9 +93,8 @@ async fn unit(
     out: &mut Walked,
 ) -> Result<bool, Error> {
     let Some(mut row) = pass.store.walk(pass.account, pass.source, &task.id)? else { return Ok(true) };
-    let floor = ring.reach_seconds.map_or(MessageTs::MIN, |seconds| pin.minus_seconds(seconds));
+    let (floor, top) = ring.left(pin, &mut row.standing);
     let audit = (ring.of)(&mut row.standing);
-    let top = audit.position.map_or(pin, MessageTs::from_micros);
     let began = audit.began_at.filter(|_| audit.position.is_some()).unwrap_or(now);
     let page = read_page(pass, task, floor, top, None).await?;
     let last = page.lowest(floor, top);

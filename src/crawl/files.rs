@@ -20,7 +20,7 @@ use crate::record::{Kind, Origin, Record, change_digest, redact};
 use crate::store::{Batch, Change, FileRow, NewRecord, StateChange, VersionRow, WalkResult};
 
 /// Files a page of `files.list`, and comments a page of `files.info`.
-const PAGE: u32 = 1000;
+pub(super) const PAGE: u32 = 1000;
 /// Pages of comments read of one file; more is owed.
 const MAX_COMMENT_PAGES: u32 = 100;
 /// Tries of one download, each with a fresh ticket, that bring it no further.
@@ -59,6 +59,17 @@ impl FileSight {
         later.is_talked_about |= self.is_talked_about;
         *self = later;
     }
+}
+
+/// How many pages of `files.list` so many files take. Each but the first begins with the oldest file
+/// of the one before.
+pub(super) fn pages(files: u64) -> u64 {
+    1 + files.saturating_sub(PAGE.into()).div_ceil(u64::from(PAGE) - 1)
+}
+
+/// How many pages of `files.info` so many comments take.
+pub(super) fn comment_pages(comments: u64) -> u64 {
+    comments.div_ceil(PAGE.into()).clamp(1, MAX_COMMENT_PAGES.into())
 }
 
 /// The files of a channel by `files.list`, paged by time of creation, so that nothing is skipped
@@ -149,7 +160,7 @@ pub(super) fn remember(pass: &Pass<'_>, seen: &BTreeMap<String, FileSight>) -> V
 
 /// Whether what was seen of a file differs from what was fetched. Lists give size 0, so the time
 /// stamp, the edit counter and the number of comments decide (row 14).
-fn is_due(known: Option<&FileRow>, sight: &FileSight) -> bool {
+pub(super) fn is_due(known: Option<&FileRow>, sight: &FileSight) -> bool {
     let Some(FileRow { mark, comments, channels }) = known else { return true };
     let parts: Vec<&str> = mark.split('/').collect();
     let same_version = parts.first().and_then(|text| text.parse().ok()) == Some(sight.timestamp)

@@ -7,8 +7,9 @@
 //!
 //! A pass (`pass`) goes through the rooms in this order: `people` reads who and what there is; `walk`
 //! goes through a channel page by page (`page`) and has `absence` look for what was missing;
-//! `reconcile` holds it against its feed (`judge`); then `files`, as far as `disk` has room, and
-//! `pins`; at last `audit` looks again at some older history.
+//! `reconcile` holds it against its feed (`judge`); then `files`, as far as `disk` has room, `pins` and
+//! `roster`; at last `audit` looks again at some older history. `plan` tells beforehand what all that
+//! would ask.
 //!
 //! Between passes an account marked live is listened with (`live`): events are kept as they come,
 //! what they show of messages too, and what they claim is looked at by a small pass (`touch`).
@@ -28,13 +29,16 @@ mod page;
 mod pass;
 mod people;
 mod pins;
+mod plan;
 mod reconcile;
+mod roster;
 mod summary;
 mod touch;
 mod walk;
 
 pub use live::{Heard, Hints, Listener, Notice, Wanted};
-pub use pass::{Account, Ended, Options, Plan, Progress, plan, run, run_to_end};
+pub use pass::{Account, Ended, Options, Progress, run, run_to_end};
+pub use plan::{Plan, plan};
 pub use summary::{Finding, ReconciledCounts, Reconciliation, Summary};
 pub use touch::touch;
 

@@ -21,6 +21,26 @@ const PAGE: u32 = 1000;
 /// pages as they like, and this is the size they give when none is asked for (protocol notes 2.2).
 const FULL: usize = 100;
 
+/// Whether no page comes after one of that length.
+fn is_last(has_more: bool, length: usize) -> bool {
+    length == 0 || !has_more && length < FULL
+}
+
+/// How many pages a walk over so many messages reads. Each but the first begins with the message
+/// that the one before ended with.
+pub(super) fn pages(messages: u64) -> u64 {
+    let (mut pages, mut length, mut left) = (1, messages.min(PAGE.into()), messages.saturating_sub(PAGE.into()));
+    while !is_last(left > 0, usize::try_from(length).unwrap_or(usize::MAX)) {
+        pages += 1;
+        if left == 0 {
+            break;
+        }
+        length = left.saturating_add(1).min(PAGE.into());
+        left -= length - 1;
+    }
+    pages
+}
+
 /// A page of history, with what does not fit about it.
 pub(super) struct ReadPage {
     pub(super) items: Vec<(Item<Message>, Option<MessageTs>)>,
@@ -91,7 +111,7 @@ impl ReadPage {
     /// with, or says so. A long page is not believed to be the last on the server's word alone.
     pub(super) fn is_end(&self, previous: Option<MessageTs>, lowest: Option<MessageTs>) -> bool {
         let is_overlap = self.items.len() == 1 && lowest.is_some() && previous == lowest;
-        self.items.is_empty() || is_overlap || !self.has_more && self.items.len() < FULL
+        is_overlap || is_last(self.has_more, self.items.len())
     }
 }
 

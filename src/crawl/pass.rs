@@ -4,13 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
 
 use super::files::FileSight;
 use super::summary::{Finding, Summary};
-use super::{Error, absence, audit, disk, files, live, people, pins, reconcile, walk};
+use super::{Error, absence, audit, disk, files, live, people, pins, reconcile, roster, walk};
 use crate::api;
 use crate::history::{INVENTORY, coverage, directory};
 use crate::model::{ChannelId, Clock, Digest, Exclusion, MessageTs, RecordSeq, SourceId, UtcTime, rfc3339};
@@ -20,8 +19,13 @@ use crate::store::{
     Reader, Standing, StateChange, WalkResult, WalkRow,
 };
 
-/// Files and pins of a channel in which nothing moved are read again after this long.
+/// Files, pins and roster of a channel in which nothing moved are read again after this long.
 const SIDES_EVERY: chrono::TimeDelta = chrono::TimeDelta::hours(1);
+
+/// Whether files, pins and roster of a channel are read again although nothing moved in it.
+pub(super) fn are_sides_due(is_full: bool, standing: &Standing, now: UtcTime) -> bool {
+    is_full || standing.sides_at.is_none_or(|last| now - last >= SIDES_EVERY)
+}
 
 /// How a pass is made.
 #[derive(Debug, Clone)]
@@ -121,6 +125,8 @@ pub(super) struct ChannelTask {
     pub(super) is_trusted: bool,
     /// How its last walk ended.
     pub(super) result: WalkResult,
+    /// How many members it has, where the list of channels does not name them all.
+    pub(super) cut_roster: Option<i64>,
 }
 
 /// One account's part of a pass.
@@ -159,6 +165,9 @@ pub(super) struct Pass<'a> {
     /// Files as they were fetched before this pass.
     pub(super) known_files: HashMap<String, FileRow>,
     pub(super) feeds: reconcile::Feeds,
+    /// People whom this pass was shown by `users.list`. Who looks at people holds it, so that nobody
+    /// who stands on two rosters is recorded twice.
+    pub(super) listed_people: tokio::sync::Mutex<HashSet<String>>,
 }
 
 /// What the accounts before this one left, read once for a pass.
@@ -233,6 +242,7 @@ impl<'a> Pass<'a> {
             active_others,
             known_files,
             feeds: reconcile::Feeds::default(),
+            listed_people: tokio::sync::Mutex::default(),
         })
     }
 
@@ -363,7 +373,7 @@ impl Pass<'_> {
 }
 
 /// The channels in which an account's breaker tripped, and down to where.
-fn tripped(store: &Reader, account: &str) -> Result<HashMap<ChannelId, Vec<MessageTs>>, Error> {
+pub(super) fn tripped(store: &Reader, account: &str) -> Result<HashMap<ChannelId, Vec<MessageTs>>, Error> {
     let mut out: HashMap<ChannelId, Vec<MessageTs>> = HashMap::new();
     for debt in store.debts()?.into_iter().filter(|debt| debt.kind == absence::DISAPPEARANCE) {
         let found = debt.key.rsplit_once(' ').and_then(|(rest, floor)| {
@@ -704,7 +714,7 @@ async fn account_pass(pass: &Pass<'_>, account: &Account) -> Result<(), Error> {
 
 /// The channels that are not excluded; those that are new are a gap until they are walked.
 pub(super) async fn begun(pass: &Pass<'_>, tasks: Vec<ChannelTask>) -> Result<Vec<ChannelTask>, Error> {
-    let tasks: Vec<ChannelTask> = tasks.into_iter().filter(|task| !is_excluded(pass, task)).collect();
+    let tasks: Vec<ChannelTask> = tasks.into_iter().filter(|task| !is_excluded(pass.options, task)).collect();
     let not_begun = tasks.iter().filter(|task| task.is_new).map(|task| walk::not_begun(pass, task)).collect();
     pass.append(Batch { records: Vec::new(), changes: not_begun }).await?;
     Ok(tasks)
@@ -771,7 +781,7 @@ pub(super) async fn channel_outcome(
     }
 }
 
-/// Walks a channel; then, where something moved or it is time again, its files and pins.
+/// Walks a channel; then, where something moved or it is time again, its files, pins and roster.
 pub(super) async fn channel_pass(
     pass: &Pass<'_>,
     task: &ChannelTask,
@@ -799,10 +809,7 @@ pub(super) async fn channel_pass(
     let compared = reconcile::reconcile(pass, task).await?;
     keep(compared.files);
     let now = pass.options.clock.now();
-    let last = task.standing.sides_at;
-    let is_due =
-        pass.options.full || walked.changed || compared.changed || last.is_none_or(|last| now - last >= SIDES_EVERY);
-    if is_due {
+    if walked.changed || compared.changed || are_sides_due(pass.options.full, &task.standing, now) {
         let (listed, is_whole) = files::listed(pass, task).await?;
         if !is_whole {
             pass.find("list_cut_short", task, "the list of files had no end");
@@ -813,6 +820,7 @@ pub(super) async fn channel_pass(
         let remembered = files::remember(pass, &listed);
         keep(listed);
         pins::pins(pass, task).await?;
+        roster::roster(pass, task).await?;
         let mut changes = remembered;
         if let Some(mut row) = pass.store.walk(pass.account, pass.source, &task.id)? {
             row.standing.sides_at = Some(now);
@@ -844,75 +852,7 @@ fn absent_files(
 }
 
 /// Whether the policy is never to fetch a channel or conversation.
-pub(super) fn is_excluded(pass: &Pass<'_>, task: &ChannelTask) -> bool {
+pub(super) fn is_excluded(options: &Options, task: &ChannelTask) -> bool {
     let person = task.is_im.then_some(task.name.as_str());
-    pass.options.exclude.iter().any(|entry| entry.covers(task.id.as_str(), &task.name, person))
-}
-
-/// What a pass would ask for.
-#[derive(Debug, Clone, Serialize)]
-pub struct Plan {
-    /// Requests it is known to need.
-    pub requests: u64,
-    /// Seconds at the pace that is set.
-    pub seconds: u64,
-    /// Channels it would walk.
-    pub channels: u64,
-    /// Channels among them that were never walked: how long their history is, only walking tells,
-    /// so each is counted with one page.
-    pub never_walked: u64,
-    /// What the figures rest on.
-    pub basis: &'static str,
-}
-
-/// Predicts a pass without fetching any history: reads the lists of channels and conversations.
-pub async fn plan(
-    accounts: &[Account],
-    store: &Reader,
-    options: &Options,
-    requests_per_second: f64,
-) -> Result<Plan, Error> {
-    let walks = store.walks()?;
-    let mut plan = Plan {
-        requests: 0,
-        seconds: 0,
-        channels: 0,
-        never_walked: 0,
-        basis: "one page of history for each channel, one list of files and of pins and one page of the feed where they are due; longer histories take a page for each 1,000 messages",
-    };
-    let now = options.clock.now();
-    for account in accounts {
-        plan.requests += 4;
-        let channels = account.reader.channels_list().await?;
-        let ims = account.reader.im_list().await?;
-        let ids =
-            channels.items.iter().filter_map(|item| item.view.as_ref().and_then(|view| ChannelId::parse(&view.id)));
-        let ids = ids
-            .chain(ims.items.iter().filter_map(|item| item.view.as_ref().and_then(|view| ChannelId::parse(&view.id))));
-        for id in ids.filter(|id| options.only.as_ref().is_none_or(|only| only.contains(id))) {
-            plan.channels += 1;
-            let walk =
-                walks.iter().find(|row| row.account == account.name && row.channel == id && row.walked_until.is_some());
-            let standing = walk.map(|row| row.standing.clone()).unwrap_or_default();
-            let sides_due = standing.sides_at.is_none_or(|last| now - last >= SIDES_EVERY);
-            let feed_due = reconcile::is_due(&standing, now);
-            plan.never_walked += u64::from(walk.is_none());
-            plan.requests += 1 + if sides_due || options.full { 2 } else { 0 };
-            plan.requests += u64::from(feed_due || options.full);
-        }
-    }
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "an estimate in whole seconds"
-    )]
-    {
-        plan.seconds = if requests_per_second > 0.0 {
-            (plan.requests as f64 / requests_per_second).ceil() as u64
-        } else {
-            plan.requests / 50
-        };
-    }
-    Ok(plan)
+    options.exclude.iter().any(|entry| entry.covers(task.id.as_str(), &task.name, person))
 }

@@ -10,7 +10,7 @@ use super::pass::{ChannelTask, Pass};
 use crate::api;
 use crate::model::{ChannelId, Digest, UtcTime, json as bytes, rfc3339};
 use crate::record::{Kind, Origin, change_digest};
-use crate::store::{Batch, Change, NewRecord, StateChange, VersionRow, WalkResult, WalkRow};
+use crate::store::{Batch, Change, FIRST_SOURCE, NewRecord, Reader, StateChange, VersionRow, WalkResult, WalkRow};
 
 /// Records an account's identity, once and when it changes.
 pub(super) async fn identity(pass: &Pass<'_>, reply: &api::Reply) -> Result<(), Error> {
@@ -21,7 +21,7 @@ pub(super) async fn identity(pass: &Pass<'_>, reply: &api::Reply) -> Result<(), 
 }
 
 /// What one reply showed of many subjects of a kind, collected to be recorded together.
-struct Sight<'a> {
+pub(super) struct Sight<'a> {
     pass: &'a Pass<'a>,
     kind: Kind,
     via: &'static str,
@@ -32,7 +32,7 @@ struct Sight<'a> {
 }
 
 impl<'a> Sight<'a> {
-    fn new(pass: &'a Pass<'a>, kind: Kind, via: &'static str, observed_at: UtcTime) -> Result<Self, Error> {
+    pub(super) fn new(pass: &'a Pass<'a>, kind: Kind, via: &'static str, observed_at: UtcTime) -> Result<Self, Error> {
         let views = pass.store.views(pass.account, pass.source, kind)?;
         Ok(Self { pass, kind, via, observed_at, views, batch: Batch::default() })
     }
@@ -40,7 +40,7 @@ impl<'a> Sight<'a> {
     /// A subject as it reads now; a record when that is neither its newest version nor what this
     /// account was shown before. Two accounts that are shown a subject differently do not write it
     /// in turn.
-    fn look(
+    pub(super) fn look(
         &mut self,
         channel: Option<&ChannelId>,
         key: &str,
@@ -84,7 +84,7 @@ impl<'a> Sight<'a> {
             key: key.to_owned(),
             version,
             change,
-            origin: Origin::Observed,
+            origin: if self.kind == Kind::Roster { Origin::Noted } else { Origin::Observed },
             via: self.via,
             account: self.pass.account.to_owned(),
             run: self.pass.run,
@@ -108,7 +108,7 @@ impl<'a> Sight<'a> {
         });
     }
 
-    async fn keep(self) -> Result<(), Error> {
+    pub(super) async fn keep(self) -> Result<(), Error> {
         append(self.pass, self.batch).await
     }
 }
@@ -125,12 +125,14 @@ pub(super) async fn people(pass: &Pass<'_>) -> Result<(), Error> {
     let page = pass.reader.users_list(None).await?;
     let known: HashMap<String, VersionRow> = pass.store.newest(Kind::User)?.into_iter().collect();
     let mut seen = Sight::new(pass, Kind::User, "users.list", page.received_at)?;
+    let mut listed = pass.listed_people.lock().await;
     for item in &page.items {
         let Some(id) = item.view.as_ref().map(|user| user.id.clone()).filter(|id| !id.is_empty()) else {
             pass.find_anywhere("unreadable_item", "a person in users.list has no id that can be read");
             continue;
         };
         seen.look(None, &id, known.get(&id).copied(), &item.bytes)?;
+        listed.insert(id);
     }
     seen.keep().await
 }
@@ -162,7 +164,8 @@ pub(super) async fn channels(pass: &Pass<'_>) -> Result<Vec<ChannelTask>, Error>
         };
         seen.look(Some(&id), id.as_str(), known_channels.get(id.as_str()).copied(), &item.bytes)?;
         let walk = walks.get(&id);
-        tasks.insert(id.clone(), task(id, &view.id, &view.name, false, walk));
+        let cut_roster = view.roster_is_cut().then_some(view.num_members).flatten();
+        tasks.insert(id.clone(), ChannelTask { cut_roster, ..task(id, &view.id, &view.name, false, walk) });
     }
     seen.keep().await?;
     let ims = pass.reader.im_list().await?;
@@ -222,7 +225,7 @@ pub(super) fn known(pass: &Pass<'_>) -> Result<Vec<ChannelTask>, Error> {
     Ok(tasks)
 }
 
-fn task(id: ChannelId, api_id: &str, name: &str, is_im: bool, walk: Option<&WalkRow>) -> ChannelTask {
+pub(super) fn task(id: ChannelId, api_id: &str, name: &str, is_im: bool, walk: Option<&WalkRow>) -> ChannelTask {
     ChannelTask {
         id,
         api_id: api_id.to_owned(),
@@ -236,6 +239,7 @@ fn task(id: ChannelId, api_id: &str, name: &str, is_im: bool, walk: Option<&Walk
             !matches!(row.result, WalkResult::OrderNotProved | WalkResult::InParts | WalkResult::Lost)
         }),
         is_im,
+        cut_roster: None,
     }
 }
 
@@ -253,7 +257,7 @@ async fn vanished(
     let view: Option<api::wire::Channel> = serde_json::from_slice(&pass.store.record(row.seq)?.body).ok();
     let Some(view) = view else { return Ok(()) };
     let now = pass.options.clock.now();
-    let key = visibility_key(pass, id);
+    let key = visibility_key(pass.account, id);
     let newest = pass.store.versions(Kind::Visibility, pass.source, Some(id), &key)?.last().copied();
     // What the walk still owed is owed as part of the lost channel.
     let history = pass.changed_history.get(id).into_iter().flatten();
@@ -300,12 +304,18 @@ async fn vanished(
 }
 
 /// The subject of what one account can see of a channel.
-fn visibility_key(pass: &Pass<'_>, id: &ChannelId) -> String {
-    format!("{id}/{}", pass.account)
+fn visibility_key(account: &str, id: &ChannelId) -> String {
+    format!("{id}/{account}")
+}
+
+/// Whether it is recorded that an account can no longer see a channel: it is not asked for again.
+pub(super) fn is_known_as_lost(store: &Reader, account: &str, id: &ChannelId) -> Result<bool, Error> {
+    let rows = store.versions(Kind::Visibility, FIRST_SOURCE, Some(id), &visibility_key(account, id))?;
+    Ok(rows.last().is_some_and(|row| row.change == Change::Gone))
 }
 
 async fn visible_again(pass: &Pass<'_>, id: &ChannelId) -> Result<(), Error> {
-    let key = visibility_key(pass, id);
+    let key = visibility_key(pass.account, id);
     let newest = pass.store.versions(Kind::Visibility, pass.source, Some(id), &key)?.last().copied();
     if newest.is_none_or(|row| row.change != Change::Gone) {
         return Ok(());
@@ -328,7 +338,7 @@ fn visibility(
         kind: Kind::Visibility,
         source: pass.source,
         channel: Some(id.clone()),
-        key: visibility_key(pass, id),
+        key: visibility_key(pass.account, id),
         version: newest.map_or(1, |row| row.version + 1),
         change,
         origin: Origin::Noted,

@@ -73,6 +73,24 @@ pub(super) fn is_due(standing: &Standing, now: UtcTime) -> bool {
     standing.atom_at.is_none_or(|last| now - last >= EVERY)
 }
 
+/// The lowest message of a channel that is held against its feed.
+pub(super) fn floor(is_full: bool, pin: MessageTs) -> MessageTs {
+    if is_full { MessageTs::MIN } else { pin.minus_seconds(DAILY_SECONDS) }
+}
+
+/// How many pages of the feed are read for so many messages between that floor and the pin. Each
+/// but the first begins with the message that the one before ended with.
+pub(super) fn pages(is_full: bool, messages: u64) -> u64 {
+    let (first, each) = (u64::from(PAGE), u64::from(PAGE) - 1);
+    let wanted = if is_full { messages } else { messages.min(DAILY_MESSAGES) };
+    let pages = 1 + wanted.saturating_sub(first).div_ceil(each);
+    // A page that is full is not known to be the last.
+    let is_last_full = messages >= first && (messages - first).is_multiple_of(each);
+    let is_proof_read = is_last_full && (is_full || messages < DAILY_MESSAGES);
+    let most = if is_full { FULL_PAGES } else { DAILY_PAGES };
+    (pages + u64::from(is_proof_read)).min(most.into())
+}
+
 /// Holds a channel that was just walked whole against its feed, when a day is over or everything is
 /// asked for.
 pub(super) async fn reconcile(pass: &Pass<'_>, task: &ChannelTask) -> Result<Reconciled, Error> {
@@ -202,9 +220,7 @@ impl<'a> Work<'a> {
         let pin = pass.store.walk(pass.account, pass.source, &task.id)?.and_then(|row| row.pin);
         // A channel in which nothing was found has no pin: whatever its feed has is too much.
         self.pin = pin.unwrap_or(MessageTs::MAX);
-        if !pass.options.full {
-            self.floor = self.pin.minus_seconds(DAILY_SECONDS);
-        }
+        self.floor = floor(pass.options.full, self.pin);
         let mut cursor = self.pin;
         let pages = if pass.options.full { FULL_PAGES } else { DAILY_PAGES };
         for number in 0..pages {

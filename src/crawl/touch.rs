@@ -44,7 +44,7 @@ async fn look(pass: &Pass<'_>, wanted: &Wanted) -> Result<(), Error> {
     let mut walks = wanted.walks.clone();
     let mut tasks = people::known(pass)?;
     // What was excluded since it was walked is left alone.
-    tasks.retain(|task| !pass::is_excluded(pass, task));
+    tasks.retain(|task| !pass::is_excluded(pass.options, task));
     let is_known = |tasks: &[ChannelTask], id: &ChannelId| tasks.iter().any(|task| task.id == *id);
     let mut named = wanted.walks.iter().chain(&wanted.pins).chain(wanted.items.keys());
     if wanted.lists || named.any(|id| !is_known(&tasks, id)) {

@@ -15,7 +15,7 @@ use crate::store::{Batch, InFlight, Standing, StateChange, WalkResult, WalkRow};
 
 /// How far below the pin a walk goes (protocol notes (b), "Re-walk tiers").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Reach {
+pub(super) enum Reach {
     /// Message stamps of servers that count local time can fall back by an hour (1.2).
     Margin,
     /// The newest day, hourly.
@@ -28,9 +28,9 @@ enum Reach {
 
 impl Reach {
     /// What is due for a channel now.
-    fn due(pass: &Pass<'_>, task: &ChannelTask, now: UtcTime) -> Self {
+    pub(super) fn due(is_full: bool, task: &ChannelTask, now: UtcTime) -> Self {
         let is_due = |last: Option<UtcTime>, every| last.is_none_or(|last| now - last >= every);
-        if pass.options.full || task.pin.is_none() || !task.is_trusted {
+        if is_full || task.pin.is_none() || !task.is_trusted {
             Self::Beginning
         } else if is_due(task.standing.week_at, chrono::TimeDelta::days(1)) {
             Self::Week
@@ -41,8 +41,13 @@ impl Reach {
         }
     }
 
-    /// Where the walk ends.
-    fn floor(self, pin: Option<MessageTs>) -> MessageTs {
+    /// Where the walk ends. What disappeared at once is looked for again where it was missed:
+    /// `tripped` are the floors of those stretches.
+    pub(super) fn floor(self, pin: Option<MessageTs>, tripped: Option<&Vec<MessageTs>>) -> MessageTs {
+        tripped.into_iter().flatten().copied().fold(self.nominal_floor(pin), MessageTs::min)
+    }
+
+    fn nominal_floor(self, pin: Option<MessageTs>) -> MessageTs {
         let seconds = match self {
             Self::Margin => 65 * 60,
             Self::Day => 24 * 60 * 60,
@@ -53,7 +58,7 @@ impl Reach {
     }
 
     /// Notes that a walk of this reach, begun at `began`, saw all it should.
-    fn done(self, standing: &mut Standing, began: UtcTime) {
+    pub(super) fn done(self, standing: &mut Standing, began: UtcTime) {
         if self >= Self::Day {
             standing.day_at = Some(began);
         }
@@ -80,19 +85,23 @@ pub(super) struct Walked {
     pub(super) cut_off: bool,
 }
 
+/// The walk that goes on where it was cut off: a first one. A later one is short and begins again,
+/// because only a walk seen from pin to floor can say what was absent from it.
+pub(super) fn resumed(is_full: bool, task: &ChannelTask) -> Option<&InFlight> {
+    task.standing.in_flight.as_ref().filter(|_| !is_full && task.pin.is_none())
+}
+
 /// Walks a channel from the newest message down to the floor.
 pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, Error> {
     let began = pass.options.clock.now();
     let mut standing = task.standing.clone();
-    // A first walk goes on where it was cut off. A later one is short and begins again, because
-    // only a walk seen from pin to floor can say what was absent from it.
-    let resumed = standing.in_flight.take().filter(|_| !pass.options.full && task.pin.is_none());
+    standing.in_flight = None;
+    let resumed = resumed(pass.options.full, task);
     let owed = pass.changed_history.get(&task.id);
-    let reach = if owed.is_some() { Reach::Beginning } else { Reach::due(pass, task, began) };
+    let reach = if owed.is_some() { Reach::Beginning } else { Reach::due(pass.options.full, task, began) };
     let floor = match &resumed {
         Some(walk) => MessageTs::from_micros(walk.floor),
-        // What disappeared at once is looked for again where it was missed.
-        None => pass.tripped.get(&task.id).into_iter().flatten().copied().fold(reach.floor(task.pin), MessageTs::min),
+        None => reach.floor(task.pin, pass.tripped.get(&task.id)),
     };
     let mut pin = resumed.as_ref().and_then(|walk| walk.pin).map(MessageTs::from_micros);
     let mut cursor = resumed.as_ref().map_or(MessageTs::MAX, |walk| MessageTs::from_micros(walk.cursor));

@@ -429,7 +429,7 @@ pub fn expected(reader: &Reader, inventory: &[ExpectedLine]) -> Result<Expected,
     let accounts = reader.accounts()?;
     let walked: BTreeSet<ChannelId> = reader.walks()?.into_iter().map(|row| row.channel).collect();
     let people: BTreeSet<String> = names.people.keys().map(|id| id.to_lowercase()).collect();
-    let people_by_name: BTreeSet<String> = names.people.values().map(|name| name.to_lowercase()).collect();
+    let people_by_name: BTreeSet<String> = names.people.values().map(|facts| facts.name.to_lowercase()).collect();
     let rooms_by_name: BTreeSet<String> =
         names.channels.values().filter(|facts| !facts.is_im).map(|facts| facts.name.to_lowercase()).collect();
     let mut out = Expected::default();

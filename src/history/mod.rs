@@ -3,17 +3,19 @@
 //! Nothing here keeps state; every answer is read from the store again. What a later record says
 //! never replaces an earlier one: a subject is the list of its versions.
 
+mod as_of;
 mod coverage;
 mod item;
 mod names;
 mod reference;
 mod timeline;
 
+pub use as_of::{AsOf, ItemAt, item_at};
 pub use coverage::{
     ChannelCoverage, Coverage, Debt, Excluded, Expected, ExpectedLine, Gap, INVENTORY, Interval, Limit, Missing, Seen,
     coverage, expected,
 };
 pub use item::{Item, ItemState, Told, Version, item};
-pub use names::{ChannelFacts, Directory, directory};
+pub use names::{ChannelFacts, Directory, PersonFacts, PersonKind, directory, directory_at};
 pub use reference::{Reference, resolve};
-pub use timeline::{Known, known_between, messages_after, messages_before, messages_between};
+pub use timeline::{Known, count_between, known_between, messages_after, messages_before, messages_between};

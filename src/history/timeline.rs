@@ -110,6 +110,31 @@ pub fn messages_after(
     with_versions(reader, source, channel, firsts)
 }
 
+/// How many messages of a channel between two time stamps, both inclusive, are not known to be gone.
+pub fn count_between(
+    reader: &Reader,
+    source: SourceId,
+    channel: &ChannelId,
+    from: MessageTs,
+    to: MessageTs,
+) -> Result<u64, Error> {
+    let mut count = 0_u64;
+    for (_, _, first) in reader.message_blocks(source, channel, from, to)? {
+        let block = reader.block(first)?;
+        let is_counted = |record: &&Record| {
+            let header = &record.header;
+            header.kind == Kind::Message
+                && header.version == 1
+                && header.channel.as_deref() == Some(channel.as_str())
+                && MessageTs::parse(&header.key).is_some_and(|ts| (from..=to).contains(&ts))
+        };
+        count += block.records.iter().filter(is_counted).count() as u64;
+    }
+    let later = reader.versions_between(Kind::Message, source, channel, from, to)?;
+    let gone = later.values().filter(|rows| rows.last().is_some_and(|row| row.change == Change::Gone)).count();
+    Ok(count.saturating_sub(gone as u64))
+}
+
 /// What is archived of one message, as far as a walk needs it.
 #[derive(Debug, Clone)]
 pub struct Known {

@@ -98,7 +98,7 @@ impl Compiler<'_> {
             .directory
             .people
             .iter()
-            .filter(|(id, name)| Self::names(who, id, name))
+            .filter(|(id, facts)| Self::names(who, id, &facts.name))
             .map(|(id, _)| id.to_lowercase())
             .collect();
         if ids.is_empty() {

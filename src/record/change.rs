@@ -1,6 +1,8 @@
+use std::collections::BTreeSet;
+
 use super::header::Kind;
-use crate::model::Digest;
 use crate::model::json::{Keep, canonical};
+use crate::model::{Digest, json};
 
 /// Fields that differ from one reading to the next without anything having been said: marks of
 /// the reader, counters, presence, URLs with tickets (protocol notes (b) 14).
@@ -28,11 +30,22 @@ fn is_volatile(name: &str) -> bool {
         || name.starts_with("thread_unread")
 }
 
+/// The ids of a roster's note, in the server's order; `None` when it is no such note.
+pub fn roster_members(body: &[u8]) -> Option<Vec<String>> {
+    let note = json::parse(body)?;
+    note["roster"]["members"].as_array()?.iter().map(|id| id.as_str().map(str::to_owned)).collect()
+}
+
 /// A digest that is equal for two readings of a subject between which nothing changed.
 ///
 /// Reactions are records of their own, so a message's digest leaves them out; a file inside a
-/// message counts by its id alone, since a file's versions are records of their own too.
+/// message counts by its id alone, since a file's versions are records of their own too. A roster
+/// is the set of its members, whatever their order.
 pub fn change_digest(kind: Kind, body: &[u8]) -> Digest {
+    if let Some(members) = (kind == Kind::Roster).then(|| roster_members(body)).flatten() {
+        let members: BTreeSet<String> = members.into_iter().collect();
+        return Digest::of(&serde_json::to_vec(&members).expect("a set of texts is plain data"));
+    }
     let keep = |path: &[String], name: &str| -> Keep {
         let inside: Vec<&str> = path.iter().map(String::as_str).collect();
         #[expect(clippy::match_same_arms, reason = "each kind has its own line, alike or not")]
@@ -138,6 +151,13 @@ mod tests {
             r#"{"ts":"1.000000","file":{"id":"F1","size":9,"url_private":"x?ticket=2","comments_count":4}}"#
         ));
         assert!(!same(Kind::Message, a, r#"{"ts":"1.000000","file":{"id":"F2"}}"#));
+    }
+
+    #[test]
+    fn a_roster_is_a_set() {
+        let a = r#"{"roster":{"members":["a","b"],"of":2,"reply":"x"}}"#;
+        assert!(same(Kind::Roster, a, r#"{"roster":{"members":["b","a"],"of":3,"reply":"y"}}"#));
+        assert!(!same(Kind::Roster, a, r#"{"roster":{"members":["a","c"],"of":2,"reply":"x"}}"#));
     }
 
     #[test]

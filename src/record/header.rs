@@ -42,11 +42,15 @@ pub enum Kind {
     /// An inventory of the people and rooms that should be there, as it was supplied. Key:
     /// `expected`.
     Inventory = 15,
+    /// The members of a channel whose list the server cuts in the channel's facts. Key: the channel.
+    /// A note of their ids, the number that the server says there are, and the SHA-256 of the reply:
+    /// that holds a whole person for each, and they have records of their own.
+    Roster = 16,
 }
 
 impl Kind {
     /// All kinds, by number.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Message,
         Self::File,
         Self::Comment,
@@ -62,6 +66,7 @@ impl Kind {
         Self::Unknown,
         Self::Event,
         Self::Inventory,
+        Self::Roster,
     ];
 
     /// The number on disk.
@@ -92,6 +97,7 @@ impl Kind {
             Self::Unknown => "unknown",
             Self::Event => "event",
             Self::Inventory => "inventory",
+            Self::Roster => "roster",
         }
     }
 

@@ -91,7 +91,7 @@ fn special(text: &str, before: &str, directory: &Directory) -> Option<(Piece, us
             inside.split_once('|').map_or((inside.as_str(), None), |(target, label)| (target, Some(label)));
         let used = end + 2;
         if let Some(id) = target.strip_prefix('@') {
-            let known = directory.people.get(id).map(String::as_str);
+            let known = directory.people.get(id).map(|facts| facts.name.as_str());
             return Some((Piece::Mention(unturned(&format!("@{}", known.or(label).unwrap_or(id)))), used));
         }
         if let Some(id) = target.strip_prefix('#') {

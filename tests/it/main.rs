@@ -4,6 +4,7 @@
 #![allow(clippy::pedantic, clippy::type_complexity, reason = "a flow is read from top to bottom, and is no interface")]
 #![allow(clippy::disallowed_methods, reason = "tests poll other processes, and look at files as a stranger does")]
 
+mod as_of;
 mod cli;
 mod crawl;
 mod disk;
@@ -11,11 +12,13 @@ mod downloads;
 mod faults;
 mod invariants;
 mod live;
+mod plan;
 mod real;
 mod reconcile;
 mod reference;
 mod relogin;
 mod rooms;
+mod roster;
 mod rtm;
 mod samples;
 mod sandbox;

@@ -455,6 +455,18 @@ async fn search_pages_marks_and_clamps() {
 }
 
 #[tokio::test]
+async fn a_search_for_a_time_alone_finds_all_of_that_time() {
+    let door = Door::with(45).await;
+    let channel = door.channel("quay").await;
+    let history = door.call("channels.history", &[("channel", &channel), ("count", "1000")]).await;
+    let all = history["messages"].as_array().unwrap().len();
+    for (query, expected) in [("after:1970-01-01", all), ("before:1970-01-01", 0), ("on:1970-01-01", 0)] {
+        let found = door.call("search.messages", &[("channel", channel.as_str()), ("query", query)]).await;
+        assert_eq!(found["messages"]["total"], expected, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn the_atom_feed_says_what_history_says() {
     let options = Options { settings: Settings { atom_extensions: true, ..Settings::default() }, ..Options::default() };
     let door = Door::open(seed(30), options).await;

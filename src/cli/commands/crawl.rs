@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use crate::api::Patience;
 use crate::cli::{CliError, Context, Exit};
-use crate::crawl::{Options, Summary, plan};
+use crate::crawl::{Options, Plan, Summary, plan};
 use crate::model::ChannelId;
 
 /// One pass: everything new, changed or gone since the last
@@ -75,10 +75,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
         if context.output.json {
             context.output.json(&plan)?;
         } else {
-            context.output.data(&format!(
-                "{} channels, {} of them never walked: at least {} requests, {} s\n({})",
-                plan.channels, plan.never_walked, plan.requests, plan.seconds, plan.basis
-            ))?;
+            context.output.data(&foresee(&plan))?;
         }
         return Ok(Exit::Done);
     }
@@ -92,6 +89,15 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
         context.output.data(&describe(&summary))?;
     }
     Ok(exit(&summary))
+}
+
+/// A plan in words.
+fn foresee(plan: &Plan) -> String {
+    let least = if plan.is_lower_bound { "at least " } else { "about " };
+    format!(
+        "{least}{} requests, {} s: {} channels ({} never walked), {} messages and {} files to look at\n({})",
+        plan.requests, plan.seconds, plan.channels, plan.never_walked, plan.messages, plan.files, plan.basis
+    )
 }
 
 /// The exit code of a pass.

@@ -1,5 +1,7 @@
 //! `search.*`: plain matching of words and phrases, with the modifiers that clients send.
 
+use chrono::{Datelike as _, Days, Months, NaiveDate, NaiveTime, TimeZone as _};
+use chrono_tz::Tz;
 use serde_json::{Value, json};
 
 use super::{Answer, Call, Page};
@@ -17,6 +19,54 @@ struct Query {
     unwanted: Vec<Term>,
     from: Option<String>,
     channel: Option<String>,
+    time: Option<Stretch>,
+}
+
+/// A stretch of time in Unix seconds; its end does not belong to it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Stretch {
+    from: i64,
+    to: i64,
+}
+
+impl Stretch {
+    /// What a modifier names: `before:`, `after:` and `on:` a day, `during:` a day, a month or a
+    /// year. Neither `before:` nor `after:` includes the day itself.
+    fn parse(word: &str, zone: Tz) -> Option<Self> {
+        let (name, date) = word.split_once(':')?;
+        let (first, after) = days(date)?;
+        let begin = |day: NaiveDate| zone.from_local_datetime(&day.and_time(NaiveTime::MIN)).earliest();
+        let [first_second, second_after] = [begin(first)?.timestamp(), begin(after)?.timestamp()];
+        let is_one_day = first.succ_opt() == Some(after);
+        match name {
+            "before" if is_one_day => Some(Self { from: i64::MIN, to: first_second }),
+            "after" if is_one_day => Some(Self { from: second_after, to: i64::MAX }),
+            "on" if is_one_day => Some(Self { from: first_second, to: second_after }),
+            "during" => Some(Self { from: first_second, to: second_after }),
+            _ => None,
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self { from: self.from.max(other.from), to: self.to.min(other.to) }
+    }
+}
+
+/// The first day of what `2017`, `2017-03` or `2017-03-20` names, and the first day after it.
+fn days(text: &str) -> Option<(NaiveDate, NaiveDate)> {
+    let mut parts = text.split('-').map(|part| part.parse::<u32>().ok());
+    let year = i32::try_from(parts.next()??).ok()?;
+    let (month, day) = (parts.next(), parts.next());
+    if parts.next().is_some() || !(1..=9999).contains(&year) {
+        return None;
+    }
+    let first = NaiveDate::from_ymd_opt(year, month.unwrap_or(Some(1))?, day.unwrap_or(Some(1))?)?;
+    let after = match (month, day) {
+        (None, _) => NaiveDate::from_ymd_opt(first.year() + 1, 1, 1)?,
+        (_, None) => first.checked_add_months(Months::new(1))?,
+        _ => first.checked_add_days(Days::new(1))?,
+    };
+    Some((first, after))
 }
 
 /// A word or a phrase, in lower case.
@@ -33,7 +83,8 @@ fn lower(text: &str) -> Vec<char> {
 }
 
 impl Query {
-    fn parse(text: &str) -> Self {
+    /// Days begin in `zone`. What looks like a modifier and is none is a word.
+    fn parse(text: &str, zone: Tz) -> Self {
         let mut query = Self::default();
         let mut rest = text.trim_start();
         while !rest.is_empty() {
@@ -56,6 +107,10 @@ impl Query {
                     query.channel = Some(channel.trim_start_matches('#').to_owned());
                     continue;
                 }
+                if let Some(stretch) = Stretch::parse(word, zone) {
+                    query.time = Some(query.time.map_or(stretch, |time| time.and(stretch)));
+                    continue;
+                }
             }
             let stem = word.trim_end_matches('*');
             if stem.is_empty() {
@@ -72,11 +127,18 @@ impl Query {
     }
 
     fn is_empty(&self) -> bool {
-        self.wanted.is_empty() && self.from.is_none()
+        self.wanted.is_empty() && self.from.is_none() && self.time.is_none()
+    }
+
+    fn is_within(&self, seconds: i64) -> bool {
+        self.time.is_none_or(|time| (time.from..time.to).contains(&seconds))
     }
 
     /// How many hits a text has; `None` when it doesn't match.
     fn hits(&self, text: &str) -> Option<usize> {
+        if self.wanted.is_empty() && self.unwanted.is_empty() {
+            return Some(0);
+        }
         let letters = lower(text);
         if self.unwanted.iter().any(|term| term.is_in(&letters)) {
             return None;
@@ -138,8 +200,8 @@ fn is_bounded(letters: &[char], at: usize, length: usize) -> bool {
 
 pub(super) fn search(call: Call<'_>, with_messages: bool, with_files: bool) -> Answer {
     let text = call.params.need("query", "no_query")?;
-    let query = Query::parse(text);
     let state = call.workspace().read();
+    let query = Query::parse(text, state.users[call.caller].tz.parse().unwrap_or(Tz::UTC));
     let channels = scope(call, &state, &query)?;
     let page = Page::read(call.params, 20);
     let mut body = json!({ "query": text });
@@ -191,7 +253,8 @@ fn messages(call: Call<'_>, state: &State, query: &Query, channels: &[usize], pa
     if !query.is_empty() {
         for channel in channels {
             for (at, message) in state.channels[*channel].messages.iter().enumerate() {
-                if is_from(state, query, message.user)
+                if query.is_within(message.ts.seconds)
+                    && is_from(state, query, message.user)
                     && call.shows(state, *channel, message)
                     && let Some(hits) = query.hits(&message.shown_text())
                 {
@@ -258,6 +321,7 @@ fn files(call: Call<'_>, state: &State, query: &Query, channels: &[usize], page:
             for file in &state.channels[*channel].files {
                 let entry = &state.files[*file];
                 if !entry.is_deleted
+                    && query.is_within(entry.created)
                     && is_from(state, query, entry.user)
                     && !found.iter().any(|(_, _, _, known)| known == file)
                     && let Some(hits) = query.hits(&format!("{} {}", entry.name, entry.title))
@@ -282,7 +346,7 @@ mod tests {
     use super::*;
 
     fn check(query: &str, text: &str, expected: bool) {
-        assert_eq!(Query::parse(query).hits(text).is_some(), expected, "{query} in {text}");
+        assert_eq!(Query::parse(query, Tz::UTC).hits(text).is_some(), expected, "{query} in {text}");
     }
 
     #[test]
@@ -299,8 +363,33 @@ mod tests {
     #[test]
     fn hits_are_marked() {
         assert_eq!(
-            Query::parse("anchor").mark("Anchor, an anchor"),
+            Query::parse("anchor", Tz::UTC).mark("Anchor, an anchor"),
             "\u{e000}Anchor\u{e001}, an \u{e000}anchor\u{e001}"
         );
+    }
+
+    #[test]
+    fn days_months_and_years_in_the_zone_of_the_asker() {
+        let second = |text: &str| chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp();
+        for (query, moment, expected) in [
+            ("on:2017-03-20", "2017-03-20T00:00:00+01:00", true),
+            ("on:2017-03-20", "2017-03-19T23:59:59+01:00", false),
+            ("before:2017-03-20", "2017-03-19T23:59:59+01:00", true),
+            ("before:2017-03-20", "2017-03-20T00:00:00+01:00", false),
+            ("after:2017-03-20", "2017-03-20T23:59:59+01:00", false),
+            ("after:2017-03-20", "2017-03-21T00:00:00+01:00", true),
+            ("after:2017-03-01 before:2017-03-20", "2017-03-20T12:00:00+01:00", false),
+            ("during:2017-03", "2017-03-31T23:59:59+02:00", true),
+            ("during:2017-03", "2017-04-01T00:00:00+02:00", false),
+            ("during:2017", "2018-01-01T00:00:00+01:00", false),
+            ("after:1970-01-01", "2017-03-20T12:00:00+01:00", true),
+        ] {
+            let query_read = Query::parse(query, Tz::Europe__Prague);
+            assert!(!query_read.is_empty(), "{query}");
+            assert_eq!(query_read.is_within(second(moment)), expected, "{query} at {moment}");
+        }
+        for word in ["on:tuesday", "before:2017", "after:2017-13-01", "on:2017-03-20-1"] {
+            assert_eq!(Query::parse(word, Tz::UTC).time, None, "{word} is a word");
+        }
     }
 }

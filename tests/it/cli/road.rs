@@ -772,3 +772,46 @@ fn a_password_that_is_refused_is_5_and_enrols_nobody() {
     place.run(&["login", "--username", name, "--password-file", "/nowhere"]).expect(FAILURE);
     place.run(&["login", "--username", name]).expect_error(USAGE, &["terminal"]).with_hint("--password-file");
 }
+
+#[test]
+fn show_tells_how_a_message_read_at_a_time() {
+    let server = Server::start(story::seed());
+    let place = Place::new();
+    place.enrol(&server.ready);
+    place.crawl();
+    let workspace = server.running.workspace();
+    let (channel, ts) = workspace.labelled("shipped-date").unwrap();
+    server.running.play_later().unwrap();
+    place.run(&["crawl", "--full"]).expect(DONE);
+    let reference = format!("{channel}/{ts}");
+    let shown = place.run(&["show", &reference, "--json"]).expect(DONE).json();
+    let [first, second] = [0, 1].map(|number| shown["versions"][number].clone());
+    let edited = string(&second, "/body/edited/ts");
+    let (seconds, _) = edited.split_once('.').unwrap();
+    let before = format!("{}.000000", seconds.parse::<u64>().unwrap() - 1);
+
+    for (time, version) in [(before.as_str(), &first), (edited.as_str(), &second)] {
+        let shown = place.run(&["show", &reference, "--as-of", time, "--json"]).expect(DONE).json();
+        has(&shown, &["/as_of/time", "/as_of/zone", "/as_of/author/id", "/as_of/channel/topic"]);
+        let found = &shown["as_of"];
+        assert_eq!((&found["record"], &found["body"]), (&version["record"], &version["body"]), "{time}");
+        assert_eq!((&found["state"], &found["is_later"]), (&json!("current"), &json!(false)), "{time}");
+        assert_eq!(found["author"]["kind"], "member", "{found}");
+        assert!(number(found, "/channel/members") > 2, "{found}");
+        let raw = place.run(&["show", &reference, "--as-of", time, "--raw"]).expect(DONE).json();
+        assert_eq!(raw, version["body"], "{time}");
+        let words = place.run(&["show", &reference, "--as-of", time]).expect(DONE).text();
+        let name = string(found, "/channel/name");
+        for word in [string(found, "/author/name"), name, "members".to_owned(), format!("version {}", found["version"])]
+        {
+            assert!(words.contains(&word), "{word:?} is not in {words}");
+        }
+    }
+    place
+        .run(&["show", &reference, "--as-of", "2001-01-01"])
+        .expect_error(FAILURE, &["did not exist"])
+        .with_hint("show");
+    place.run(&["show", &reference, "--as-of", "yesterday"]).expect_error(USAGE, &["is no time"]);
+    assert!(place.run(&["show", &reference]).expect(DONE).text().contains("member"));
+    place.verified();
+}
