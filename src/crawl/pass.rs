@@ -388,7 +388,7 @@ pub(super) fn tripped(store: &Reader, account: &str) -> Result<HashMap<ChannelId
 }
 
 /// What an account owes for the server having said that history changed, by channel.
-fn changed_history(store: &Reader, account: &str) -> Result<HashMap<ChannelId, Vec<String>>, Error> {
+pub(super) fn changed_history(store: &Reader, account: &str) -> Result<HashMap<ChannelId, Vec<String>>, Error> {
     let mut out: HashMap<ChannelId, Vec<String>> = HashMap::new();
     for debt in store.debts()?.into_iter().filter(|debt| debt.kind == live::HISTORY) {
         if debt.key.split(' ').nth(1) == Some(account)

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::files::{self, FileSight};
-use super::pass::{Account, ChannelTask, Options, are_sides_due, is_excluded, tripped};
+use super::pass::{Account, ChannelTask, Options, are_sides_due, changed_history, is_excluded, tripped};
 use super::walk::{Reach, resumed};
 use super::{Error, audit, page, people, reconcile};
 use crate::api::{self, HistoryWindow, wire};
@@ -153,6 +153,7 @@ impl Forecast<'_> {
         self.answered.1 += Duration::from_micros(after[1] - before[1]);
 
         let tripped = tripped(self.store, &account.name)?;
+        let changed = changed_history(self.store, &account.name)?;
         // A pass asks a server without feeds for one, too.
         let vain = u64::from(has_feed == Some(false));
         let mut share = Share { requests: LISTS + lost + vain, ..Share::default() };
@@ -160,7 +161,10 @@ impl Forecast<'_> {
             self.plan.channels += 1;
             self.plan.never_walked += u64::from(task.walked_until.is_none());
             let survey = surveys.remove(&task.id);
-            self.channel(account, task, survey, tripped.get(&task.id), has_feed == Some(true), &mut share)?;
+            // Down to the floor of what vanished at once, and to the beginning of what was said to change.
+            let beginning = vec![MessageTs::MIN];
+            let floors = if changed.contains_key(&task.id) { Some(&beginning) } else { tripped.get(&task.id) };
+            self.channel(account, task, survey, floors, has_feed == Some(true), &mut share)?;
         }
         share.requests += share.audit.min(audit::granted(share.requests));
         self.files(&tasks, &mut share)?;

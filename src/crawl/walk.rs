@@ -98,7 +98,7 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
     standing.in_flight = None;
     let resumed = resumed(pass.options.full, task);
     let owed = pass.changed_history.get(&task.id);
-    let reach = if owed.is_some() { Reach::Beginning } else { Reach::due(pass.options.full, task, began) };
+    let reach = Reach::due(pass.options.full || owed.is_some(), task, began);
     let floor = match &resumed {
         Some(walk) => MessageTs::from_micros(walk.floor),
         None => reach.floor(task.pin, pass.tripped.get(&task.id)),

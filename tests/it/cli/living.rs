@@ -54,6 +54,11 @@ pub(crate) fn memory_of(process: &Started) -> Option<u64> {
     Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1024)
 }
 
+/// Lets time pass.
+pub(crate) fn pause(server: &Server, time: Duration) {
+    server.runtime.block_on(async { tokio::time::sleep(time).await });
+}
+
 /// Lets the workspace live; what was said, when the connection was cut, and memory as it went.
 fn live(life: &Life, server: &Server, process: &Started) -> (Vec<Said>, Vec<Instant>, Vec<u64>) {
     let workspace = server.running.workspace();
@@ -67,7 +72,7 @@ fn live(life: &Life, server: &Server, process: &Started) -> (Vec<Said>, Vec<Inst
     let mut tick = 0_u32;
     while began.elapsed() < life.time {
         let next = began + Duration::from_secs(1) * tick / life.per_second;
-        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        pause(server, next.saturating_duration_since(Instant::now()));
         tick += 1;
         let now = Instant::now();
         if cut_at.is_some_and(|at| now >= at) {
@@ -125,11 +130,11 @@ pub(crate) fn a_living_workspace_is_watched(life: &Life) {
     let watch = place.start(&["watch", "--json", "--interval", &interval]);
     let reader = |place: &Place| Reader::open(&Layout::new(place.archive())).unwrap();
     while reader(&place).walks().unwrap().iter().all(|walk| walk.walked_until.is_none()) {
-        std::thread::sleep(Duration::from_millis(50));
+        pause(&server, Duration::from_millis(50));
     }
     let (said, cuts, memory) = live(life, &server, &watch);
     // What was said last is heard, too.
-    std::thread::sleep(DELIVERY * 2);
+    pause(&server, DELIVERY * 2);
     watch.terminate();
     let outcome = watch.finish();
     assert!([DONE, INCOMPLETE].contains(&outcome.code), "{outcome}");

@@ -8,7 +8,7 @@ use serde_json::Value;
 use teamchat_archive::sandbox::story;
 
 use super::harness::{DONE, FAILURE, INCOMPLETE, Place, Ready, Server, Started, TEMPORARY, list, number, string};
-use super::living::{Life, a_living_workspace_is_watched};
+use super::living::{Life, a_living_workspace_is_watched, pause};
 
 #[test]
 fn what_lives_for_a_moment_is_archived_while_it_is_listened_to() {
@@ -156,7 +156,7 @@ fn an_account_enrolled_meanwhile_is_watched_with_and_a_disabled_one_is_not() {
     let deadline = std::time::Instant::now() + Duration::from_secs(60);
     while workspace.open_sockets() != 1 {
         assert!(std::time::Instant::now() < deadline, "it is listened with for ever");
-        std::thread::sleep(Duration::from_millis(50));
+        pause(&server, Duration::from_millis(50));
     }
     watch.terminate();
     watch.finish();
