@@ -49,6 +49,7 @@ pub(super) struct ReadPage {
     /// It does not begin with the message that the one before ended with.
     pub(super) seam: bool,
     pub(super) disordered: bool,
+    asked_at: UtcTime,
     received_at: UtcTime,
 }
 
@@ -95,10 +96,18 @@ pub(super) async fn keep(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, o
 
 impl ReadPage {
     /// One message that was asked for by itself; `None` when another came.
-    pub(super) fn of_one(item: Item<Message>, ts: MessageTs, received_at: UtcTime) -> Option<Self> {
+    pub(super) fn of_one(item: Item<Message>, ts: MessageTs, asked_at: UtcTime, received_at: UtcTime) -> Option<Self> {
         let is_it = item.view.as_ref().and_then(Message::parsed_ts) == Some(ts);
         let items = vec![(item, Some(ts))];
-        is_it.then_some(Self { items, stamps: vec![ts], has_more: false, seam: false, disordered: false, received_at })
+        is_it.then_some(Self {
+            items,
+            stamps: vec![ts],
+            has_more: false,
+            seam: false,
+            disordered: false,
+            asked_at,
+            received_at,
+        })
     }
 
     /// The lowest of its time stamps within the bounds that were asked for. What came from outside
@@ -125,10 +134,15 @@ pub(super) async fn read_page(
     previous: Option<MessageTs>,
 ) -> Result<ReadPage, Error> {
     let window = HistoryWindow { oldest: floor, latest: cursor, count: PAGE };
-    let mut read = judge(pass.reader.channels_history(&task.api_id, window).await?, floor, cursor, previous);
+    let ask = async || -> Result<(ReadPage, bool), Error> {
+        let asked_at = pass.reader.connection().clock().now();
+        let page = pass.reader.channels_history(&task.api_id, window).await?;
+        Ok(judge(page, asked_at, floor, cursor, previous))
+    };
+    let mut read = ask().await?;
     let unreadable = |read: &ReadPage| read.items.iter().any(|(_, ts)| ts.is_none());
     if !read.1 || unreadable(&read.0) || read.0.seam || read.0.disordered {
-        let again = judge(pass.reader.channels_history(&task.api_id, window).await?, floor, cursor, previous);
+        let again = ask().await?;
         if again.1 {
             read = again;
         }
@@ -144,7 +158,13 @@ pub(super) async fn read_page(
 }
 
 /// A page with its faults named, and whether its list was whole.
-fn judge(page: Page<Message>, floor: MessageTs, cursor: MessageTs, previous: Option<MessageTs>) -> (ReadPage, bool) {
+fn judge(
+    page: Page<Message>,
+    asked_at: UtcTime,
+    floor: MessageTs,
+    cursor: MessageTs,
+    previous: Option<MessageTs>,
+) -> (ReadPage, bool) {
     let items: Vec<(Item<Message>, Option<MessageTs>)> = page
         .items
         .into_iter()
@@ -165,6 +185,7 @@ fn judge(page: Page<Message>, floor: MessageTs, cursor: MessageTs, previous: Opt
         has_more: page.has_more.unwrap_or(!items.is_empty()),
         seam: previous.is_some() && stamps.first() != previous.as_ref(),
         disordered: !in_order || !in_bounds,
+        asked_at,
         received_at: page.received_at,
         items,
         stamps,
@@ -218,7 +239,7 @@ pub(super) fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out
                     out.changed = true;
                     batch.records.push(record);
                 }
-                match known.becomes(&body) {
+                match known.becomes(&body, page.asked_at) {
                     None => continue,
                     Some(Change::Changed) if is_tie(&known.body, &item.bytes) => {
                         batch.records.extend(unknown(pass, task, &item.bytes, page.received_at)?);
@@ -252,7 +273,7 @@ pub(super) fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out
         }
         let body = body.into_owned();
         // A second item of the same page may bear the same stamp.
-        known.insert(*ts, Known { version, is_gone: false, is_told: false, body: body.clone() });
+        known.insert(*ts, Known { version, is_gone: false, told_at: None, body: body.clone() });
         batch.records.push(NewRecord {
             kind: Kind::Message,
             source: pass.source,

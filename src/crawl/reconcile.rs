@@ -353,7 +353,7 @@ impl<'a> Work<'a> {
                     }
                 }
                 Verdict::JsonOmission => match self.ask(ts).await? {
-                    Some((item, received_at)) => self.recover(ts, &item, received_at, entry).await?,
+                    Some((item, times)) => self.recover(ts, &item, times, entry).await?,
                     None => self.disagreements -= 1,
                 },
                 Verdict::Tombstone => {
@@ -393,12 +393,15 @@ impl<'a> Work<'a> {
         Ok(None)
     }
 
-    /// One message by itself; `None` when the server does not give it.
-    async fn ask(&self, ts: MessageTs) -> Result<Option<(Item<Message>, UtcTime)>, Error> {
+    /// One message by itself, and when it was asked for and came; `None` when the server does not
+    /// give it.
+    async fn ask(&self, ts: MessageTs) -> Result<Option<(Item<Message>, (UtcTime, UtcTime))>, Error> {
+        let clock = self.pass.reader.connection().clock();
+        let asked_at = clock.now();
         match self.pass.reader.items_info(&self.task.api_id, &ts.to_string()).await {
             Ok(item) => {
                 let is_it = |item: &Item<Message>| item.view.as_ref().and_then(Message::parsed_ts) == Some(ts);
-                Ok(item.filter(is_it).map(|item| (item, self.pass.options.clock.now())))
+                Ok(item.filter(is_it).map(|item| (item, (asked_at, clock.now()))))
             }
             Err(api::Error::Refused { .. }) => Ok(None),
             Err(error) => Err(error.into()),
@@ -410,14 +413,14 @@ impl<'a> Work<'a> {
         &mut self,
         ts: MessageTs,
         item: &Item<Message>,
-        received_at: UtcTime,
+        (asked_at, received_at): (UtcTime, UtcTime),
         entry: Option<&Entry>,
     ) -> Result<(), Error> {
         let (pass, task) = (self.pass, self.task);
         let (body, tickets) = redact(Kind::Message, &item.bytes);
         let turn = pass.appender.turn(&task.id).await;
         let known = known_between(pass.store, pass.source, &task.id, ts, ts)?.remove(&ts);
-        let change = known.as_ref().map_or(Some(Change::New), |known| known.becomes(&body));
+        let change = known.as_ref().map_or(Some(Change::New), |known| known.becomes(&body, asked_at));
         if let Some(change) = change {
             self.out.changed = true;
             pass.count(|summary| match change {

@@ -90,14 +90,13 @@ async fn item(pass: &Pass<'_>, task: &ChannelTask, ts: MessageTs, out: &mut Walk
     if known.is_some_and(|known| known.is_gone()) {
         return Ok(());
     }
+    let clock = pass.reader.connection().clock();
+    let asked_at = clock.now();
     match pass.reader.items_info(&task.api_id, &ts.to_string()).await {
-        Ok(Some(item)) => {
-            let received_at = pass.options.clock.now();
-            match ReadPage::of_one(item, ts, received_at) {
-                Some(page) => keep(pass, task, &page, out).await,
-                None => Ok(()),
-            }
-        }
+        Ok(Some(item)) => match ReadPage::of_one(item, ts, asked_at, clock.now()) {
+            Some(page) => keep(pass, task, &page, out).await,
+            None => Ok(()),
+        },
         // Whether it is gone is for a walk to say.
         Ok(None) | Err(api::Error::Refused { .. }) => Ok(()),
         Err(error) => Err(error.into()),

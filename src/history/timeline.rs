@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use super::item::{Item, Version};
-use crate::model::{ChannelId, MessageTs, RecordSeq, SourceId};
-use crate::record::{Kind, LIVE, Record, change_digest, saying_digest};
+use crate::model::{ChannelId, MessageTs, RecordSeq, SourceId, UtcTime};
+use crate::record::{Header, Kind, LIVE, Record, change_digest, saying_digest};
 use crate::store::{Change, Error, Reader};
 
 type Firsts = BTreeMap<MessageTs, (RecordSeq, Record)>;
@@ -142,22 +142,28 @@ pub struct Known {
     pub version: u32,
     /// Whether it was last found to be gone.
     pub is_gone: bool,
-    /// How it last read was told by a live event, perhaps in part, and not by the history.
-    pub is_told: bool,
+    /// When a live event told how it last read, perhaps in part; `None`: the history did.
+    pub told_at: Option<UtcTime>,
     /// How it last read.
     pub body: Vec<u8>,
 }
 
 impl Known {
-    /// What another reading that the server gave makes of it; `None`: it reads as before.
-    pub fn becomes(&self, body: &[u8]) -> Option<Change> {
+    /// What another reading makes of it, for which the server was asked at `asked_at`; `None`: it
+    /// reads as before, or a live event has told since of what is newer than the question.
+    pub fn becomes(&self, body: &[u8], asked_at: UtcTime) -> Option<Change> {
         let same = self.body == body || change_digest(Kind::Message, &self.body) == change_digest(Kind::Message, body);
+        if self.told_at.is_some_and(|told_at| told_at >= asked_at) && !self.is_gone {
+            return None;
+        }
         match (same, self.is_gone) {
             (true, false) => None,
             (true, true) => Some(Change::Back),
             (false, true) => Some(Change::BackChanged),
             // A live event told of it in part; nobody edited it.
-            (false, false) if self.is_told && saying_digest(&self.body) == saying_digest(body) => Some(Change::Fetched),
+            (false, false) if self.told_at.is_some() && saying_digest(&self.body) == saying_digest(body) => {
+                Some(Change::Fetched)
+            }
             (false, false) => Some(Change::Changed),
         }
     }
@@ -178,10 +184,35 @@ pub fn known_between(
         let known = Known {
             version: newest.version,
             is_gone: item.is_gone(),
-            is_told: latest.record.header.via == LIVE,
+            told_at: Some(&latest.record.header).filter(|header| header.via == LIVE).map(Header::observed),
             body: latest.record.body.clone(),
         };
         out.insert(ts, known);
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> UtcTime {
+        UtcTime::from_timestamp(second, 0).unwrap()
+    }
+
+    #[test]
+    fn an_answer_to_an_older_question_is_no_newer_than_what_was_told() {
+        let first = br#"{"user":"a","text":"one","ts":"1.000000","is_stared":false,"color":"red"}"#;
+        let part = br#"{"user":"a","text":"one","ts":"1.000000"}"#;
+        let edited = br#"{"user":"a","text":"two","ts":"1.000000","edited":{"user":"a","ts":"2.000000"}}"#;
+        let known = |body: &[u8], told_at| Known { version: 2, is_gone: false, told_at, body: body.to_vec() };
+        let told = known(edited, Some(at(5)));
+        assert_eq!(told.becomes(first, at(4)), None, "the page was on its way while it was edited");
+        assert_eq!(told.becomes(first, at(6)), Some(Change::Changed));
+        assert_eq!(known(part, Some(at(5))).becomes(first, at(6)), Some(Change::Fetched));
+        assert_eq!(known(part, None).becomes(first, at(4)), Some(Change::Changed));
+        assert_eq!(known(first, None).becomes(first, at(4)), None);
+        let gone = Known { is_gone: true, ..known(first, Some(at(5))) };
+        assert_eq!(gone.becomes(first, at(4)), Some(Change::Back));
+    }
 }
