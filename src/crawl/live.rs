@@ -492,7 +492,7 @@ impl<'a> Work<'a> {
                     });
                 }
                 let version = known.versions.last().map_or(1, |newest| newest.version + 1);
-                match known.told(&body) {
+                match known.told(&body, is_new) {
                     Told::Known => return Ok(()),
                     Told::Newer => (version, Change::Changed),
                     Told::Earlier => (version, Change::Earlier),

@@ -232,7 +232,7 @@ pub(super) fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out
         }
         let body = body.into_owned();
         // A second item of the same page may bear the same stamp.
-        known.insert(*ts, Known { version, is_gone: false, is_told: false, body: body.clone() });
+        known.insert(*ts, Known { version, is_gone: false, told_at: None, body: body.clone() });
         batch.records.push(NewRecord {
             kind: Kind::Message,
             source: pass.source,

@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
+use std::str::FromStr as _;
 
 use super::item::{Item, Version};
-use crate::model::{ChannelId, MessageTs, RecordSeq, SourceId};
-use crate::record::{Kind, LIVE, Record, change_digest, saying_digest};
+use crate::model::{ChannelId, MessageTs, RecordSeq, SourceId, UtcTime};
+use crate::record::{Header, Kind, LIVE, Record, change_digest, is_part_of};
 use crate::store::{Change, Error, Reader};
 
 type Firsts = BTreeMap<MessageTs, (RecordSeq, Record)>;
@@ -117,8 +118,8 @@ pub struct Known {
     pub version: u32,
     /// Whether it was last found to be gone.
     pub is_gone: bool,
-    /// How it last read was told by a live event, perhaps in part, and not by the history.
-    pub is_told: bool,
+    /// When a live event told how it last read, perhaps in part; `None`: the history showed it.
+    pub told_at: Option<UtcTime>,
     /// How it last read.
     pub body: Vec<u8>,
 }
@@ -132,10 +133,15 @@ impl Known {
             (true, true) => Some(Change::Back),
             (false, true) => Some(Change::BackChanged),
             // A live event told of it in part; nobody edited it.
-            (false, false) if self.is_told && saying_digest(&self.body) == saying_digest(body) => Some(Change::Fetched),
+            (false, false) if self.told_at.is_some() && is_part_of(&self.body, body) => Some(Change::Fetched),
             (false, false) => Some(Change::Changed),
         }
     }
+}
+
+fn told_at(header: &Header) -> Option<UtcTime> {
+    let at = UtcTime::from_str(&header.observed_at).ok();
+    at.filter(|_| header.via == LIVE)
 }
 
 /// What is archived of a channel's messages between two time stamps, both inclusive.
@@ -153,7 +159,7 @@ pub fn known_between(
         let known = Known {
             version: newest.version,
             is_gone: item.is_gone(),
-            is_told: latest.record.header.via == LIVE,
+            told_at: told_at(&latest.record.header),
             body: latest.record.body.clone(),
         };
         out.insert(ts, known);

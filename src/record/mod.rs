@@ -10,6 +10,6 @@ mod header;
 mod redact;
 
 pub use block::{BlockError, BlockLimits, decode_block, encode_block};
-pub use change::{change_digest, saying_digest};
+pub use change::{change_digest, is_part_of};
 pub use header::{Header, Kind, LIVE, Origin, Record, State};
 pub use redact::{redact, redact_markup};

@@ -1,0 +1,106 @@
+//! Events made by hand, as no sandbox sends them: in part, late, broken, of what is excluded. None may
+//! lead the archive to say what never was.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use teamchat_archive::api::{Event, Pace, Socket};
+use teamchat_archive::crawl::Options;
+use teamchat_archive::index::Searcher;
+use teamchat_archive::model::{ChannelId, Clock, Exclusion};
+use teamchat_archive::record::Kind;
+use teamchat_archive::store::Change;
+
+use crate::schedules::town::{ANN, BOB, EVA, Town, full};
+use crate::support::{Folded, fold};
+
+fn event(body: impl Into<Vec<u8>>) -> Event {
+    Event { bytes: body.into(), kind: String::new(), received_at: Clock::System.now() }
+}
+
+fn told(body: &Value) -> Event {
+    event(body.to_string())
+}
+
+fn message_deleted(channel: &str, ts: &str, user: &str) -> Event {
+    told(&json!({"type": "message", "subtype": "message_deleted", "channel": channel, "deleted_ts": ts, "user": user}))
+}
+
+fn message_changed(channel: &str, message: &Value) -> Event {
+    told(&json!({"type": "message", "subtype": "message_changed", "channel": channel, "message": message}))
+}
+
+/// A message as it is archived.
+fn archived(town: &Town, channel: &str, ts: &str) -> Folded {
+    fold(&town.archive.reader()).remove(channel).unwrap().remove(ts).unwrap()
+}
+
+fn excluding(channel: &str) -> Vec<Exclusion> {
+    vec![Exclusion { channel: channel.to_owned(), ..Exclusion::default() }]
+}
+
+/// A town in which the newest message of the quay is of now, so that a pass looks no further back
+/// than the hour before.
+async fn town_of_today() -> Town {
+    let town = Town::new(9, &[ANN]).await;
+    town.running.workspace().post("quay", BOB, "of today").unwrap();
+    town.crawl(&Options::default()).await.unwrap();
+    town
+}
+
+#[tokio::test]
+async fn a_message_that_was_told_in_part_is_completed_by_the_walk_and_counts_as_no_edit() {
+    let mut town = Town::new(3, &[ANN]).await;
+    town.crawl(&Options::default()).await.unwrap();
+    let mut session = town.archive.session(&[]).await;
+    let workspace = town.running.workspace();
+    let quay = town.channel("quay");
+    let plain = workspace.post("quay", BOB, "quagga").unwrap();
+    let (_, shared) = workspace.upload("quay", EVA, "a.txt", b"a".to_vec()).unwrap();
+    let text = workspace.truth().into_iter().find(|item| item.ts == shared).unwrap().text;
+    let parts = [(&plain, BOB, "quagga"), (&shared, EVA, text.as_str())].map(|(ts, user, text)| {
+        told(&json!({"type": "message", "channel": quay, "ts": ts, "user": user, "text": text}))
+    });
+    session.hear(&town.accounts[0], parts.to_vec()).await;
+    // The same once more, and whole: nothing new.
+    session.hear(&town.accounts[0], vec![parts[1].clone()]).await;
+    session.end().await;
+    let summary = town.crawl(&Options::default()).await.unwrap();
+    assert_eq!((summary.messages.new, summary.messages.edited), (0, 0), "{summary:?}");
+    for ts in [&plain, &shared] {
+        let found = archived(&town, &quay, ts);
+        assert_eq!(found.item.readings().len(), 1, "{ts}: {:?}", found.item);
+    }
+    let found = archived(&town, &quay, &shared);
+    assert_eq!(found.item.versions.last().unwrap().change, Change::Fetched);
+    assert_eq!(town.audit(&BTreeSet::new()), Vec::<String>::new());
+    town.archive.check();
+    let indexed = Searcher::new(&town.archive.layout).all_records().unwrap();
+    let documents = found.item.versions.iter().filter(|version| indexed.contains(&version.seq.0));
+    assert_eq!(documents.count(), 1);
+    town.stop().await;
+}
+
+#[tokio::test]
+async fn a_change_that_bears_no_mark_of_an_edit_follows_what_it_changed() {
+    let town = Town::new(3, &[ANN]).await;
+    let workspace = town.running.workspace();
+    let quay = town.channel("quay");
+    let ts = workspace.post("quay", BOB, "first").unwrap();
+    town.crawl(&Options::default()).await.unwrap();
+    let mut session = town.archive.session(&[]).await;
+    let change = message_changed(&quay, &json!({"type": "message", "ts": ts, "user": BOB, "text": "second"}));
+    session.hear(&town.accounts[0], vec![change.clone()]).await;
+    session.hear(&town.accounts[0], vec![change]).await;
+    let told = archived(&town, &quay, &ts);
+    assert_eq!((told.versions, told.text.as_str()), (vec!["first".to_owned(), "second".to_owned()], "second"));
+    // The message itself, late: it is how it read at first.
+    let late = json!({"type": "message", "channel": quay, "ts": ts, "user": BOB, "text": "zeroth"});
+    session.hear(&town.accounts[0], vec![event(late.to_string())]).await;
+    assert_eq!(archived(&town, &quay, &ts).text, "second");
+    session.end().await;
+    town.archive.check();
+    town.stop().await;
+}
