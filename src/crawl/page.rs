@@ -49,6 +49,7 @@ pub(super) struct ReadPage {
     /// It does not begin with the message that the one before ended with.
     pub(super) seam: bool,
     pub(super) disordered: bool,
+    /// Before it was asked for. It may show what stood then.
     asked_at: UtcTime,
     received_at: UtcTime,
 }
@@ -232,6 +233,8 @@ pub(super) fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out
         let (body, tickets) = redact(Kind::Message, &item.bytes);
         let (version, change) = match known.get(ts) {
             None => (1, Change::New),
+            // An event told more since: what stands now, the next page says.
+            Some(known) if known.told_at.is_some_and(|at| at >= page.asked_at) => continue,
             Some(known) => {
                 let newest_reactions = reactions.get(ts).and_then(|rows| rows.last()).copied();
                 if let Some(record) = reaction_change(pass, task, *ts, known, newest_reactions, item, page.received_at)?

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::item::{Item, Version};
 use crate::model::{MessageTs, RecordSeq, UtcTime, json};
 use crate::record::{Header, Kind, State};
+use crate::store::Change;
 
 /// Up to where records count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,8 +71,11 @@ pub fn item_at(item: &Item, as_of: AsOf) -> Option<ItemAt<'_>> {
         return None;
     }
     let reading = stood.unwrap_or(first);
-    let last = item.versions.iter().rfind(|version| counts_by_evidence(version, as_of));
-    let gone = last.filter(|last| last.record.header.state == State::Gone && last.seq > reading.seq);
+    // What was told late says nothing of whether it stands.
+    let decides = |version: &&Version| version.change != Change::Earlier && counts_by_evidence(version, as_of);
+    let last = item.versions.iter().rfind(decides);
+    let is_after = |last: &&Version| last.seq > reading.seq || reading.change == Change::Earlier;
+    let gone = last.filter(|last| last.record.header.state == State::Gone).filter(is_after);
     Some(ItemAt { reading, gone, is_later })
 }
 
@@ -127,7 +131,6 @@ mod tests {
     use super::*;
     use crate::model::{SourceId, rfc3339};
     use crate::record::{Origin, Record};
-    use crate::store::Change;
 
     fn time(seconds: i64) -> UtcTime {
         chrono::DateTime::from_timestamp(seconds, 0).unwrap()
@@ -208,5 +211,17 @@ mod tests {
         check(&item, AsOf::Time(time(249)), Some((1, false, false)));
         check(&item, AsOf::Time(time(250)), Some((1, true, false)));
         check(&item, AsOf::Time(time(400)), Some((1, false, false)));
+    }
+
+    #[test]
+    fn what_was_told_late_counts_from_when_the_source_says_and_brings_nothing_back() {
+        let edited = r#"{"ts":"100.000001","text":"b","edited":{"ts":"220.000000"}}"#;
+        let gone = r#"{"gone":{"first_missing":"x"}}"#;
+        let item = message(&[(200, Change::New, PLAIN), (300, Change::Gone, gone), (400, Change::Earlier, edited)]);
+        check(&item, AsOf::Time(time(219)), Some((1, false, false)));
+        check(&item, AsOf::Time(time(220)), Some((3, false, false)));
+        check(&item, AsOf::Time(time(300)), Some((3, true, false)));
+        check(&item, AsOf::Now, Some((3, true, false)));
+        check(&item, AsOf::Record(RecordSeq(20)), Some((1, true, false)));
     }
 }

@@ -1,5 +1,5 @@
 use crate::model::{ChannelId, MessageTs, RecordSeq, SourceId, json};
-use crate::record::{Kind, Record, State, change_digest, saying_digest};
+use crate::record::{Kind, Record, State, change_digest, is_part_of};
 use crate::store::{Change, Error, Reader};
 
 /// One version of a subject, with its record.
@@ -129,20 +129,24 @@ impl Item {
         self.decisive().filter(|_| self.is_gone()).and_then(|version| json::parse(&version.record.body))
     }
 
-    /// What a reading of a message that a live event told makes of this item. Events come late,
-    /// twice, or in another order; none brings back what was found to be gone, since the server may
-    /// have told it before (invariant I11).
-    pub fn told(&self, body: &[u8]) -> Told {
+    /// What a reading of a message that a live event told makes of this item: how it read at first
+    /// (`is_new`), or after a change. Events come late, twice, or in another order; none brings back
+    /// what was found to be gone, since the server may have told it before (invariant I11).
+    pub fn told(&self, body: &[u8], is_new: bool) -> Told {
         let readings = self.readings();
         let is_known = |version: &&Version| {
             let known = &version.record.body;
-            change_digest(Kind::Message, known) == change_digest(Kind::Message, body)
-                || saying_digest(known) == saying_digest(body)
+            change_digest(Kind::Message, known) == change_digest(Kind::Message, body) || is_part_of(body, known)
         };
         if readings.iter().any(is_known) {
             return Told::Known;
         }
-        let is_newer = readings.last().is_none_or(|latest| edit_stamp(body) > edit_stamp(&latest.record.body));
+        let is_newer = readings.last().is_none_or(|latest| {
+            let (told, known) = (edit_stamp(body), edit_stamp(&latest.record.body));
+            // A change need not be marked as an edit: then it is taken to come in its order, and the
+            // next walk says what stands.
+            told > known || told == known && !is_new
+        });
         if is_newer && !self.is_gone() { Told::Newer } else { Told::Earlier }
     }
 }
@@ -293,13 +297,22 @@ mod tests {
     fn an_event_is_known_newer_or_earlier() {
         let (second, third) = (edited("two", 2), edited("three", 3));
         let item = item_of(&[(Change::New, FIRST), (Change::Changed, &second)]);
-        assert_eq!(item.told(second.as_bytes()), Told::Known);
-        assert_eq!(item.told(br#"{"type":"message","channel":"C1","user":"a","text":"one"}"#), Told::Known);
-        assert_eq!(item.told(third.as_bytes()), Told::Newer);
-        assert_eq!(item_of(&[(Change::New, &third)]).told(second.as_bytes()), Told::Earlier);
-        assert_eq!(item_of(&[(Change::New, &third)]).told(FIRST.as_bytes()), Told::Earlier);
+        let check = |item: &Item, body: &str, expected| {
+            for is_new in [true, false] {
+                assert_eq!(item.told(body.as_bytes(), is_new), expected, "{body}");
+            }
+        };
+        check(&item, &second, Told::Known);
+        check(&item, r#"{"type":"message","channel":"C1","user":"a","text":"one"}"#, Told::Known);
+        check(&item, r#"{"type":"message","channel":"C1","text":"one"}"#, Told::Known);
+        check(&item, &third, Told::Newer);
+        check(&item_of(&[(Change::New, &third)]), &second, Told::Earlier);
+        check(&item_of(&[(Change::New, &third)]), FIRST, Told::Earlier);
         let gone = item_of(&[(Change::New, FIRST), (Change::Gone, "{}")]);
-        assert_eq!(gone.told(third.as_bytes()), Told::Earlier);
-        assert_eq!(gone.told(FIRST.as_bytes()), Told::Known);
+        check(&gone, &third, Told::Earlier);
+        check(&gone, FIRST, Told::Known);
+        let unmarked = FIRST.replace("one", "other").into_bytes();
+        assert_eq!(item_of(&[(Change::New, FIRST)]).told(&unmarked, false), Told::Newer);
+        assert_eq!(item_of(&[(Change::New, FIRST)]).told(&unmarked, true), Told::Earlier);
     }
 }

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 
 use super::item::{Item, Version};
 use crate::model::{ChannelId, MessageTs, RecordSeq, SourceId, UtcTime};
-use crate::record::{Header, Kind, LIVE, Record, change_digest, saying_digest};
-use crate::store::{Change, Error, Reader};
+use crate::record::{Header, Kind, LIVE, Record, change_digest, is_part_of};
+use crate::store::{Change, Error, Reader, VersionRow};
 
 type Firsts = BTreeMap<MessageTs, (RecordSeq, Record)>;
 
@@ -131,7 +131,8 @@ pub fn count_between(
         count += block.records.iter().filter(is_counted).count() as u64;
     }
     let later = reader.versions_between(Kind::Message, source, channel, from, to)?;
-    let gone = later.values().filter(|rows| rows.last().is_some_and(|row| row.change == Change::Gone)).count();
+    let decisive = |rows: &Vec<VersionRow>| rows.iter().rev().find(|row| row.change != Change::Earlier).copied();
+    let gone = later.values().filter(|rows| decisive(rows).is_some_and(|row| row.change == Change::Gone)).count();
     Ok(count.saturating_sub(gone as u64))
 }
 
@@ -142,7 +143,7 @@ pub struct Known {
     pub version: u32,
     /// Whether it was last found to be gone.
     pub is_gone: bool,
-    /// When a live event told how it last read, perhaps in part; `None`: the history did.
+    /// When a live event told how it last read, perhaps in part; `None`: the history showed it.
     pub told_at: Option<UtcTime>,
     /// How it last read.
     pub body: Vec<u8>,
@@ -161,9 +162,7 @@ impl Known {
             (true, true) => Some(Change::Back),
             (false, true) => Some(Change::BackChanged),
             // A live event told of it in part; nobody edited it.
-            (false, false) if self.told_at.is_some() && saying_digest(&self.body) == saying_digest(body) => {
-                Some(Change::Fetched)
-            }
+            (false, false) if self.told_at.is_some() && is_part_of(&self.body, body) => Some(Change::Fetched),
             (false, false) => Some(Change::Changed),
         }
     }

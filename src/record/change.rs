@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::header::Kind;
-use crate::model::json::{Keep, canonical};
+use crate::model::json::{Keep, canonical, member};
 use crate::model::{Digest, json};
 
 /// Fields that differ from one reading to the next without anything having been said: marks of
@@ -93,21 +93,26 @@ pub fn change_digest(kind: Kind, body: &[u8]) -> Digest {
     Digest::of(&canonical(body, &keep))
 }
 
-/// A digest of what a message says and nothing about it: author, text, edit, files, comment. A live
-/// event may show less of an item than the history does; where this is equal, it is the same
-/// reading told in part.
-pub fn saying_digest(message: &[u8]) -> Digest {
-    let keep = |path: &[String], name: &str| -> Keep {
-        let inside: Vec<&str> = path.iter().map(String::as_str).collect();
-        let counts = match inside.as_slice() {
-            [] => matches!(name, "user" | "text" | "subtype" | "edited" | "file" | "comment"),
-            ["file"] => name == "id",
-            ["comment"] => matches!(name, "id" | "comment"),
-            _ => true,
+/// Whether `part` is the reading `whole`, told in part: a live event may show less of an item than the
+/// history does. All that it has of what a message says (author, text, files, comment) reads the
+/// same, and so does the mark of the last edit.
+pub fn is_part_of(part: &[u8], whole: &[u8]) -> bool {
+    let said = |message: &[u8], only: &str| {
+        let keep = |path: &[String], name: &str| -> Keep {
+            let inside: Vec<&str> = path.iter().map(String::as_str).collect();
+            let counts = match inside.as_slice() {
+                [] => name == only,
+                ["file"] => name == "id",
+                ["comment"] => matches!(name, "id" | "comment"),
+                _ => true,
+            };
+            if counts { Keep::Yes } else { Keep::No }
         };
-        if counts { Keep::Yes } else { Keep::No }
+        canonical(message, &keep)
     };
-    Digest::of(&canonical(message, &keep))
+    let is_same = |name| said(part, name) == said(whole, name);
+    let mut names = ["user", "text", "subtype", "file", "comment"].into_iter();
+    is_same("edited") && names.all(|name| member(part, name).is_none() || is_same(name))
 }
 
 #[cfg(test)]
@@ -136,10 +141,13 @@ mod tests {
         let event = item.replace("}}", r#"},"channel":"C1","event_ts":"1.000001"}"#);
         assert!(same(Kind::Message, item, &event));
         let part = br#"{"channel":"C1","user":"a","text":"yes","ts":"1.000000","file":{"id":"F1"}}"#;
-        assert_eq!(saying_digest(item.as_bytes()), saying_digest(part));
+        assert!(is_part_of(part, item.as_bytes()));
         assert_ne!(change_digest(Kind::Message, item.as_bytes()), change_digest(Kind::Message, part));
-        let other = item.replace("yes", "no");
-        assert_ne!(saying_digest(item.as_bytes()), saying_digest(other.as_bytes()));
+        assert!(is_part_of(br#"{"user":"a","ts":"1.000000"}"#, item.as_bytes()));
+        assert!(!is_part_of(item.as_bytes(), br#"{"user":"a","ts":"1.000000"}"#));
+        assert!(!is_part_of(item.replace("yes", "no").as_bytes(), item.as_bytes()));
+        let edited = item.replace("}}", r#"},"edited":{"user":"a","ts":"2.000000"}}"#);
+        assert!(!is_part_of(part, edited.as_bytes()));
     }
 
     #[test]

@@ -10,6 +10,6 @@ mod header;
 mod redact;
 
 pub use block::{BlockError, BlockLimits, decode_block, encode_block};
-pub use change::{change_digest, roster_members, saying_digest};
+pub use change::{change_digest, is_part_of, roster_members};
 pub use header::{Header, Kind, LIVE, Origin, Record, State};
 pub use redact::{redact, redact_markup};

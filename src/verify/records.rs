@@ -1,11 +1,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{Check, Finding};
+use crate::history::{Item, item};
 use crate::index::is_searched_in_stream;
 use crate::ledger::{Frontier, verify_inclusion};
 use crate::model::{Digest, RecordSeq, SourceId};
 use crate::record::{Kind, State};
-use crate::store::{Change, Error, SPAN, Tables, message_ranges};
+use crate::store::{Change, Error, Reader, SPAN, Tables, message_ranges};
 
 /// What reading every record showed, for the checks that follow.
 #[derive(Default)]
@@ -155,13 +156,15 @@ pub(super) fn full(check: &mut Check<'_>, tables: &Tables, progress: &mut dyn Fn
     for row in &tables.subjects {
         match row.version.change {
             Change::Back | Change::Shared => drop(seen.readings.remove(&row.version.seq.0)),
-            // The same version of a file with its contents stands for the one before.
+            // A reading that is known whole stands for the one before: a file without its contents, a
+            // message that was told in part.
             Change::Fetched => {
-                let before = tables.subjects.iter().find(|other| {
-                    (other.kind, other.channel, &other.key, other.version.version + 1)
-                        == (row.kind, row.channel, &row.key, row.version.version)
-                });
-                seen.readings.remove(&before.map_or(u64::MAX, |before| before.version.seq.0));
+                let found = subject(check.reader, row.version.seq);
+                let Some(Some(item)) = check.absorb(found)? else { continue };
+                let standing: HashSet<u64> = item.readings().iter().map(|reading| reading.seq.0).collect();
+                for version in item.versions.iter().filter(|version| !standing.contains(&version.seq.0)) {
+                    seen.readings.remove(&version.seq.0);
+                }
             }
             _ => {}
         }
@@ -172,6 +175,12 @@ pub(super) fn full(check: &mut Check<'_>, tables: &Tables, progress: &mut dyn Fn
         }
     }
     Ok(seen)
+}
+
+/// The subject of a record.
+fn subject(reader: &Reader, seq: RecordSeq) -> Result<Option<Item>, Error> {
+    let header = reader.record(seq)?.header;
+    item(reader, header.kind, SourceId(header.source), header.channel_id().as_ref(), &header.key)
 }
 
 fn note(seen: &mut Seen, seq: u64, record: &crate::record::Record) {

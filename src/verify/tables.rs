@@ -4,7 +4,7 @@ use super::records::Seen;
 use super::{Check, Finding};
 use crate::history::{Item, Told, Version, item};
 use crate::model::{ChannelId, SourceId};
-use crate::record::{Kind, LIVE, State, change_digest, saying_digest};
+use crate::record::{Kind, LIVE, State, change_digest, is_part_of};
 use crate::store::{Change, Error, SubjectRow, Tables, expected_about, expected_definitions};
 
 /// SQLite's own judgement, and that tables and guards are defined as this build defines them.
@@ -136,8 +136,7 @@ fn changes(check: &mut Check<'_>, item: &Item) {
             Change::Shared => item.kind == Kind::File && !is_gone && same && same_contents,
             Change::Fetched if item.kind == Kind::Message => {
                 let was_told = reading.is_some_and(|reading| {
-                    reading.record.header.via == LIVE
-                        && saying_digest(&reading.record.body) == saying_digest(&version.record.body)
+                    reading.record.header.via == LIVE && is_part_of(&reading.record.body, &version.record.body)
                 });
                 !is_gone && !same && was_told
             }
@@ -151,7 +150,7 @@ fn changes(check: &mut Check<'_>, item: &Item) {
                 item.kind == Kind::Message
                     && header.via == LIVE
                     && !is_gone
-                    && known.told(&version.record.body) == Told::Earlier
+                    && known.told(&version.record.body, true) == Told::Earlier
             }
         };
         if !fits {

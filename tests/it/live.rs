@@ -205,7 +205,7 @@ async fn i11_order_loss_and_repetition_of_events_change_only_when_something_is_k
         }
         let heard_of = order.len();
         let town_archive = town.archive.copy();
-        let session = town_archive.session(&[]).await;
+        let mut session = town_archive.session(&[]).await;
         for part in order.chunks(1 + dice.below(9)) {
             session.hear(&town.accounts[0], part.to_vec()).await;
         }
@@ -225,7 +225,7 @@ async fn i11_order_loss_and_repetition_of_events_change_only_when_something_is_k
     let silent = town.archive.copy();
     silent.crawl(&town.accounts[0], &full()).await.unwrap();
     let without = standing(&fold(&silent.reader()));
-    let session = town.archive.session(&[]).await;
+    let mut session = town.archive.session(&[]).await;
     session.hear(&town.accounts[0], told).await;
     session.pass(&town.accounts, &full(), || true).await.unwrap().unwrap();
     session.end().await;

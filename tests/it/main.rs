@@ -9,6 +9,7 @@ mod cli;
 mod crawl;
 mod disk;
 mod downloads;
+mod events;
 mod faults;
 mod invariants;
 mod live;

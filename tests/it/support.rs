@@ -14,7 +14,7 @@ use teamchat_archive::crawl::{self, Account, Heard, Hints, Listener, Notice, Opt
 use teamchat_archive::history::{self, Item};
 use teamchat_archive::index::Indexer;
 use teamchat_archive::ledger::{ArchiveId, SigningKey};
-use teamchat_archive::model::{ChannelId, Clock, MessageTs, json};
+use teamchat_archive::model::{ChannelId, Clock, Exclusion, MessageTs, json};
 use teamchat_archive::record::Kind;
 use teamchat_archive::sandbox::Running;
 use teamchat_archive::store::{Appender, FIRST_SOURCE, Layout, Reader, Writer, WriterThread, create};
@@ -145,6 +145,8 @@ pub(crate) struct Session {
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
     hints: BTreeMap<String, Arc<Hints>>,
+    /// What events made by hand are held against.
+    pub(crate) exclude: Vec<Exclusion>,
     pub(crate) notices: mpsc::Receiver<Notice>,
     pub(crate) heard: Arc<Heard>,
 }
@@ -176,7 +178,8 @@ impl TestArchive {
         for _ in live {
             notices.recv().await.unwrap();
         }
-        Session { appender, thread, reader: self.reader(), run, stop, tasks, hints, notices, heard }
+        let exclude = Vec::new();
+        Session { appender, thread, reader: self.reader(), run, stop, tasks, hints, exclude, notices, heard }
     }
 }
 
@@ -205,15 +208,16 @@ impl Session {
     }
 
     /// Makes events durable as if an account had just heard them, in this order.
-    pub(crate) async fn hear(&self, account: &Account, events: Vec<Event>) {
+    pub(crate) async fn hear(&mut self, account: &Account, events: Vec<Event>) {
         let (sender, _notices) = mpsc::channel(1);
+        let hints = Arc::clone(self.hints.entry(account.name.clone()).or_default());
         let listener = Listener {
             account: account.clone(),
             store: self.reader.clone(),
             appender: self.appender.clone(),
             run: self.run,
-            exclude: Vec::new(),
-            hints: Arc::clone(self.hints.get(&account.name).unwrap_or(&Arc::default())),
+            exclude: self.exclude.clone(),
+            hints,
             notices: sender,
             heard: Arc::clone(&self.heard),
         };
