@@ -239,12 +239,12 @@ async fn a_page_that_was_read_before_an_edit_was_told_does_not_undo_it() {
             left = match left {
                 Some(0) => {
                     // What was asked for is answered, and not read yet.
-                    std::thread::sleep(Duration::from_millis(20));
+                    std::thread::park_timeout(Duration::from_millis(20));
                     let heard = session.heard.events.load(Ordering::Relaxed);
                     workspace.edit("quay", &ts, None, &format!("edit {point}")).unwrap();
                     let until = Instant::now() + Duration::from_millis(200);
                     while session.heard.events.load(Ordering::Relaxed) == heard && Instant::now() < until {
-                        std::thread::sleep(Duration::from_millis(1));
+                        std::thread::park_timeout(Duration::from_millis(1));
                     }
                     None
                 }

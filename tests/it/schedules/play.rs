@@ -355,14 +355,16 @@ fn run(number: u64) -> Result<(), String> {
     })
 }
 
-/// Plays so many schedules on all cores, and tells of all that fail.
+/// Plays so many schedules, two for each core at once, and tells of all that fail.
 pub(crate) fn play_all(count: u64) {
     let one: Option<u64> = std::env::var(ONE).ok().map(|number| number.parse().unwrap());
     let (first, end) = one.map_or((0, count), |number| (number, number + 1));
     let next = AtomicU64::new(first);
     let failed: Mutex<Vec<(u64, String)>> = Mutex::default();
+    // Half of its time a schedule waits for its server.
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get) * 2;
     std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, std::num::NonZero::get) {
+        for _ in 0..threads {
             scope.spawn(|| {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
