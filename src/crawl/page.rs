@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use chrono::SubsecRound as _;
+
 use super::Error;
 use super::files::{self, FileSight};
 use super::odd::oddities;
@@ -29,6 +31,8 @@ pub(super) struct ReadPage {
     /// It does not begin with the message that the one before ended with.
     pub(super) seam: bool,
     pub(super) disordered: bool,
+    /// Just before it was asked for: it may show what stood then. Records bear milliseconds.
+    asked_at: UtcTime,
     received_at: UtcTime,
 }
 
@@ -75,10 +79,11 @@ pub(super) async fn keep(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, o
 
 impl ReadPage {
     /// One message that was asked for by itself; `None` when another came.
-    pub(super) fn of_one(item: Item<Message>, ts: MessageTs, received_at: UtcTime) -> Option<Self> {
+    pub(super) fn of_one(item: Item<Message>, ts: MessageTs, asked_at: UtcTime, received_at: UtcTime) -> Option<Self> {
         let is_it = item.view.as_ref().and_then(Message::parsed_ts) == Some(ts);
         let items = vec![(item, Some(ts))];
-        is_it.then_some(Self { items, stamps: vec![ts], has_more: false, seam: false, disordered: false, received_at })
+        let stamps = vec![ts];
+        is_it.then_some(Self { items, stamps, has_more: false, seam: false, disordered: false, asked_at, received_at })
     }
 
     /// The lowest of its time stamps within the bounds that were asked for. What came from outside
@@ -105,10 +110,15 @@ pub(super) async fn read_page(
     previous: Option<MessageTs>,
 ) -> Result<ReadPage, Error> {
     let window = HistoryWindow { oldest: floor, latest: cursor, count: PAGE };
-    let mut read = judge(pass.reader.channels_history(&task.api_id, window).await?, floor, cursor, previous);
+    let ask = async || {
+        let asked_at = pass.options.clock.now();
+        let page = pass.reader.channels_history(&task.api_id, window).await?;
+        Ok::<_, Error>(judge(page, asked_at, floor, cursor, previous))
+    };
+    let mut read = ask().await?;
     let unreadable = |read: &ReadPage| read.items.iter().any(|(_, ts)| ts.is_none());
     if !read.1 || unreadable(&read.0) || read.0.seam || read.0.disordered {
-        let again = judge(pass.reader.channels_history(&task.api_id, window).await?, floor, cursor, previous);
+        let again = ask().await?;
         if again.1 {
             read = again;
         }
@@ -124,7 +134,13 @@ pub(super) async fn read_page(
 }
 
 /// A page with its faults named, and whether its list was whole.
-fn judge(page: Page<Message>, floor: MessageTs, cursor: MessageTs, previous: Option<MessageTs>) -> (ReadPage, bool) {
+fn judge(
+    page: Page<Message>,
+    asked_at: UtcTime,
+    floor: MessageTs,
+    cursor: MessageTs,
+    previous: Option<MessageTs>,
+) -> (ReadPage, bool) {
     let items: Vec<(Item<Message>, Option<MessageTs>)> = page
         .items
         .into_iter()
@@ -145,6 +161,7 @@ fn judge(page: Page<Message>, floor: MessageTs, cursor: MessageTs, previous: Opt
         has_more: page.has_more.unwrap_or(!items.is_empty()),
         seam: previous.is_some() && stamps.first() != previous.as_ref(),
         disordered: !in_order || !in_bounds,
+        asked_at,
         received_at: page.received_at,
         items,
         stamps,
@@ -191,6 +208,8 @@ pub(super) fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out
         let (body, tickets) = redact(Kind::Message, &item.bytes);
         let (version, change) = match known.get(ts) {
             None => (1, Change::New),
+            // An event told more since: what stands now, the next page says.
+            Some(known) if known.told_at.is_some_and(|at| at >= page.asked_at.trunc_subsecs(3)) => continue,
             Some(known) => {
                 let newest_reactions = reactions.get(ts).and_then(|rows| rows.last()).copied();
                 if let Some(record) = reaction_change(pass, task, *ts, known, newest_reactions, item, page.received_at)?

@@ -88,10 +88,11 @@ async fn item(pass: &Pass<'_>, task: &ChannelTask, ts: MessageTs, out: &mut Walk
     if known.is_some_and(|known| known.is_gone()) {
         return Ok(());
     }
+    let asked_at = pass.options.clock.now();
     match pass.reader.items_info(&task.api_id, &ts.to_string()).await {
         Ok(Some(item)) => {
             let received_at = pass.options.clock.now();
-            match ReadPage::of_one(item, ts, received_at) {
+            match ReadPage::of_one(item, ts, asked_at, received_at) {
                 Some(page) => keep(pass, task, &page, out).await,
                 None => Ok(()),
             }

@@ -104,3 +104,45 @@ async fn a_change_that_bears_no_mark_of_an_edit_follows_what_it_changed() {
     town.archive.check();
     town.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_was_read_before_an_edit_was_told_does_not_undo_it() {
+    let town = Town::new(30, &[ANN]).await;
+    town.crawl(&Options::default()).await.unwrap();
+    let workspace = town.running.workspace();
+    let (_, ts) = workspace.labelled("quay-29").unwrap();
+    let quay = town.channel("quay");
+    let options = Options { only: Some([ChannelId::parse(&quay).unwrap()].into()), ..Options::default() };
+    let session = town.archive.session(&town.accounts).await;
+    // The edit is made and told at each point of a pass in turn.
+    for point in 0.. {
+        let mut left = Some(point);
+        let watch = || {
+            left = match left {
+                Some(0) => {
+                    // What was asked for is answered, and not read yet.
+                    std::thread::sleep(Duration::from_millis(20));
+                    let heard = session.heard.events.load(Ordering::Relaxed);
+                    workspace.edit("quay", &ts, None, &format!("edit {point}")).unwrap();
+                    let until = Instant::now() + Duration::from_millis(200);
+                    while session.heard.events.load(Ordering::Relaxed) == heard && Instant::now() < until {
+                        std::thread::sleep(Duration::from_millis(1));
+                    }
+                    None
+                }
+                other => other.map(|left| left - 1),
+            };
+            true
+        };
+        session.pass(&town.accounts, &options, watch).await.unwrap().unwrap();
+        if left.is_some() {
+            break;
+        }
+    }
+    session.end().await;
+    let truth = workspace.truth().into_iter().find(|item| item.ts == ts && item.user == EVA).unwrap();
+    assert!(truth.versions.len() > 2);
+    assert_eq!(archived(&town, &quay, &ts).versions, truth.versions);
+    town.archive.check();
+    town.stop().await;
+}
