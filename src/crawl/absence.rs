@@ -1,7 +1,7 @@
 //! What should have been in a stretch of history and was not: a deletion when two witnesses say
 //! so, else a change of what one account can see (protocol notes 6.6).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::{Value, json};
 
@@ -30,6 +30,16 @@ pub(super) const DISAPPEARANCE: &str = "disappearance";
 struct Missing {
     ts: MessageTs,
     files: Vec<String>,
+    /// The accounts from whose view it is archived.
+    shown_to: BTreeSet<String>,
+}
+
+impl Missing {
+    fn of(ts: MessageTs, item: &history::Item, latest: &Version) -> Self {
+        let present = item.versions.iter().filter(|version| version.record.header.state == State::Present);
+        let shown_to = present.map(|version| version.record.header.account.clone()).collect();
+        Self { ts, files: api::tolerant::files_named(&latest.record.body), shown_to }
+    }
 }
 
 /// What a stretch should have held.
@@ -171,23 +181,31 @@ pub(super) struct Evidence {
     pub(super) told: HashMap<MessageTs, RecordSeq>,
 }
 
-/// Looks for messages of whose deletion live events told: without a window that lacks them, the
-/// event and the server's own word are the two witnesses.
+/// Looks for messages of whose deletion live events told, all or those that are `asked` for: without
+/// a window that lacks them, the event and the server's own word are the two witnesses. Whether it
+/// came to its end.
 pub(super) async fn settle_told(
     pass: &Pass<'_>,
     task: &ChannelTask,
-    asked: &[MessageTs],
+    asked: Option<&BTreeSet<MessageTs>>,
     out: &mut Walked,
 ) -> Result<bool, Error> {
-    let (Some(from), Some(to)) = (asked.iter().min(), asked.iter().max()) else { return Ok(true) };
-    let mut told = pass.store.told(pass.source, &task.id, *from, *to)?;
-    told.retain(|ts, _| asked.contains(ts));
+    let mut told = pass.store.told(pass.source, &task.id, MessageTs::MIN, MessageTs::MAX)?;
+    told.retain(|ts, _| asked.is_none_or(|asked| asked.contains(ts)));
     let mut missing = Vec::new();
-    for ts in told.keys() {
+    let mut settled = Vec::new();
+    for (ts, event) in &told {
+        // The message itself may still be told of.
         let item = history::item(pass.store, Kind::Message, pass.source, Some(&task.id), &ts.to_string())?;
-        if let Some(latest) = item.as_ref().filter(|item| !item.is_gone()).and_then(history::Item::latest) {
-            missing.push(Missing { ts: *ts, files: api::tolerant::files_named(&latest.record.body) });
+        let Some(item) = item else { continue };
+        if item.is_gone() {
+            settled.push(is_settled(pass, task, *ts, *event));
+        } else if let Some(latest) = item.latest() {
+            missing.push(Missing::of(*ts, &item, latest));
         }
+    }
+    if !settled.is_empty() {
+        pass.append(Batch { records: Vec::new(), changes: settled }).await?;
     }
     missing.sort_by_key(|missing| missing.ts);
     probe(pass, task, &Evidence { window: None, cause: "event", told }, missing, out).await
@@ -231,6 +249,8 @@ async fn probe(
             Err(api::Error::Refused { code, .. }) if code == "message_not_found" => gone.push((missing, code)),
             Ok(_) => {
                 tracing::debug!(channel.id = %task.id, %ts, "a message is not in the history but answers by itself");
+                // What was told until now is no evidence of what may come.
+                changes.extend(evidence.told.get(&ts).map(|event| is_settled(pass, task, ts, *event)));
             }
             Err(api::Error::Refused { code, .. }) => {
                 let detail = format!("message {ts} is not in the history and its own look-up was refused: {code}");
@@ -247,6 +267,12 @@ async fn probe(
         Some(error) => Err(error.into()),
         None => Ok(whole),
     }
+}
+
+/// That what was told of a message up to an event has been looked at.
+fn is_settled(pass: &Pass<'_>, task: &ChannelTask, ts: MessageTs, event: RecordSeq) -> StateChange {
+    let before = Some(RecordSeq(event.0 + 1));
+    StateChange::Settled { source: pass.source, channel: task.id.clone(), from: ts, to: ts, before }
 }
 
 /// Records as gone what the server said does not exist.
@@ -397,7 +423,7 @@ fn compare(
                 found.live += 1;
             } else if task.pin.is_some_and(|pin| ts <= pin) || item.versions.iter().any(is_ours) {
                 found.live += 1;
-                found.missing.push(Missing { ts, files: api::tolerant::files_named(&latest.record.body) });
+                found.missing.push(Missing::of(ts, item, latest));
             } else {
                 // Archived from another account's view, and never in this one's.
                 found.changes.push(StateChange::Unseen {

@@ -784,7 +784,11 @@ pub(super) async fn channel_pass(
     if !pass.first_channel.swap(false, Ordering::Relaxed) && pass.is_over() {
         return Ok(false);
     }
-    let walked = walk::walk(pass, task).await?;
+    let mut walked = walk::walk(pass, task).await?;
+    // Of what was told, what lies below the walk would wait for the audit.
+    if !walked.cut_off && !absence::settle_told(pass, task, None, &mut walked).await? {
+        walked.cut_off = true;
+    }
     let keep = |found: BTreeMap<String, FileSight>| {
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
         for (id, sight) in found {

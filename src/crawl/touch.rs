@@ -60,11 +60,10 @@ async fn look(pass: &Pass<'_>, wanted: &Wanted) -> Result<(), Error> {
     let mut files = seen.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     for task in &tasks {
         if let Some(items) = wanted.items.get(&task.id) {
-            let asked: Vec<MessageTs> = items.iter().copied().collect();
             let mut out = Walked::default();
-            absence::settle_told(pass, task, &asked, &mut out).await?;
-            for ts in asked {
-                item(pass, task, ts, &mut out).await?;
+            absence::settle_told(pass, task, Some(items), &mut out).await?;
+            for ts in items {
+                item(pass, task, *ts, &mut out).await?;
             }
             for (id, sight) in out.files {
                 files.entry(id).or_default().update(sight);

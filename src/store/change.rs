@@ -206,7 +206,8 @@ pub enum StateChange {
         /// The message.
         ts: MessageTs,
     },
-    /// A live event told that a message was deleted; it is not recorded as gone yet.
+    /// A live event told that a message was deleted; it is not recorded as gone yet. Of several that
+    /// told it, the last counts.
     Told {
         /// Which server.
         source: SourceId,

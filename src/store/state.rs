@@ -360,7 +360,8 @@ pub(super) fn apply(transaction: &Transaction<'_>, first: RecordSeq, change: &St
         StateChange::Told { source, channel, ts, event } => {
             transaction
                 .prepare_cached(
-                    "INSERT INTO told (source, channel, ts, event) VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+                    "INSERT INTO told (source, channel, ts, event) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT DO UPDATE SET event = excluded.event",
                 )?
                 .execute(params![source.0, channel.as_str(), ts.micros(), (first.0 + *event as u64).cast_signed()])?;
         }

@@ -105,6 +105,85 @@ async fn a_change_that_bears_no_mark_of_an_edit_follows_what_it_changed() {
     town.stop().await;
 }
 
+#[tokio::test]
+async fn a_deletion_told_before_its_message_is_known_is_attributed_when_that_comes_late() {
+    let mut town = town_of_today().await;
+    let mut session = town.archive.session(&[]).await;
+    let workspace = town.running.workspace();
+    let quay = town.channel("quay");
+    let ts = workspace.post("quay", BOB, "short").unwrap();
+    workspace.delete("quay", &ts, None).unwrap();
+    session.hear(&town.accounts[0], vec![message_deleted(&quay, &ts, EVA)]).await;
+    session.touch(&town.accounts, &Options::default()).await.unwrap();
+    let late = json!({"type": "message", "channel": quay, "ts": ts, "user": BOB, "text": "short"});
+    session.hear(&town.accounts[0], vec![told(&late)]).await;
+    session.end().await;
+    let summary = town.crawl(&Options::default()).await.unwrap();
+    assert_eq!(summary.messages.deleted, 1);
+    let gone = archived(&town, &quay, &ts).item.evidence().unwrap()["gone"].clone();
+    assert_eq!((&gone["cause"], &gone["actor"]), (&json!("event"), &json!(EVA)));
+    assert_eq!(town.audit(&BTreeSet::new()), Vec::<String>::new());
+    town.archive.check();
+    town.stop().await;
+}
+
+#[tokio::test]
+async fn a_deletion_that_did_not_last_is_no_evidence_of_a_later_one() {
+    let mut town = town_of_today().await;
+    let mut session = town.archive.session(&[]).await;
+    let workspace = town.running.workspace();
+    let quay = town.channel("quay");
+    let (_, old) = workspace.labelled("quay-3").unwrap();
+    // It was deleted and restored before anybody looked.
+    session.hear(&town.accounts[0], vec![message_deleted(&quay, &old, EVA)]).await;
+    session.touch(&town.accounts, &Options::default()).await.unwrap();
+    session.end().await;
+    assert!(!archived(&town, &quay, &old).is_gone);
+    workspace.delete("quay", &old, None).unwrap();
+    let summary = town.crawl(&full()).await.unwrap();
+    assert_eq!(summary.messages.deleted, 1);
+    let gone = archived(&town, &quay, &old).item.evidence().unwrap()["gone"].clone();
+    assert_eq!((&gone["cause"], gone.get("actor")), (&json!("unknown"), None), "{gone}");
+    assert_eq!(town.audit(&BTreeSet::new()), Vec::<String>::new());
+    town.archive.check();
+    town.stop().await;
+}
+
+#[tokio::test]
+async fn of_two_deletions_that_were_told_the_last_is_the_one_that_lasted() {
+    let town = town_of_today().await;
+    let mut session = town.archive.session(&[]).await;
+    let quay = town.channel("quay");
+    let (_, ts) = town.running.workspace().labelled("quay-3").unwrap();
+    town.running.workspace().delete("quay", &ts, None).unwrap();
+    for user in [EVA, BOB] {
+        session.hear(&town.accounts[0], vec![message_deleted(&quay, &ts, user)]).await;
+    }
+    session.touch(&town.accounts, &Options::default()).await.unwrap();
+    session.end().await;
+    let gone = archived(&town, &quay, &ts).item.evidence().unwrap()["gone"].clone();
+    assert_eq!(gone["actor"], BOB, "{gone}");
+    town.archive.check();
+    town.stop().await;
+}
+
+#[tokio::test]
+async fn a_deletion_of_an_old_message_that_was_told_before_a_kill_is_found_by_the_next_pass() {
+    let mut town = town_of_today().await;
+    let mut session = town.archive.session(&[]).await;
+    let quay = town.channel("quay");
+    let (_, ts) = town.running.workspace().labelled("quay-3").unwrap();
+    town.running.workspace().delete("quay", &ts, None).unwrap();
+    session.hear(&town.accounts[0], vec![message_deleted(&quay, &ts, EVA)]).await;
+    session.die().await;
+    let summary = town.crawl(&Options::default()).await.unwrap();
+    assert_eq!(summary.messages.deleted, 1, "it lies below what the pass walks");
+    assert_eq!(archived(&town, &quay, &ts).item.evidence().unwrap()["gone"]["actor"], EVA);
+    assert_eq!(town.audit(&BTreeSet::new()), Vec::<String>::new());
+    town.archive.check();
+    town.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_was_read_before_an_edit_was_told_does_not_undo_it() {
     let town = Town::new(30, &[ANN]).await;
