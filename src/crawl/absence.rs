@@ -233,7 +233,7 @@ async fn probe(
             bury(pass, task, evidence, std::mem::take(&mut gone), std::mem::take(&mut changes), out).await?;
         }
         let ts = missing.ts;
-        if pass.is_shown_to_another(&task.id, ts)? {
+        if pass.is_shown_to_another(&task.id, ts, &missing.shown_to)? {
             // Another account still holds it as shown: for this one it is out of sight, and
             // whether it is gone is for the other to find out, for as long as it looks.
             changes.push(StateChange::Unseen {

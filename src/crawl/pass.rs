@@ -333,13 +333,24 @@ impl Pass<'_> {
             .collect()
     }
 
-    /// Whether another account that is crawled with was last shown a message.
-    pub(super) fn is_shown_to_another(&self, channel: &ChannelId, ts: MessageTs) -> Result<bool, Error> {
-        for row in self.others.get(channel).into_iter().flatten() {
-            let has_walked = row.pin.is_some_and(|pin| ts <= pin)
-                && !matches!(row.result, WalkResult::Lost | WalkResult::NotBegun)
-                && self.active_others.contains(&row.account);
-            if has_walked && self.store.unseen(&row.account, self.source, channel, ts, ts)?.is_empty() {
+    /// Whether another account that is crawled with was last shown a message: by a walk that went
+    /// past it, or by a live event. `shown_to` are the accounts from whose view it is archived.
+    pub(super) fn is_shown_to_another(
+        &self,
+        channel: &ChannelId,
+        ts: MessageTs,
+        shown_to: &BTreeSet<String>,
+    ) -> Result<bool, Error> {
+        let rows = self.others.get(channel).map(Vec::as_slice).unwrap_or_default();
+        for other in &self.active_others {
+            let row = rows.iter().find(|row| row.account == *other);
+            let is_lost = row.is_some_and(|row| row.result == WalkResult::Lost);
+            let has_walked =
+                row.is_some_and(|row| row.result != WalkResult::NotBegun && row.pin.is_some_and(|pin| ts <= pin));
+            if !is_lost
+                && (has_walked || shown_to.contains(other))
+                && self.store.unseen(other, self.source, channel, ts, ts)?.is_empty()
+            {
                 return Ok(true);
             }
         }

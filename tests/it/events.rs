@@ -184,6 +184,45 @@ async fn a_deletion_of_an_old_message_that_was_told_before_a_kill_is_found_by_th
     town.stop().await;
 }
 
+#[tokio::test]
+async fn a_whisper_that_only_live_events_showed_is_not_gone_for_those_who_were_never_shown_it() {
+    let mut town = Town::new(1100, &[ANN, EVA]).await;
+    let dock = Options { only: Some([ChannelId::parse(&town.channel("dock")).unwrap()].into()), ..Options::default() };
+    town.crawl_as(ANN, &dock).await.unwrap();
+    let workspace = town.running.workspace();
+    let mut socket = Socket::open(&town.accounts[0].reader, Pace::default()).await.unwrap();
+    let ts = workspace.whisper("quay", BOB, ANN, "for Ann alone").unwrap();
+    let heard = socket.next().await.unwrap();
+    socket.close().await;
+    workspace.post("quay", BOB, "for all").unwrap();
+    // Eva's first walk is under way when Ann's event comes, and ends above it.
+    let enrolled = BTreeSet::from([ANN, EVA].map(str::to_owned));
+    let options = Options { enrolled, ..Options::default() };
+    let eva = town.accounts.iter().find(|account| account.name == EVA).unwrap().clone();
+    let first = Options { budget: Some(Duration::ZERO), connections: 1, ..options.clone() };
+    let quay = ChannelId::parse(&town.channel("quay")).unwrap();
+    let only_quay = Options { only: Some([quay.clone()].into()), ..first };
+    town.archive.crawl(&eva, &only_quay).await.unwrap();
+    let mut session = town.archive.session(&[]).await;
+    session.hear(&town.accounts[0], vec![heard]).await;
+    session.end().await;
+    for _ in 0..3 {
+        town.archive.crawl(&eva, &Options { full: false, ..options.clone() }).await.unwrap();
+    }
+    town.archive.crawl(&eva, &Options { full: true, ..options }).await.unwrap();
+    assert!(!archived(&town, quay.as_str(), &ts).is_gone);
+    assert_eq!(town.audit(&BTreeSet::new()), Vec::<String>::new());
+    // Both look, and it is found when it is gone.
+    workspace.delete("quay", &ts, None).unwrap();
+    for _ in 0..2 {
+        town.crawl(&full()).await.unwrap();
+    }
+    assert!(archived(&town, quay.as_str(), &ts).is_gone);
+    assert_eq!(town.audit(&BTreeSet::new()), Vec::<String>::new());
+    town.archive.check();
+    town.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_was_read_before_an_edit_was_told_does_not_undo_it() {
     let town = Town::new(30, &[ANN]).await;
