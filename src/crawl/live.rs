@@ -23,7 +23,7 @@ use crate::api::{self, ChannelChange, Event, Meaning, Pace, Socket, meaning, tol
 use crate::history::{Item, Told, Version, item};
 use crate::model::{ChannelId, Digest, Exclusion, MessageTs, RecordSeq, SourceId, UtcTime, json};
 use crate::record::{Kind, LIVE, Origin, Record, redact};
-use crate::store::{Appender, Batch, Change, FIRST_SOURCE, NewRecord, Reader, StateChange, WalkResult};
+use crate::store::{Appender, Batch, Change, FIRST_SOURCE, NewRecord, Reader, StateChange, WalkResult, WalkRow};
 
 /// The debt that is left when the server says that history changed; its key is the channel, the
 /// account, and when the event came, with spaces between.
@@ -323,27 +323,49 @@ impl Listener {
     }
 
     /// Whether an event may be archived. What is excluded by the name of its channel may not before
-    /// that name is known: it is left to the walk, which knows it. Files are known by messages.
+    /// that name is known: it is left to the walk, which knows it. Files are known by messages, and
+    /// belong where they were shared. What cannot be read may be of any channel.
     fn is_kept(&self, event: &[u8], meaning: &Meaning, wanted: &mut Wanted) -> Result<bool, Error> {
         if self.exclude.is_empty() {
             return Ok(true);
         }
-        let channel = match meaning {
+        let channels = match meaning {
             Meaning::File { id } | Meaning::FileDeleted { id } | Meaning::FileComment { file: id } => {
-                return Ok(!self.store.versions(Kind::File, FIRST_SOURCE, None, id.as_str())?.is_empty());
+                let Some(file) = item(&self.store, Kind::File, FIRST_SOURCE, None, id.as_str())? else {
+                    return Ok(false);
+                };
+                for channel in file.shared_in() {
+                    if self.is_excluded(&channel)? == Some(false) {
+                        return Ok(true);
+                    }
+                }
+                return Ok(file.shared_in().is_empty());
             }
-            Meaning::Other => {
-                let named = ["channel", "channel_id"].iter().find_map(|name| json::member_text(event, name));
-                named.and_then(|id| ChannelId::parse(&id))
+            Meaning::Other => match json::parse(event) {
+                Some(value) => channels_named(&value),
+                None => return Ok(false),
+            },
+            other => channel_of(other).cloned().into_iter().collect(),
+        };
+        for channel in channels {
+            match self.is_excluded(&channel)? {
+                Some(false) => {}
+                Some(true) => return Ok(false),
+                None => {
+                    wanted.lists = true;
+                    return Ok(false);
+                }
             }
-            other => channel_of(other).cloned(),
-        };
-        let Some(channel) = channel else { return Ok(true) };
-        let Some((name, person)) = self.name_of(&channel)? else {
-            wanted.lists = true;
-            return Ok(false);
-        };
-        Ok(!self.exclude.iter().any(|entry| entry.covers(channel.as_str(), &name, person.as_deref())))
+        }
+        Ok(true)
+    }
+
+    /// Whether a channel is never archived; `None`: its name is not known yet.
+    fn is_excluded(&self, channel: &ChannelId) -> Result<Option<bool>, Error> {
+        let named = self.name_of(channel)?;
+        Ok(named.map(|(name, person)| {
+            self.exclude.iter().any(|entry| entry.covers(channel.as_str(), &name, person.as_deref()))
+        }))
     }
 
     /// The name of a channel, and of a direct conversation the other person.
@@ -364,6 +386,21 @@ impl Listener {
 
 fn is_unknown(error: &Error) -> bool {
     matches!(error, Error::Server(error) if error.code() == Some("unknown_method"))
+}
+
+/// Every channel that stands anywhere in an event of an unknown kind.
+fn channels_named(event: &serde_json::Value) -> Vec<ChannelId> {
+    let mut found = Vec::new();
+    let mut open = vec![event];
+    while let Some(value) = open.pop() {
+        for name in ["channel", "channel_id"] {
+            let id = value.get(name).map(|named| named.get("id").unwrap_or(named)).and_then(tolerant::as_text);
+            found.extend(id.and_then(|id| ChannelId::parse(&id)));
+        }
+        open.extend(value.as_array().into_iter().flatten());
+        open.extend(value.as_object().into_iter().flat_map(serde_json::Map::values));
+    }
+    found
 }
 
 /// The channel of which an event tells.
@@ -580,18 +617,18 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Much changed at once: owed until the history was walked again from end to end.
+    /// Much changed at once: owed until the history was walked again from end to end. What was never
+    /// walked is walked so without that, and what is lost when it comes back.
     fn history_changed(&mut self, channel: Option<&ChannelId>, at: UtcTime) -> Result<(), Error> {
         let account = &self.listener.account.name;
-        let channels: Vec<ChannelId> = if let Some(channel) = channel {
-            vec![channel.clone()]
-        } else {
-            let rows = self.listener.store.walks()?.into_iter();
-            rows.filter(|row| row.account == *account && row.result != WalkResult::Lost)
-                .map(|row| row.channel)
-                .collect()
-        };
-        for channel in channels {
+        self.wanted.walks.extend(channel.cloned());
+        let rows = self.listener.store.walks()?.into_iter();
+        let is_meant = |row: &WalkRow| channel.is_none_or(|channel| row.channel == *channel);
+        let walked = rows.filter(|row| row.account == *account && row.result != WalkResult::Lost && is_meant(row));
+        for channel in walked.map(|row| row.channel) {
+            if !self.listener.exclude.is_empty() && self.listener.is_excluded(&channel)? != Some(false) {
+                continue;
+            }
             self.batch.changes.push(StateChange::Owed {
                 kind: HISTORY,
                 key: format!("{channel} {account} {}", at.timestamp_micros()),

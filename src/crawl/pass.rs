@@ -859,7 +859,7 @@ fn absent_files(
 }
 
 /// Whether the policy is never to fetch a channel or conversation.
-fn is_excluded(pass: &Pass<'_>, task: &ChannelTask) -> bool {
+pub(super) fn is_excluded(pass: &Pass<'_>, task: &ChannelTask) -> bool {
     let person = task.is_im.then_some(task.name.as_str());
     pass.options.exclude.iter().any(|entry| entry.covers(task.id.as_str(), &task.name, person))
 }

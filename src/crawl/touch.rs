@@ -43,6 +43,7 @@ pub async fn touch(
 async fn look(pass: &Pass<'_>, wanted: &Wanted) -> Result<(), Error> {
     let mut walks = wanted.walks.clone();
     let mut tasks = people::known(pass)?;
+    tasks.retain(|task| !pass::is_excluded(pass, task));
     let is_known = |tasks: &[ChannelTask], id: &ChannelId| tasks.iter().any(|task| task.id == *id);
     let mut named = wanted.walks.iter().chain(&wanted.pins).chain(wanted.items.keys());
     if wanted.lists || named.any(|id| !is_known(&tasks, id)) {

@@ -264,3 +264,130 @@ async fn a_page_that_was_read_before_an_edit_was_told_does_not_undo_it() {
     town.archive.check();
     town.stop().await;
 }
+
+#[tokio::test]
+async fn nothing_of_what_is_excluded_is_archived_by_events() {
+    for pattern in ["quay", "q*", "ID"] {
+        let town = Town::new(9, &[ANN]).await;
+        town.crawl(&Options::default()).await.unwrap();
+        let quay = town.channel("quay");
+        let exclude = excluding(if pattern == "ID" { &quay } else { pattern });
+        let workspace = town.running.workspace();
+        let files = town.archive.newest(Kind::File);
+        let (here, elsewhere): (Vec<_>, Vec<_>) =
+            files.iter().partition(|(_, item)| item.shared_in().iter().any(|id| id.as_str() == quay));
+        let (file, other) = (here[0].0, elsewhere[0].0);
+        let mut session = town.archive.session(&[]).await;
+        session.exclude = exclude.clone();
+        let before = town.records().len();
+        let ts = workspace.post("quay", BOB, "not for the archive").unwrap();
+        workspace.comment(file, BOB, "not for the archive").unwrap();
+        let of_quay = [
+            json!({"type": "message", "channel": quay, "ts": ts, "user": BOB, "text": "a"}),
+            json!({"type": "message", "channel": {"id": quay}, "ts": ts, "text": "b"}),
+            json!({"type": "reaction_added", "item": {"channel": quay, "ts": ts}}),
+            json!({"type": "file_change", "file": {"id": file, "title": "c"}}),
+            json!({"type": "file_comment_added", "file": file, "comment": {"comment": "d"}}),
+            json!({"type": "never_heard_of", "channel": {"id": quay, "name": "quay"}}),
+            json!({"type": "never_heard_of", "item": {"channel": quay, "text": "e"}}),
+            json!({"type": "never_heard_of", "items": [{"message": {"channel_id": quay, "text": "f"}}]}),
+            json!({"type": "message", "subtype": "message_changed", "message": {"channel": quay, "text": "g"}}),
+        ];
+        let mut events: Vec<Event> = of_quay.iter().map(told).collect();
+        events.push(event(format!(r#"{{"type":"message","text":"h","channel":"{quay}","#)));
+        events.push(event(r#"{"type":"message","text":"its channel would have fol"#));
+        session.hear(&town.accounts[0], events).await;
+        let kept: Vec<_> = town.records()[before..].iter().map(|record| record.body.clone()).collect();
+        assert!(
+            kept.is_empty(),
+            "{pattern}: {:?}",
+            kept.iter().map(|body| String::from_utf8_lossy(body)).collect::<Vec<_>>()
+        );
+        // All history is said to have changed: what is excluded is not read for that.
+        let all = [json!({"type": "channel_history_changed"}), json!({"type": "file_change", "file": {"id": other}})];
+        session.hear(&town.accounts[0], all.iter().map(told).collect()).await;
+        assert_eq!(town.records().len(), before + 2);
+        let options = Options { exclude, ..Options::default() };
+        session.touch(&town.accounts, &options).await.unwrap();
+        session.end().await;
+        assert_eq!(town.crawl(&options).await.unwrap().debts, 0);
+        for record in &town.records()[before..] {
+            let text = String::from_utf8_lossy(&record.body);
+            assert!(!text.contains("not for the archive"), "{pattern}: {text}");
+        }
+        let debts = town.archive.reader().debts().unwrap();
+        assert!(debts.is_empty(), "{pattern}: {debts:?}");
+        town.archive.check();
+        town.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_channel_that_nobody_knows_is_owed_by_nobody() {
+    let town = Town::new(3, &[ANN]).await;
+    town.crawl(&Options::default()).await.unwrap();
+    let mut session = town.archive.session(&[]).await;
+    let attic = town.channel("attic");
+    let unknown = [
+        json!({"type": "channel_history_changed", "channel": attic}),
+        json!({"type": "channel_history_changed", "channel": "QQ"}),
+        json!({"type": "message", "channel": "QQ", "ts": "1490000000.000001", "user": BOB, "text": "from nowhere"}),
+        json!({"type": "message", "subtype": "message_deleted", "channel": "QQ", "deleted_ts": "1490000000.000001"}),
+        json!({"type": "pin_added", "channel_id": "QQ"}),
+        json!({"type": "reaction_added", "item": {"channel": "QQ", "ts": "1490000000.000001"}}),
+        json!({"type": "file_change", "file": {"id": "no-such-file"}}),
+    ];
+    session.hear(&town.accounts[0], unknown.iter().map(told).collect()).await;
+    session.touch(&town.accounts, &Options::default()).await.unwrap();
+    session.end().await;
+    let summary = town.crawl(&Options::default()).await.unwrap();
+    assert_eq!((summary.result, summary.debts), ("complete", 0), "{:?}", town.archive.reader().debts().unwrap());
+    town.archive.check();
+    town.stop().await;
+}
+
+#[tokio::test]
+async fn no_event_is_too_odd_to_be_kept() {
+    let town = Town::new(3, &[ANN]).await;
+    town.crawl(&Options::default()).await.unwrap();
+    let mut session = town.archive.session(&[]).await;
+    let quay = town.channel("quay");
+    let line = |ts: u32, rest: &str| {
+        format!(r#"{{"type":"message","channel":"{quay}","ts":"1490100000.{ts:06}","user":"{BOB}",{rest}}}"#)
+    };
+    let deep = format!("{}1{}", r#"{"a":["#.repeat(50_000), "]}".repeat(50_000));
+    let mut broken = line(1, r#""text":"x"#).into_bytes();
+    broken.extend([0xff, 0xfe, b'"', b'}']);
+    let bodies: Vec<Vec<u8>> = vec![
+        line(2, &format!(r#""text":"{}""#, "long ".repeat(600_000))).into_bytes(),
+        line(3, &format!(r#""text":"deep","attachments":{deep}"#)).into_bytes(),
+        line(4, r#""text":"one","text":"two","user":"somebody@else.example""#).into_bytes(),
+        line(5, r#""text":"\ud800 half""#).into_bytes(),
+        line(6, r#""text":null,"edited":[],"file":[{}],"reactions":{}"#).into_bytes(),
+        broken,
+        vec![],
+        vec![0xff; 1000],
+        b"[]".to_vec(),
+        b"{\"type\":\"message\"".to_vec(),
+    ];
+    let count = bodies.len();
+    session.hear(&town.accounts[0], bodies.iter().cloned().map(event).collect()).await;
+    // Again, in another order: nothing but the events themselves is new.
+    let before = town.records().len();
+    session.hear(&town.accounts[0], bodies.iter().rev().cloned().map(event).collect()).await;
+    session.touch(&town.accounts, &Options::default()).await.unwrap();
+    session.end().await;
+    let records = town.records();
+    assert_eq!(
+        records.len() - before,
+        count,
+        "{:?}",
+        records[before..].iter().map(|record| &record.header).collect::<Vec<_>>()
+    );
+    let kept: Vec<&Vec<u8>> =
+        records.iter().filter(|record| record.header.kind == Kind::Event).map(|record| &record.body).collect();
+    assert_eq!(kept[..count], bodies.iter().collect::<Vec<_>>()[..], "each as it came, in order");
+    assert_eq!(fold(&town.archive.reader())[&quay].keys().filter(|ts| ts.starts_with("1490100000")).count(), 6);
+    town.archive.check();
+    town.stop().await;
+}
