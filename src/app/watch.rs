@@ -281,10 +281,7 @@ impl<'a> Watch<'a> {
     fn pass(&mut self) -> Result<Option<Work<'a>>, Error> {
         self.is_touch_next = true;
         let is_regular = Instant::now() >= self.next_pass;
-        let mut accounts = match self.archive.accounts(&[], self.connection) {
-            Err(Error::NoAccount(_)) => Vec::new(),
-            other => other?,
-        };
+        let mut accounts = self.accounts()?;
         let begun = self.listening.tend(self.archive, &accounts)?;
         // Those that are connecting now are walked once they are.
         if is_regular {
@@ -298,6 +295,14 @@ impl<'a> Watch<'a> {
         }
         let (archive, appender, options) = (self.archive, self.appender, self.crawl_options()?);
         Ok(Some(Box::pin(async move { Done::Pass(archive.passes(&accounts, &options, &(), appender).await) })))
+    }
+
+    /// Those that are enrolled now.
+    fn accounts(&self) -> Result<Vec<Account>, Error> {
+        match self.archive.accounts(&[], self.connection) {
+            Err(Error::NoAccount(_)) => Ok(Vec::new()),
+            other => other,
+        }
     }
 
     /// The account whose hints have waited long enough.
@@ -345,7 +350,12 @@ impl<'a> Watch<'a> {
 
     fn done(&mut self, done: Done) -> Result<(), Error> {
         match done {
-            Done::Pass(Ok(summary)) => self.tell(WatchEvent::Pass(&summary)),
+            Done::Pass(Ok(summary)) => {
+                self.tell(WatchEvent::Pass(&summary));
+                // An account that was signed in again is listened with from now on.
+                let accounts = self.accounts()?;
+                self.listening.tend(self.archive, &accounts)?;
+            }
             Done::Pass(Err(error @ (Error::Store(_) | Error::Crawl(crawl::Error::Store(_))))) => return Err(error),
             Done::Touch(_, _, Err(crawl::Error::Store(error))) => return Err(error.into()),
             Done::Pass(Err(error)) => self.tell(WatchEvent::Failed(&error)),
@@ -383,6 +393,8 @@ impl<'a> Watch<'a> {
             Notice::Refused(name, error) => {
                 self.tell(WatchEvent::Refused(&name, &error));
                 self.waiting.remove(&name);
+                // A pass signs it in again, where that can be done without a person.
+                self.catch_up.insert(name);
             }
             Notice::Failed(error) => return Err(error.into()),
         }

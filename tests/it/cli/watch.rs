@@ -162,3 +162,81 @@ fn an_account_enrolled_meanwhile_is_watched_with_and_a_disabled_one_is_not() {
     watch.finish();
     place.verified();
 }
+
+#[test]
+fn a_token_that_was_revoked_is_renewed_with_the_kept_password_and_listened_with_again() {
+    let server = Server::start(story::seed());
+    let place = Place::new();
+    place.run(&["init", "--server", &server.ready.url]).expect(DONE);
+    let password = place.file("password", &server.ready.password);
+    let login = ["login", "--username", &server.ready.username, "--password-file", &password];
+    place.run(&[&login[..], &["--live", "--keep-password"]].concat()).expect(DONE);
+    // No pass is due for an hour: it is the refusal that leads to one.
+    let mut watch = place.start(&["watch", "--json", "--interval", "1h"]);
+    next(&mut watch, |line| line["run"].is_u64());
+    let (workspace, user) = (server.running.workspace(), &server.ready.username);
+    let room = workspace.channels()[0].0.clone();
+    workspace.revoke_all(user).unwrap();
+    workspace.post(&room, user, "while nobody listens").unwrap();
+    next(&mut watch, |line| line["event"] == "refused");
+    let pass = next(&mut watch, |line| line["run"].is_u64());
+    assert_eq!(string(&pass, "/result"), "complete", "{pass}");
+    assert!(list(&pass, "/findings").iter().any(|finding| finding["kind"] == "signed_in_again"), "{pass}");
+    next(&mut watch, |line| line["event"] == "connected");
+    next(&mut watch, |line| line["run"].is_u64());
+    let ts = workspace.post(&room, user, "heard again").unwrap();
+    workspace.delete(&room, &ts, None).unwrap();
+    next(&mut watch, |line| line["event"] == "looked" && number(line, "/messages/deleted") == 1);
+    watch.terminate();
+    watch.finish().expect(DONE);
+    place.verified();
+}
+
+#[test]
+fn a_server_that_goes_away_and_comes_back_is_waited_for() {
+    let server = Server::start(story::seed());
+    let place = Place::new();
+    enrol_live(&place, &server.ready);
+    let mut watch = place.start(&["watch", "--json", "--interval", "1s"]);
+    next(&mut watch, |line| line["run"].is_u64());
+    let workspace = server.running.workspace();
+    let fault = teamchat_archive::sandbox::Fault::Reset;
+    server.running.set_fault(fault, 1.0);
+    assert_eq!(workspace.cut_sockets(), 1);
+    next(&mut watch, |line| line["event"] == "disconnected");
+    let room = workspace.channels()[0].0.clone();
+    workspace.post(&room, &server.ready.username, "while it was away").unwrap();
+    server.running.set_fault(fault, 0.0);
+    next(&mut watch, |line| line["event"] == "connected");
+    next(&mut watch, |line| line["run"].is_u64() && line["result"] == "complete");
+    watch.terminate();
+    watch.finish().expect(DONE);
+    let found = place.run(&["search", "\"while it was away\"", "--json"]).expect(DONE).json();
+    assert_eq!(number(&found, "/messages/total"), 1);
+    place.verified();
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_it_quietly() {
+    let server = Server::start(story::seed());
+    let place = Place::new();
+    enrol_live(&place, &server.ready);
+    let script = r#""$0" watch --json --interval 1s | head -n 1 >"$1"; echo "${PIPESTATUS[0]}" >"$2""#;
+    let out = place.path("line");
+    let code = place.path("code");
+    let mut command = std::process::Command::new("bash");
+    let prepared = place.command(&["watch"]);
+    command.args(["-c", script, env!("CARGO_BIN_EXE_teamchat-archive")]).arg(&out).arg(&code);
+    for (name, value) in prepared.get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    command.current_dir(place.path(".")).stdin(std::process::Stdio::null());
+    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let ended = Started::new(command).finish();
+    assert_eq!((ended.code, ended.stderr.as_str()), (0, ""), "{ended}");
+    assert_eq!(fs_err::read_to_string(code).unwrap().trim(), "0");
+    assert!(fs_err::read_to_string(out).unwrap().contains("ready"));
+    place.verified();
+}
