@@ -119,6 +119,10 @@ pub enum DownloadError<E: std::fmt::Display> {
     /// The bytes stopped, or are not as many as were announced.
     #[error("the transfer broke: {0}")]
     Broken(String),
+    /// The server asks for this pause; it holds for every request of the connection, and is no
+    /// failure of the file (protocol notes (b) 15).
+    #[error("the server asks for a pause of {} s", .0.as_secs())]
+    Pause(Duration),
     /// It is larger than allowed.
     #[error("it is larger than {0} bytes")]
     TooLarge(u64),
@@ -209,8 +213,10 @@ impl Connection {
             }
             401 | 403 | 410 => return Err(DownloadError::Expired(status.to_string())),
             429 => {
-                self.limiter().pause(self.patience().pause(text(headers, &header::RETRY_AFTER)));
-                return Err(DownloadError::Broken("the server asks for a pause".to_owned()));
+                let pause = self.patience().pause(text(headers, &header::RETRY_AFTER));
+                self.limiter().pause(pause);
+                self.meter().retries.fetch_add(1, Ordering::Relaxed);
+                return Err(DownloadError::Pause(pause));
             }
             300..=399 => return Err(DownloadError::Elsewhere(format!("a redirect, {status}"))),
             500..=599 => return Err(DownloadError::Broken(status.to_string())),

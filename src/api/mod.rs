@@ -37,4 +37,4 @@ pub use reader::{HistoryWindow, Reader};
 pub use retry::Patience;
 pub use rtm::{Event, Pace, Socket, is_noise};
 pub use tls::{Trust, presented_fingerprint};
-pub use transport::{Connection, Meter, ServerOptions};
+pub use transport::{Connection, MAX_PAUSED, Meter, ServerOptions};

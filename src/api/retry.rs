@@ -54,10 +54,11 @@ impl Patience {
         capped * 3 / 4 + capped * u32::from(byte[0]) / 1024
     }
 
-    /// The pause that a `Retry-After` value asks for, in whole seconds, an hour at most.
+    /// The pause that a `Retry-After` value asks for, in whole seconds, an hour at most. One of no
+    /// seconds at all would be asked for without end.
     pub(super) fn pause(&self, header: Option<&str>) -> Duration {
         let seconds = header.and_then(|value| value.trim().parse::<u64>().ok());
-        seconds.map_or(self.unclear_pause, |seconds| Duration::from_secs(seconds.min(3600)))
+        seconds.map_or(self.unclear_pause, |seconds| Duration::from_secs(seconds.clamp(1, 3600)))
     }
 }
 
@@ -77,6 +78,7 @@ mod tests {
     fn a_retry_after_is_honoured_and_an_unclear_one_means_a_minute() {
         let patience = Patience::default();
         assert_eq!(patience.pause(Some(" 7 ")), Duration::from_secs(7));
+        assert_eq!(patience.pause(Some("0")), Duration::from_secs(1));
         assert_eq!(patience.pause(Some("soon")), Duration::from_mins(1));
         assert_eq!(patience.pause(Some("-1")), Duration::from_mins(1));
         assert_eq!(patience.pause(None), Duration::from_mins(1));

@@ -17,6 +17,10 @@ use crate::model::{Clock, Digest, json};
 /// A JSON reply longer than this is refused: 1,000 messages of 64 KiB fit.
 const MAX_REPLY_BYTES: usize = 256 << 20;
 
+/// A server that answers nothing but "later" is given up when the pauses that it asked for come to
+/// more than this.
+pub const MAX_PAUSED: Duration = Duration::from_hours(1);
+
 /// How to reach a server.
 #[derive(Debug, Clone, Default)]
 pub struct ServerOptions {
@@ -180,8 +184,7 @@ impl Connection {
                     self.limiter.pause(pause);
                     paused += pause;
                     self.meter.retries.fetch_add(1, Ordering::Relaxed);
-                    // A server that answers nothing but "later" is not asked for ever.
-                    if paused > Duration::from_hours(1) {
+                    if paused > MAX_PAUSED {
                         return Err(self.unreachable("it asks for a pause again and again", tries, start.elapsed()));
                     }
                     continue;

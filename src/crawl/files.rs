@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use serde_json::json;
@@ -341,6 +342,7 @@ async fn fetch(pass: &Pass<'_>, id: &str, first: &File) -> Result<Fetched, Error
     let mut transfer = Transfer::default();
     let mut furthest = 0;
     let mut tries = 0;
+    let mut paused = Duration::ZERO;
     loop {
         let given = if view.url_private_download.is_empty() { &view.url_private } else { &view.url_private_download };
         if given.is_empty() {
@@ -366,6 +368,14 @@ async fn fetch(pass: &Pass<'_>, id: &str, first: &File) -> Result<Fetched, Error
             Err(DownloadError::Sink(Stop::Store(error))) => return Err(error.into()),
             Err(error @ (DownloadError::Elsewhere(_) | DownloadError::TooLarge(_))) => {
                 return Ok(Fetched::Failed(error.to_string()));
+            }
+            Err(error @ DownloadError::Pause(pause)) => {
+                paused += pause;
+                if paused > api::MAX_PAUSED {
+                    return Ok(Fetched::Failed(format!("{error}, again and again")));
+                }
+                // The ticket may still be good; if it is not, that is a try.
+                continue;
             }
             Err(error) => error.to_string(),
         };

@@ -295,6 +295,42 @@ async fn a_server_that_gives_nothing_is_given_up_and_the_file_owed() {
     check("a rest that never comes", SIZE, &[half, refused], &stuck, None).await;
 }
 
+fn later(_: &Asked) -> Response {
+    reply(429, &[], Body::empty())
+}
+
+fn much_later(_: &Asked) -> Response {
+    reply(429, &[("retry-after", "3600")], Body::empty())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_asks_for_pauses_is_waited_for_and_no_try_is_used_up() {
+    let file = content();
+    let answers: &[Answer] = &[half, later, later, later, later, later, rest];
+    let on = "bytes=60000-";
+    let shelf = Shelf::start(SIZE, answers, |_| 1).await;
+    let archive = TestArchive::in_memory(&shelf.stub.url);
+    archive.crawl(&shelf.account(), &Options::default()).await.unwrap();
+    // A pause asks for no new ticket.
+    let asked: Vec<(String, String)> =
+        shelf.asked.lock().unwrap().iter().map(|(range, _, ticket)| (range.clone(), ticket.clone())).collect();
+    let mut expected = vec![("".to_owned(), "t0".to_owned())];
+    expected.extend(std::iter::repeat_n((on.to_owned(), "t1".to_owned()), 6));
+    assert_eq!(asked, expected);
+    assert_eq!((stored(&archive), file_debts(&archive)), (vec![Digest::of(&file)], Vec::new()));
+    archive.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_asks_for_nothing_but_pauses_is_given_up_after_an_hour() {
+    let shelf = Shelf::start(SIZE, &[much_later], |_| 1).await;
+    let archive = TestArchive::in_memory(&shelf.stub.url);
+    archive.crawl(&shelf.account(), &Options::default()).await.unwrap();
+    assert_eq!(shelf.asked.lock().unwrap().len(), 2, "the first pause is waited for, the second is one too many");
+    assert_eq!(file_debts(&archive), ["the server asks for a pause of 3600 s, again and again"]);
+    archive.check();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_replaced_while_it_is_fetched_is_archived_as_it_is_afterwards() {
     let shelf = Shelf::start(SIZE, &[half, whole_of_another], |asked| asked.min(1)).await;
