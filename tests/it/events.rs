@@ -225,6 +225,14 @@ async fn a_whisper_that_only_live_events_showed_is_not_gone_for_those_who_were_n
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_was_read_before_an_edit_was_told_does_not_undo_it() {
+/// Holds this thread, and no other, until it is so, or so long.
+fn wait(time: Duration, is_so: impl Fn() -> bool) {
+    let until = Instant::now() + time;
+    while !is_so() && Instant::now() < until {
+        std::thread::yield_now();
+    }
+}
+
     let town = Town::new(30, &[ANN]).await;
     town.crawl(&Options::default()).await.unwrap();
     let workspace = town.running.workspace();
@@ -239,13 +247,10 @@ async fn a_page_that_was_read_before_an_edit_was_told_does_not_undo_it() {
             left = match left {
                 Some(0) => {
                     // What was asked for is answered, and not read yet.
-                    std::thread::sleep(Duration::from_millis(20));
+                    wait(Duration::from_millis(20), || false);
                     let heard = session.heard.events.load(Ordering::Relaxed);
                     workspace.edit("quay", &ts, None, &format!("edit {point}")).unwrap();
-                    let until = Instant::now() + Duration::from_millis(200);
-                    while session.heard.events.load(Ordering::Relaxed) == heard && Instant::now() < until {
-                        std::thread::sleep(Duration::from_millis(1));
-                    }
+                    wait(Duration::from_millis(200), || session.heard.events.load(Ordering::Relaxed) > heard);
                     None
                 }
                 other => other.map(|left| left - 1),
