@@ -11,7 +11,7 @@ use super::summary::Summary;
 use super::walk::Walked;
 use super::{Error, absence, people, pins};
 use crate::api;
-use crate::model::{ChannelId, MessageTs};
+use crate::model::{ChannelId, MessageTs, json};
 use crate::record::Kind;
 use crate::store::{Appender, FIRST_SOURCE, Reader};
 
@@ -64,7 +64,8 @@ async fn look(pass: &Pass<'_>, wanted: &Wanted) -> Result<(), Error> {
             let mut out = Walked::default();
             absence::settle_told(pass, task, Some(items), &mut out).await?;
             for ts in items {
-                item(pass, task, *ts, &mut out).await?;
+                let is_reacted_to = wanted.reacted.contains(&(task.id.clone(), *ts));
+                item(pass, task, *ts, is_reacted_to, &mut out).await?;
             }
             for (id, sight) in out.files {
                 files.entry(id).or_default().update(sight);
@@ -83,7 +84,13 @@ async fn look(pass: &Pass<'_>, wanted: &Wanted) -> Result<(), Error> {
 }
 
 /// Asks for a message by itself, unless it is known to be gone; what is new about it is archived.
-async fn item(pass: &Pass<'_>, task: &ChannelTask, ts: MessageTs, out: &mut Walked) -> Result<(), Error> {
+async fn item(
+    pass: &Pass<'_>,
+    task: &ChannelTask,
+    ts: MessageTs,
+    is_reacted_to: bool,
+    out: &mut Walked,
+) -> Result<(), Error> {
     let known = crate::history::item(pass.store, Kind::Message, FIRST_SOURCE, Some(&task.id), &ts.to_string())?;
     if known.is_some_and(|known| known.is_gone()) {
         return Ok(());
@@ -92,6 +99,10 @@ async fn item(pass: &Pass<'_>, task: &ChannelTask, ts: MessageTs, out: &mut Walk
     match pass.reader.items_info(&task.api_id, &ts.to_string()).await {
         Ok(Some(item)) => {
             let received_at = pass.options.clock.now();
+            let is_silent = json::member(&item.bytes, "reactions").is_none();
+            if is_reacted_to && is_silent && !pass.has_reactions_in_messages() {
+                out.unsaid.insert(ts);
+            }
             match ReadPage::of_one(item, ts, asked_at, received_at) {
                 Some(page) => keep(pass, task, &page, out).await,
                 None => Ok(()),

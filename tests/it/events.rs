@@ -11,10 +11,12 @@ use teamchat_archive::crawl::Options;
 use teamchat_archive::index::Searcher;
 use teamchat_archive::model::{ChannelId, Clock, Exclusion};
 use teamchat_archive::record::Kind;
+use teamchat_archive::sandbox::Settings;
 use teamchat_archive::store::Change;
 
-use crate::schedules::town::{ANN, BOB, EVA, Town, full};
-use crate::support::{Folded, fold};
+use crate::invariants::requests;
+use crate::schedules::town::{ANN, BOB, EVA, Town, full, seed};
+use crate::support::{Folded, Session, fold};
 
 fn event(body: impl Into<Vec<u8>>) -> Event {
     Event { bytes: body.into(), kind: String::new(), received_at: Clock::System.now() }
@@ -223,8 +225,6 @@ async fn a_whisper_that_only_live_events_showed_is_not_gone_for_those_who_were_n
     town.stop().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_was_read_before_an_edit_was_told_does_not_undo_it() {
 /// Holds this thread, and no other, until it is so, or so long.
 fn wait(time: Duration, is_so: impl Fn() -> bool) {
     let until = Instant::now() + time;
@@ -233,6 +233,8 @@ fn wait(time: Duration, is_so: impl Fn() -> bool) {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_was_read_before_an_edit_was_told_does_not_undo_it() {
     let town = Town::new(30, &[ANN]).await;
     town.crawl(&Options::default()).await.unwrap();
     let workspace = town.running.workspace();
@@ -395,4 +397,54 @@ async fn no_event_is_too_odd_to_be_kept() {
     assert_eq!(fold(&town.archive.reader())[&quay].keys().filter(|ts| ts.starts_with("1490100000")).count(), 6);
     town.archive.check();
     town.stop().await;
+}
+
+/// Who reacted with what, as it is archived, and how many records say so.
+fn reactions_on(town: &Town, ts: &str) -> (Vec<(String, Vec<String>)>, usize) {
+    let Some(item) = town.archive.newest(Kind::Reactions).remove(ts) else { return (Vec::new(), 0) };
+    let body: Value = serde_json::from_slice(&item.latest().unwrap().record.body).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let of = |one: &Value| (text(&one["name"]), one["users"].as_array().unwrap().iter().map(text).collect());
+    (body.as_array().unwrap().iter().map(of).collect(), item.versions.len())
+}
+
+#[tokio::test]
+async fn reactions_that_messages_do_not_show_are_asked_for_and_none_is_noted_as_removed_that_stands() {
+    for is_bare in [true, false] {
+        let settings = Settings { bare_messages: is_bare, ..Settings::default() };
+        let town = Town::with(seed(9), settings, &[ANN]).await;
+        let workspace = town.running.workspace();
+        let (channel, ts) = workspace.labelled("quay-3").unwrap();
+        // On a server whose messages do, one such message is enough to know it.
+        let (_, other) = workspace.labelled("quay-4").unwrap();
+        workspace.react(&channel, &other, EVA, "sun").unwrap();
+        town.crawl(&Options::default()).await.unwrap();
+        let mut session = town.archive.session(&[]).await;
+        let reacted = told(&json!({"type": "reaction_added", "item": {"channel": town.channel("quay"), "ts": ts}}));
+        let look = async |session: &mut Session| {
+            session.hear(&town.accounts[0], vec![reacted.clone()]).await;
+            session.touch(&town.accounts, &Options::default()).await.unwrap();
+        };
+        workspace.react(&channel, &ts, EVA, "tea").unwrap();
+        look(&mut session).await;
+        let tea = (vec![("tea".to_owned(), vec![EVA.to_owned()])], 1);
+        assert_eq!(reactions_on(&town, &ts), tea, "bare: {is_bare}");
+        // Passes that find nothing new add nothing (I6, I13).
+        let before = town.records().len();
+        for options in [Options::default(), full(), full()] {
+            session.pass(&town.accounts, &options, || true).await.unwrap().unwrap();
+        }
+        assert_eq!(reactions_on(&town, &ts), tea, "bare: {is_bare}");
+        assert_eq!(town.records().len(), before, "bare: {is_bare}");
+        let asked = requests(&town).await.iter().filter(|method| *method == "reactions.get").count();
+        assert_eq!(asked, if is_bare { 4 } else { 0 }, "once for the event, once for each walk over it");
+        workspace.unreact(&channel, &ts, EVA).unwrap();
+        session.pass(&town.accounts, &full(), || true).await.unwrap().unwrap();
+        assert_eq!(reactions_on(&town, &ts), (Vec::new(), 2), "bare: {is_bare}");
+        session.pass(&town.accounts, &full(), || true).await.unwrap().unwrap();
+        assert_eq!(reactions_on(&town, &ts).1, 2);
+        session.end().await;
+        town.archive.check();
+        town.stop().await;
+    }
 }

@@ -135,7 +135,7 @@ const MAY_BE_CALLED: &[&str] = &[
 ];
 
 /// What the sandbox was asked: the methods, in order.
-async fn requests(town: &Town) -> Vec<String> {
+pub(crate) async fn requests(town: &Town) -> Vec<String> {
     let url = town.running.url.replace("/teamchatapi/", "/_control/requests");
     let text = http_client().get(url).send().await.unwrap().text().await.unwrap();
     let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
