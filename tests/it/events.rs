@@ -2,12 +2,13 @@
 //! lead the archive to say what never was.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use teamchat_archive::api::{Event, Pace, Socket};
-use teamchat_archive::crawl::Options;
+use teamchat_archive::api::{Event, Pace, Reader, Socket};
+use teamchat_archive::crawl::{Account, Options};
 use teamchat_archive::index::Searcher;
 use teamchat_archive::model::{ChannelId, Clock, Exclusion};
 use teamchat_archive::record::Kind;
@@ -447,4 +448,55 @@ async fn reactions_that_messages_do_not_show_are_asked_for_and_none_is_noted_as_
         town.archive.check();
         town.stop().await;
     }
+}
+
+#[tokio::test]
+async fn the_token_that_an_event_quotes_is_not_archived() {
+    let town = Town::new(3, &[ANN]).await;
+    town.crawl(&Options::default()).await.unwrap();
+    let quay = town.channel("quay");
+    let token = town.running.workspace().token_for(ANN).unwrap();
+    let reader = Reader::new(Arc::clone(town.accounts[0].reader.connection()), token.clone().into());
+    let account = Account { reader, ..town.accounts[0].clone() };
+    let message = json!({"type": "message", "ts": "1490100000.000001", "user": BOB, "text": format!("see {token}"), "file": {"id": token}});
+    let mut shown = message.clone();
+    shown["channel"] = json!(quay);
+    let mut session = town.archive.session(&[]).await;
+    let events = [told(&shown), message_changed(&quay, &message), event(format!("{token} {token}"))];
+    session.hear(&account, events.to_vec()).await;
+    session.end().await;
+    let records = town.records();
+    for record in &records {
+        assert!(!String::from_utf8_lossy(&record.body).contains(&token), "{:?}", record.header);
+        assert!(!serde_json::to_string(&record.header).unwrap().contains(&token), "{:?}", record.header);
+    }
+    assert_eq!(records.last().unwrap().header.tickets, 2);
+    town.archive.check();
+    town.stop().await;
+}
+
+#[tokio::test]
+async fn thousands_of_events_at_once_are_kept_in_their_order() {
+    const COUNT: usize = 3000;
+    let town = Town::new(3, &[ANN]).await;
+    town.crawl(&Options::default()).await.unwrap();
+    let session = town.archive.session(&town.accounts).await;
+    let workspace = town.running.workspace();
+    for number in 0..COUNT {
+        workspace.post("quay", BOB, &format!("number {number}")).unwrap();
+    }
+    let until = tokio::time::Instant::now() + Duration::from_secs(60);
+    while session.heard.events.load(Ordering::Relaxed) < COUNT as u64 {
+        assert!(tokio::time::Instant::now() < until, "the events did not come");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    session.end().await;
+    let records = town.records();
+    let events = records.iter().filter(|record| record.header.kind == Kind::Event);
+    let said = events
+        .map(|record| serde_json::from_slice::<Value>(&record.body).unwrap()["text"].as_str().unwrap().to_owned());
+    assert_eq!(said.collect::<Vec<_>>(), (0..COUNT).map(|number| format!("number {number}")).collect::<Vec<_>>());
+    assert_eq!(town.crawl(&Options::default()).await.unwrap().messages.new, 0);
+    town.archive.check();
+    town.stop().await;
 }
