@@ -56,6 +56,8 @@ pub struct Wanted {
     pub(super) pins: BTreeSet<ChannelId>,
     /// Messages to be asked for by themselves.
     pub(super) items: BTreeMap<ChannelId, BTreeSet<MessageTs>>,
+    /// Those of them to which somebody reacted.
+    pub(super) reacted: BTreeSet<(ChannelId, MessageTs)>,
     /// Files that came, changed or went, or were talked about, with where.
     pub(super) files: BTreeMap<String, BTreeSet<ChannelId>>,
     /// More was told than is remembered: a whole pass is due.
@@ -85,6 +87,7 @@ impl Wanted {
         self.lists |= more.lists;
         self.is_too_much |= more.is_too_much;
         self.walks.extend(more.walks);
+        self.reacted.extend(more.reacted);
         self.pins.extend(more.pins);
         for (channel, items) in more.items {
             self.items.entry(channel).or_default().extend(items);
@@ -393,7 +396,7 @@ fn channels_named(event: &serde_json::Value) -> Vec<ChannelId> {
     let mut found = Vec::new();
     let mut open = vec![event];
     while let Some(value) = open.pop() {
-        for name in ["channel", "channel_id", "group"] {
+        for name in ["channel", "channel_id"] {
             let id = value.get(name).map(|named| named.get("id").unwrap_or(named)).and_then(tolerant::as_text);
             found.extend(id.and_then(|id| ChannelId::parse(&id)));
         }
@@ -473,7 +476,10 @@ impl<'a> Work<'a> {
                 self.wanted.item(&channel, *ts);
                 self.batch.changes.push(StateChange::Told { source: FIRST_SOURCE, channel, ts: *ts, event: place });
             }
-            Meaning::Reaction { channel, ts } => self.wanted.item(channel, *ts),
+            Meaning::Reaction { channel, ts } => {
+                self.wanted.item(channel, *ts);
+                self.wanted.reacted.insert((channel.clone(), *ts));
+            }
             Meaning::Pin { channel } => drop(self.wanted.pins.insert(channel.clone())),
             Meaning::File { id } | Meaning::FileDeleted { id } | Meaning::FileComment { file: id } => {
                 self.wanted.file(id.as_str(), None);

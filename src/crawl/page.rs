@@ -6,11 +6,12 @@ use super::Error;
 use super::files::{self, FileSight};
 use super::odd::oddities;
 use super::pass::{ChannelTask, Pass};
-use super::pins::reaction_change;
+use super::pins::{Reacted, reacted, unsaid_reactions};
 use super::walk::Walked;
 use crate::api::wire::Message;
 use crate::api::{self, HistoryWindow, Item, Page};
 use crate::history::{Known, known_between};
+use crate::model::json::member;
 use crate::model::{Digest, MessageTs, UtcTime};
 use crate::record::{Kind, Origin, change_digest, redact};
 use crate::store::{Batch, Change, NewRecord};
@@ -49,7 +50,7 @@ pub(super) struct ReadPage {
     /// It does not begin with the message that the one before ended with.
     pub(super) seam: bool,
     pub(super) disordered: bool,
-    /// Before it was asked for. It may show what stood then.
+    /// Just before it was asked for: it may show what stood then.
     asked_at: UtcTime,
     received_at: UtcTime,
 }
@@ -87,12 +88,13 @@ pub(super) async fn look(
 
 /// Archives what is new or different on a page.
 pub(super) async fn keep(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out: &mut Walked) -> Result<(), Error> {
-    let _turn = pass.appender.turn(&task.id).await;
+    let turn = pass.appender.turn(&task.id).await;
     let batch = to_batch(pass, task, page, out)?;
     if !batch.records.is_empty() || !batch.changes.is_empty() {
         pass.append(batch).await?;
     }
-    Ok(())
+    drop(turn);
+    unsaid_reactions(pass, task, out).await
 }
 
 impl ReadPage {
@@ -205,6 +207,9 @@ pub(super) fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out
         _ => Default::default(),
     };
     let mut on_page: BTreeMap<String, FileSight> = BTreeMap::new();
+    if page.items.iter().any(|(item, _)| member(&item.bytes, "reactions").is_some()) {
+        batch.changes.extend(pass.shows_reactions());
+    }
     let holders = holders(page, &known);
     for (place, (item, ts)) in page.items.iter().enumerate() {
         let Some(ts) = ts else {
@@ -233,14 +238,15 @@ pub(super) fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out
         let (body, tickets) = redact(Kind::Message, &item.bytes);
         let (version, change) = match known.get(ts) {
             None => (1, Change::New),
-            // An event told more since: what stands now, the next page says.
-            Some(known) if known.told_at.is_some_and(|at| at >= page.asked_at) => continue,
             Some(known) => {
                 let newest_reactions = reactions.get(ts).and_then(|rows| rows.last()).copied();
-                if let Some(record) = reaction_change(pass, task, *ts, known, newest_reactions, item, page.received_at)?
-                {
-                    out.changed = true;
-                    batch.records.push(record);
+                match reacted(pass, task, *ts, known, newest_reactions, item, page.received_at)? {
+                    Reacted::AsKnown => {}
+                    Reacted::Otherwise(record) => {
+                        out.changed = true;
+                        batch.records.push(record);
+                    }
+                    Reacted::Unsaid => drop(out.unsaid.insert(*ts)),
                 }
                 match known.becomes(&body, page.asked_at) {
                     None => continue,
@@ -330,7 +336,7 @@ fn holders(page: &ReadPage, known: &BTreeMap<MessageTs, Known>) -> HashMap<Messa
 /// Whether two bodies under one stamp are two messages: other authors, and neither is an edit of
 /// the other (protocol notes 1.2 (c)).
 pub(super) fn is_tie(known: &[u8], bytes: &[u8]) -> bool {
-    use crate::model::json::{member, member_text};
+    use crate::model::json::member_text;
     let authors = (member_text(known, "user"), member_text(bytes, "user"));
     let edited = member(known, "edited").is_some() || member(bytes, "edited").is_some();
     authors.0.is_some() && authors.1.is_some() && authors.0 != authors.1 && !edited

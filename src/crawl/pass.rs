@@ -158,6 +158,8 @@ pub(super) struct Pass<'a> {
     /// Debts by channel of history that the server said has changed: the next walk goes down to the
     /// beginning and pays them.
     pub(super) changed_history: HashMap<ChannelId, Vec<String>>,
+    /// Messages of this server were seen with their reactions, now or in an earlier pass.
+    has_reactions_in_messages: AtomicBool,
     /// How far other accounts have walked, by channel.
     others: HashMap<ChannelId, Vec<WalkRow>>,
     /// The other accounts that are crawled with and that the server accepts.
@@ -238,6 +240,7 @@ impl<'a> Pass<'a> {
             tasks: Mutex::default(),
             tripped,
             changed_history,
+            has_reactions_in_messages: AtomicBool::new(frame.store.mark(REACTIONS_IN_MESSAGES)?.is_some()),
             others,
             active_others,
             known_files,
@@ -369,6 +372,18 @@ impl Pass<'_> {
 
     pub(super) fn say(&self, what: &str) {
         tracing::debug!(account = self.account, "{what}");
+    }
+
+    /// Whether messages of this server show the reactions on them, so that one without any has none.
+    pub(super) fn has_reactions_in_messages(&self) -> bool {
+        self.has_reactions_in_messages.load(Ordering::Relaxed)
+    }
+
+    /// That they do; remembered the first time.
+    pub(super) fn shows_reactions(&self) -> Option<StateChange> {
+        let is_known = self.has_reactions_in_messages.swap(true, Ordering::Relaxed);
+        let at = self.options.clock.now();
+        (!is_known).then(|| StateChange::Mark { name: REACTIONS_IN_MESSAGES.to_owned(), at })
     }
 
     /// Whether nothing is recorded yet under this key.
@@ -655,6 +670,8 @@ fn account_state(row: &AccountRow) -> serde_json::Value {
     json!({"account": row.name, "user_id": row.user_id, "state": row.state, "reason": row.reason, "last_success": row.last_success.map(rfc3339)})
 }
 
+/// The mark of when a message was first seen with the reactions on it.
+const REACTIONS_IN_MESSAGES: &str = "reactions_in_messages";
 /// The mark of the last record that tells the coverage of all channels together.
 const COVERED: &str = "coverage";
 /// How often there is one.

@@ -11,7 +11,7 @@ use super::summary::Summary;
 use super::walk::Walked;
 use super::{Error, absence, people, pins};
 use crate::api;
-use crate::model::{ChannelId, MessageTs};
+use crate::model::{ChannelId, MessageTs, json};
 use crate::record::Kind;
 use crate::store::{Appender, FIRST_SOURCE, Reader};
 
@@ -63,9 +63,14 @@ async fn look(pass: &Pass<'_>, wanted: &Wanted) -> Result<(), Error> {
     for task in &tasks {
         if let Some(items) = wanted.items.get(&task.id) {
             let mut out = Walked::default();
-            absence::settle_told(pass, task, Some(items), &mut out).await?;
+            match absence::settle_told(pass, task, Some(items), &mut out).await {
+                // It stays told, and is asked for by the next pass.
+                Ok(_) | Err(Error::Server(api::Error::Broken { .. })) => {}
+                Err(error) => return Err(error),
+            }
             for ts in items {
-                item(pass, task, *ts, &mut out).await?;
+                let is_reacted_to = wanted.reacted.contains(&(task.id.clone(), *ts));
+                item(pass, task, *ts, is_reacted_to, &mut out).await?;
             }
             for (id, sight) in out.files {
                 files.entry(id).or_default().update(sight);
@@ -84,7 +89,13 @@ async fn look(pass: &Pass<'_>, wanted: &Wanted) -> Result<(), Error> {
 }
 
 /// Asks for a message by itself, unless it is known to be gone; what is new about it is archived.
-async fn item(pass: &Pass<'_>, task: &ChannelTask, ts: MessageTs, out: &mut Walked) -> Result<(), Error> {
+async fn item(
+    pass: &Pass<'_>,
+    task: &ChannelTask,
+    ts: MessageTs,
+    is_reacted_to: bool,
+    out: &mut Walked,
+) -> Result<(), Error> {
     let known = crate::history::item(pass.store, Kind::Message, FIRST_SOURCE, Some(&task.id), &ts.to_string())?;
     if known.is_some_and(|known| known.is_gone()) {
         return Ok(());
@@ -92,12 +103,19 @@ async fn item(pass: &Pass<'_>, task: &ChannelTask, ts: MessageTs, out: &mut Walk
     let clock = pass.reader.connection().clock();
     let asked_at = clock.now();
     match pass.reader.items_info(&task.api_id, &ts.to_string()).await {
-        Ok(Some(item)) => match ReadPage::of_one(item, ts, asked_at, clock.now()) {
-            Some(page) => keep(pass, task, &page, out).await,
-            None => Ok(()),
-        },
-        // Whether it is gone is for a walk to say.
-        Ok(None) | Err(api::Error::Refused { .. }) => Ok(()),
+        Ok(Some(item)) => {
+            let is_silent = json::member(&item.bytes, "reactions").is_none();
+            if is_reacted_to && is_silent && !pass.has_reactions_in_messages() {
+                out.unsaid.insert(ts);
+            }
+            match ReadPage::of_one(item, ts, asked_at, clock.now()) {
+                Some(page) => keep(pass, task, &page, out).await,
+                None => Ok(()),
+            }
+        }
+        // Whether it is gone is for a walk to say, and so is what cannot be read by itself: it must
+        // not keep the rest from being looked at.
+        Ok(None) | Err(api::Error::Refused { .. } | api::Error::Broken { .. }) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

@@ -1,7 +1,7 @@
 //! One channel's walk: newest to oldest between a floor and a pin, page by page, each page and the
 //! place it reached committed together (protocol notes (b), steps 2 and 6.1–6.6).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::Error;
 use super::absence;
@@ -9,6 +9,7 @@ use super::files::FileSight;
 use super::live::HISTORY;
 use super::page::{read_page, to_batch};
 use super::pass::{ChannelTask, Pass};
+use super::pins::unsaid_reactions;
 use crate::api;
 use crate::model::{MessageTs, UtcTime};
 use crate::store::{Batch, InFlight, Standing, StateChange, WalkResult, WalkRow};
@@ -83,6 +84,8 @@ pub(super) struct Walked {
     pub(super) changed: bool,
     /// The budget ran out before the end.
     pub(super) cut_off: bool,
+    /// Messages that say nothing of the reactions on them, where the server has to be asked.
+    pub(super) unsaid: BTreeSet<MessageTs>,
 }
 
 /// The walk that goes on where it was cut off: a first one. A later one is short and begins again,
@@ -152,6 +155,8 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
                 batch.changes.push(StateChange::Walk(row(pass, task, task.pin, &now, None, under_way)));
             }
             pass.append(batch).await?;
+            drop(turn);
+            unsaid_reactions(pass, task, &mut out).await?;
             break;
         }
         let next = match last {
@@ -178,6 +183,7 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
         // The commit point of a page: its records and the cursor below it, or neither.
         pass.append(batch).await?;
         drop(turn);
+        unsaid_reactions(pass, task, &mut out).await?;
         if without_progress > 1 {
             let detail = "it gives the same messages, or none whose time stamp can be read, again and again";
             return Err(api::Error::Broken { method: "channels.history".to_owned(), detail: detail.to_owned() }.into());

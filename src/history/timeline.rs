@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
 
+use chrono::SubsecRound as _;
+
 use super::item::{Item, Version};
 use crate::model::{ChannelId, MessageTs, RecordSeq, SourceId, UtcTime};
 use crate::record::{Header, Kind, LIVE, Record, change_digest, is_part_of};
@@ -154,6 +156,8 @@ impl Known {
     /// reads as before, or a live event has told since of what is newer than the question.
     pub fn becomes(&self, body: &[u8], asked_at: UtcTime) -> Option<Change> {
         let same = self.body == body || change_digest(Kind::Message, &self.body) == change_digest(Kind::Message, body);
+        // Records bear milliseconds.
+        let asked_at = asked_at.trunc_subsecs(3);
         if self.told_at.is_some_and(|told_at| told_at >= asked_at) && !self.is_gone {
             return None;
         }

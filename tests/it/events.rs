@@ -2,19 +2,21 @@
 //! lead the archive to say what never was.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use teamchat_archive::api::{Event, Pace, Socket};
-use teamchat_archive::crawl::Options;
+use teamchat_archive::api::{Event, Pace, Reader, Socket};
+use teamchat_archive::crawl::{Account, Options};
 use teamchat_archive::index::Searcher;
 use teamchat_archive::model::{ChannelId, Clock, Exclusion};
 use teamchat_archive::record::Kind;
+use teamchat_archive::sandbox::Settings;
 use teamchat_archive::store::Change;
 
-use crate::schedules::town::{ANN, BOB, EVA, Town, full};
-use crate::support::{Folded, fold};
+use crate::schedules::town::{ANN, BOB, EVA, Town, full, seed};
+use crate::support::{Folded, Session, fold, requests};
 
 fn event(body: impl Into<Vec<u8>>) -> Event {
     Event { bytes: body.into(), kind: String::new(), received_at: Clock::System.now() }
@@ -223,6 +225,14 @@ async fn a_whisper_that_only_live_events_showed_is_not_gone_for_those_who_were_n
     town.stop().await;
 }
 
+/// Holds this thread, and no other, until it is so, or so long.
+fn wait(time: Duration, is_so: impl Fn() -> bool) {
+    let until = Instant::now() + time;
+    while !is_so() && Instant::now() < until {
+        std::thread::yield_now();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_was_read_before_an_edit_was_told_does_not_undo_it() {
     let town = Town::new(30, &[ANN]).await;
@@ -239,13 +249,10 @@ async fn a_page_that_was_read_before_an_edit_was_told_does_not_undo_it() {
             left = match left {
                 Some(0) => {
                     // What was asked for is answered, and not read yet.
-                    std::thread::park_timeout(Duration::from_millis(20));
+                    wait(Duration::from_millis(20), || false);
                     let heard = session.heard.events.load(Ordering::Relaxed);
                     workspace.edit("quay", &ts, None, &format!("edit {point}")).unwrap();
-                    let until = Instant::now() + Duration::from_millis(200);
-                    while session.heard.events.load(Ordering::Relaxed) == heard && Instant::now() < until {
-                        std::thread::park_timeout(Duration::from_millis(1));
-                    }
+                    wait(Duration::from_millis(200), || session.heard.events.load(Ordering::Relaxed) > heard);
                     None
                 }
                 other => other.map(|left| left - 1),
@@ -388,6 +395,107 @@ async fn no_event_is_too_odd_to_be_kept() {
         records.iter().filter(|record| record.header.kind == Kind::Event).map(|record| &record.body).collect();
     assert_eq!(kept[..count], bodies.iter().collect::<Vec<_>>()[..], "each as it came, in order");
     assert_eq!(fold(&town.archive.reader())[&quay].keys().filter(|ts| ts.starts_with("1490100000")).count(), 6);
+    town.archive.check();
+    town.stop().await;
+}
+
+/// Who reacted with what, as it is archived, and how many records say so.
+fn reactions_on(town: &Town, ts: &str) -> (Vec<(String, Vec<String>)>, usize) {
+    let Some(item) = town.archive.newest(Kind::Reactions).remove(ts) else { return (Vec::new(), 0) };
+    let body: Value = serde_json::from_slice(&item.latest().unwrap().record.body).unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let of = |one: &Value| (text(&one["name"]), one["users"].as_array().unwrap().iter().map(text).collect());
+    (body.as_array().unwrap().iter().map(of).collect(), item.versions.len())
+}
+
+#[tokio::test]
+async fn reactions_that_messages_do_not_show_are_asked_for_and_none_is_noted_as_removed_that_stands() {
+    for is_bare in [true, false] {
+        let settings = Settings { bare_messages: is_bare, ..Settings::default() };
+        let town = Town::with(seed(9), settings, &[ANN]).await;
+        let workspace = town.running.workspace();
+        let (channel, ts) = workspace.labelled("quay-3").unwrap();
+        // On a server whose messages do, one such message is enough to know it.
+        let (_, other) = workspace.labelled("quay-4").unwrap();
+        workspace.react(&channel, &other, EVA, "sun").unwrap();
+        town.crawl(&Options::default()).await.unwrap();
+        let mut session = town.archive.session(&[]).await;
+        let reacted = told(&json!({"type": "reaction_added", "item": {"channel": town.channel("quay"), "ts": ts}}));
+        let look = async |session: &mut Session| {
+            session.hear(&town.accounts[0], vec![reacted.clone()]).await;
+            session.touch(&town.accounts, &Options::default()).await.unwrap();
+        };
+        workspace.react(&channel, &ts, EVA, "tea").unwrap();
+        look(&mut session).await;
+        let tea = (vec![("tea".to_owned(), vec![EVA.to_owned()])], 1);
+        assert_eq!(reactions_on(&town, &ts), tea, "bare: {is_bare}");
+        // Passes that find nothing new add nothing (I6, I13).
+        let before = town.records().len();
+        for options in [Options::default(), full(), full()] {
+            session.pass(&town.accounts, &options, || true).await.unwrap().unwrap();
+        }
+        assert_eq!(reactions_on(&town, &ts), tea, "bare: {is_bare}");
+        assert_eq!(town.records().len(), before, "bare: {is_bare}");
+        let asked = requests(&town.running).await.iter().filter(|method| *method == "reactions.get").count();
+        assert_eq!(asked, if is_bare { 4 } else { 0 }, "once for the event, once for each walk over it");
+        workspace.unreact(&channel, &ts, EVA).unwrap();
+        session.pass(&town.accounts, &full(), || true).await.unwrap().unwrap();
+        assert_eq!(reactions_on(&town, &ts), (Vec::new(), 2), "bare: {is_bare}");
+        session.pass(&town.accounts, &full(), || true).await.unwrap().unwrap();
+        assert_eq!(reactions_on(&town, &ts).1, 2);
+        session.end().await;
+        town.archive.check();
+        town.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_token_that_an_event_quotes_is_not_archived() {
+    let town = Town::new(3, &[ANN]).await;
+    town.crawl(&Options::default()).await.unwrap();
+    let quay = town.channel("quay");
+    let token = town.running.workspace().token_for(ANN).unwrap();
+    let reader = Reader::new(Arc::clone(town.accounts[0].reader.connection()), token.clone().into());
+    let account = Account { reader, ..town.accounts[0].clone() };
+    let message = json!({"type": "message", "ts": "1490100000.000001", "user": BOB, "text": format!("see {token}"), "file": {"id": token}});
+    let mut shown = message.clone();
+    shown["channel"] = json!(quay);
+    let mut session = town.archive.session(&[]).await;
+    let events = [told(&shown), message_changed(&quay, &message), event(format!("{token} {token}"))];
+    session.hear(&account, events.to_vec()).await;
+    session.end().await;
+    let records = town.records();
+    for record in &records {
+        assert!(!String::from_utf8_lossy(&record.body).contains(&token), "{:?}", record.header);
+        assert!(!serde_json::to_string(&record.header).unwrap().contains(&token), "{:?}", record.header);
+    }
+    assert_eq!(records.last().unwrap().header.tickets, 2);
+    town.archive.check();
+    town.stop().await;
+}
+
+#[tokio::test]
+async fn thousands_of_events_at_once_are_kept_in_their_order() {
+    const COUNT: usize = 3000;
+    let town = Town::new(3, &[ANN]).await;
+    town.crawl(&Options::default()).await.unwrap();
+    let session = town.archive.session(&town.accounts).await;
+    let workspace = town.running.workspace();
+    for number in 0..COUNT {
+        workspace.post("quay", BOB, &format!("number {number}")).unwrap();
+    }
+    let until = tokio::time::Instant::now() + Duration::from_secs(60);
+    while session.heard.events.load(Ordering::Relaxed) < COUNT as u64 {
+        assert!(tokio::time::Instant::now() < until, "the events did not come");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    session.end().await;
+    let records = town.records();
+    let events = records.iter().filter(|record| record.header.kind == Kind::Event);
+    let said = events
+        .map(|record| serde_json::from_slice::<Value>(&record.body).unwrap()["text"].as_str().unwrap().to_owned());
+    assert_eq!(said.collect::<Vec<_>>(), (0..COUNT).map(|number| format!("number {number}")).collect::<Vec<_>>());
+    assert_eq!(town.crawl(&Options::default()).await.unwrap().messages.new, 0);
     town.archive.check();
     town.stop().await;
 }

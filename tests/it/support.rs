@@ -671,12 +671,17 @@ const MAY_BE_CALLED: &[&str] = &[
     "users.list",
 ];
 
-/// The methods that a sandbox with controls was asked for.
-pub(crate) async fn methods_called(running: &Running) -> BTreeSet<String> {
+/// The methods that a sandbox with controls was asked for, in order.
+pub(crate) async fn requests(running: &Running) -> Vec<String> {
     let url = running.url.replace("/teamchatapi/", "/_control/requests");
     let log = http_client().get(url).send().await.unwrap().text().await.unwrap();
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     lines.map(|line| text(&line["method"])).collect()
+}
+
+/// The same, each once.
+pub(crate) async fn methods_called(running: &Running) -> BTreeSet<String> {
+    requests(running).await.into_iter().collect()
 }
 
 /// None of these could have changed the server (invariant I7).

@@ -33,6 +33,8 @@ pub struct Settings {
     pub bot_id: bool,
     /// `pins.list` wraps each message in `{type, message}`.
     pub wrapped_pins: bool,
+    /// Messages do not show the reactions on them: only `reactions.get` does.
+    pub bare_messages: bool,
     /// Tombstones and paging in the Atom feed.
     pub atom_extensions: bool,
     /// The plain login misses a comma, as printed in the reference.

@@ -77,7 +77,7 @@ impl State {
                 }
             }
         }
-        if !more.reactions.is_empty() {
+        if !more.reactions.is_empty() && !self.settings.bare_messages {
             body.insert("reactions".to_owned(), self.reactions_json(message));
         }
         Value::Object(body)

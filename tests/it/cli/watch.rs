@@ -240,3 +240,21 @@ fn a_reader_that_goes_away_ends_it_quietly() {
     assert!(fs_err::read_to_string(out).unwrap().contains("ready"));
     place.verified();
 }
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let server = Server::start(story::seed());
+    let place = Place::new();
+    enrol_live(&place, &server.ready);
+    let mut watch = place.start(&["watch", "--json", "--interval", "1s"]);
+    next(&mut watch, |line| line["run"].is_u64());
+    // From now on a pass waits for answers that do not come.
+    server.running.set_fault(teamchat_archive::sandbox::Fault::Timeout, 1.0);
+    assert!(!watch.ends_within(Duration::from_secs(3)));
+    watch.terminate();
+    assert!(!watch.ends_within(Duration::from_secs(2)), "the pass is given time to end");
+    watch.terminate();
+    assert!(watch.ends_within(Duration::from_secs(10)), "twenty seconds would be those of the pass");
+    watch.finish().expect(DONE);
+    place.verified();
+}

@@ -16,7 +16,7 @@ use teamchat_archive::record::{Kind, Record, State};
 use teamchat_archive::sandbox::ids::{IdClock, Ts, item_id};
 use teamchat_archive::sandbox::seed::{Content, Seed, SeedChannel, SeedComment, SeedFile, SeedMessage, SeedUser};
 use teamchat_archive::sandbox::workspace::TruthItem;
-use teamchat_archive::sandbox::{self, Running, Workspace};
+use teamchat_archive::sandbox::{self, Running, Settings, Workspace};
 use teamchat_archive::store::WalkResult;
 
 use crate::support::{Fold, TestArchive, World, account_of, canonical, fold, quick, side_differences_from};
@@ -205,7 +205,12 @@ impl Town {
     }
 
     pub(crate) async fn from(seed: Seed, people: &[&str]) -> Self {
-        let options = sandbox::Options { control: true, ..sandbox::Options::default() };
+        Self::with(seed, sandbox::Options::default().settings, people).await
+    }
+
+    /// The same on a server of another kind.
+    pub(crate) async fn with(seed: Seed, settings: Settings, people: &[&str]) -> Self {
+        let options = sandbox::Options { control: true, settings, ..sandbox::Options::default() };
         let running = sandbox::start(seed, options).await.unwrap();
         let archive = TestArchive::in_memory(&running.url);
         let connection = Arc::new(Connection::new(&running.url, &brisk()).unwrap());
