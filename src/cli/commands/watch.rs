@@ -73,7 +73,12 @@ fn say(context: &Context, options: &WatchOptions, event: &WatchEvent<'_>) -> Res
         WatchEvent::Connected(name) => format!("live      {name} is listened with"),
         WatchEvent::Disconnected(name, error) => format!("live      {name}: {error}; it is opened again"),
         WatchEvent::Refused(name, error) => format!("live      {name} is not listened with any more: {error}"),
-        WatchEvent::Pass(summary) => describe(summary),
+        WatchEvent::Pass(summary) => {
+            let text = describe(summary);
+            // Where nothing happened, that is all there is to say.
+            let is_quiet = summary.records.added == 0 && summary.result == "complete" && summary.findings.is_empty();
+            if is_quiet { text.lines().next().unwrap_or_default().to_owned() } else { text }
+        }
         WatchEvent::Failed(error) => format!("a pass failed: {error}; the next is made in time"),
         WatchEvent::Looked(name, summary) => format!(
             "live      {name}: {} records added, {} deleted, after looking at what was told",
