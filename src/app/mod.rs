@@ -328,6 +328,7 @@ impl Archive {
             disk_reserve_percent: self.config.limits.disk_reserve_percent,
             exclude: self.exclusions(),
             enrolled: self.enabled_accounts()?,
+            resting: self.disabled_accounts()?,
             inventory,
             clock: self.clock.clone(),
             ..crawl::Options::default()

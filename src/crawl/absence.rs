@@ -12,7 +12,7 @@ use crate::api;
 use crate::history::{self, Version, messages_before};
 use crate::model::{MessageTs, RecordSeq, rfc3339};
 use crate::record::{Kind, LIVE, Origin, State};
-use crate::store::{Batch, Change, NewRecord, StateChange};
+use crate::store::{Batch, Change, NewRecord, StateChange, WalkResult};
 
 /// More than this many messages gone at once, and more than one in twenty, is no deletion but a
 /// change of what can be seen, until a second pass finds the same.
@@ -105,6 +105,22 @@ pub(super) async fn settle(
         pass.append(Batch { records: Vec::new(), changes }).await?;
     }
     Ok(true)
+}
+
+/// Notes what a walk that proved no absence has not shown, so that the new pin does not make it pass
+/// for shown.
+pub(super) async fn note_unseen(
+    pass: &Pass<'_>,
+    task: &ChannelTask,
+    floor: MessageTs,
+    top: MessageTs,
+    seen: &HashSet<MessageTs>,
+) -> Result<(), Error> {
+    let changes = compare(pass, task, floor, top, seen)?.changes;
+    if !changes.is_empty() {
+        pass.append(Batch { records: Vec::new(), changes }).await?;
+    }
+    Ok(())
 }
 
 /// Records that many messages can no longer be seen, and owes a second look.
@@ -396,6 +412,8 @@ fn compare(
     seen: &HashSet<MessageTs>,
 ) -> Result<Compared, Error> {
     const STEP: usize = 2000;
+    // A walk in parts moved the pin without having been shown all below it.
+    let pin = task.pin.filter(|_| task.result != WalkResult::InParts);
     let mut found = Compared { missing: Vec::new(), live: 0, changes: Vec::new() };
     let unseen = pass.store.unseen(pass.account, pass.source, &task.id, floor, top)?;
     for ts in unseen.keys().filter(|ts| seen.contains(ts)) {
@@ -421,7 +439,7 @@ fn compare(
             };
             if seen.contains(&ts) {
                 found.live += 1;
-            } else if task.pin.is_some_and(|pin| ts <= pin) || item.versions.iter().any(is_ours) {
+            } else if pin.is_some_and(|pin| ts <= pin) || item.versions.iter().any(is_ours) {
                 found.live += 1;
                 found.missing.push(Missing::of(ts, item, latest));
             } else {

@@ -250,7 +250,7 @@ pub(super) fn to_batch(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, out
                 }
                 match known.becomes(&body, page.asked_at) {
                     None => continue,
-                    Some(Change::Changed) if is_tie(&known.body, &item.bytes) => {
+                    Some(Change::Changed | Change::BackChanged) if is_tie(&known.body, &item.bytes) => {
                         batch.records.extend(unknown(pass, task, &item.bytes, page.received_at)?);
                         tie(pass, task, *ts);
                         continue;
@@ -333,13 +333,12 @@ fn holders(page: &ReadPage, known: &BTreeMap<MessageTs, Known>) -> HashMap<Messa
     holders
 }
 
-/// Whether two bodies under one stamp are two messages: other authors, and neither is an edit of
-/// the other (protocol notes 1.2 (c)).
+/// Whether what comes under a known stamp is another message: it has another author, and is no edit,
+/// which would bear a mark (protocol notes 1.2 (c) and 1.3).
 pub(super) fn is_tie(known: &[u8], bytes: &[u8]) -> bool {
     use crate::model::json::member_text;
     let authors = (member_text(known, "user"), member_text(bytes, "user"));
-    let edited = member(known, "edited").is_some() || member(bytes, "edited").is_some();
-    authors.0.is_some() && authors.1.is_some() && authors.0 != authors.1 && !edited
+    authors.0.is_some() && authors.1.is_some() && authors.0 != authors.1 && member(bytes, "edited").is_none()
 }
 
 /// An item that cannot be recognised, kept once under the digest of its bytes.
@@ -371,4 +370,19 @@ fn unknown(
         shared_in: Vec::new(),
         body: body.into_owned(),
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_tie;
+
+    #[test]
+    fn another_author_without_a_mark_of_an_edit_is_another_message() {
+        let ann = br#"{"user":"ann","text":"a","ts":"1.000000"}"#;
+        let edited = br#"{"user":"ann","text":"b","ts":"1.000000","edited":{"user":"eva","ts":"2.000000"}}"#;
+        let bob = br#"{"user":"bob","text":"a","ts":"1.000000"}"#;
+        assert!(is_tie(ann, bob) && is_tie(edited, bob));
+        assert!(!is_tie(ann, edited) && !is_tie(bob, edited), "an edit may bear its editor's name");
+        assert!(!is_tie(ann, br#"{"text":"a","ts":"1.000000"}"#), "nobody says who wrote it");
+    }
 }

@@ -11,7 +11,7 @@ use super::files::FileSight;
 use super::summary::{Finding, Summary};
 use super::{Error, absence, audit, disk, files, live, people, pins, reconcile, roster, walk};
 use crate::api;
-use crate::history::{INVENTORY, coverage, directory};
+use crate::history::{self, INVENTORY, Version, coverage, directory};
 use crate::model::{ChannelId, Clock, Digest, Exclusion, MessageTs, RecordSeq, SourceId, UtcTime, rfc3339};
 use crate::record::{Kind, Origin};
 use crate::store::{
@@ -52,6 +52,8 @@ pub struct Options {
     /// of them is shown a message, its absence from another's view is no deletion. Empty: nobody
     /// said, and only those of this run count.
     pub enrolled: BTreeSet<String>,
+    /// Accounts that are not crawled with any more.
+    pub resting: BTreeSet<String>,
     /// An inventory of what should be there, to be recorded as it was supplied.
     pub inventory: Option<Vec<u8>>,
     /// Whether the pass signs a checkpoint at its end.
@@ -76,6 +78,7 @@ impl Default for Options {
             disk: Incoming::disk,
             exclude: Vec::new(),
             enrolled: BTreeSet::new(),
+            resting: BTreeSet::new(),
             inventory: None,
             checkpoint: true,
             stop: Arc::default(),
@@ -164,6 +167,8 @@ pub(super) struct Pass<'a> {
     others: HashMap<ChannelId, Vec<WalkRow>>,
     /// The other accounts that are crawled with and that the server accepts.
     active_others: BTreeSet<String>,
+    /// Those that are not crawled with any more, or that it does not accept.
+    resting_others: BTreeSet<String>,
     /// Files as they were fetched before this pass.
     pub(super) known_files: HashMap<String, FileRow>,
     pub(super) feeds: reconcile::Feeds,
@@ -178,6 +183,7 @@ struct Before {
     changed_history: HashMap<ChannelId, Vec<String>>,
     others: HashMap<ChannelId, Vec<WalkRow>>,
     active_others: BTreeSet<String>,
+    resting_others: BTreeSet<String>,
     known_files: HashMap<String, FileRow>,
 }
 
@@ -187,17 +193,21 @@ impl Before {
         for row in store.walks()?.into_iter().filter(|row| row.account != account) {
             others.entry(row.channel.clone()).or_default().push(row);
         }
-        let active_others = store
-            .accounts()?
-            .into_iter()
-            .filter(|row| row.name != account && row.state == "ok" && options.enrolled.contains(&row.name))
-            .map(|row| row.name)
-            .collect();
+        let (mut active_others, mut resting_others) = (BTreeSet::new(), BTreeSet::new());
+        for row in store.accounts()?.into_iter().filter(|row| row.name != account) {
+            let is_enrolled = options.enrolled.contains(&row.name);
+            if row.state == "ok" && is_enrolled {
+                active_others.insert(row.name);
+            } else if row.state != "ok" || options.resting.contains(&row.name) {
+                resting_others.insert(row.name);
+            }
+        }
         Ok(Self {
             tripped: tripped(store, account)?,
             changed_history: changed_history(store, account)?,
             others,
             active_others,
+            resting_others,
             known_files: store.file_states(FIRST_SOURCE)?,
         })
     }
@@ -217,7 +227,7 @@ pub(super) struct Frame<'a> {
 impl<'a> Pass<'a> {
     /// An account's part of a run.
     pub(super) fn new(frame: &Frame<'a>, account: &'a Account) -> Result<Self, Error> {
-        let Before { tripped, changed_history, others, active_others, known_files } =
+        let Before { tripped, changed_history, others, active_others, resting_others, known_files } =
             Before::read(frame.store, &account.name, frame.options)?;
         Ok(Self {
             reader: &account.reader,
@@ -243,6 +253,7 @@ impl<'a> Pass<'a> {
             has_reactions_in_messages: AtomicBool::new(frame.store.mark(REACTIONS_IN_MESSAGES)?.is_some()),
             others,
             active_others,
+            resting_others,
             known_files,
             feeds: reconcile::Feeds::default(),
             listed_people: tokio::sync::Mutex::default(),
@@ -370,6 +381,14 @@ impl Pass<'_> {
         Ok(false)
     }
 
+    /// Whether another account may still be looking at something, so that its reading stands beside
+    /// this one's: it is crawled with, and has not lost the channel.
+    pub(super) fn is_looked_at_by(&self, account: &str, channel: Option<&ChannelId>) -> bool {
+        let rows = channel.and_then(|channel| self.others.get(channel)).into_iter().flatten();
+        let is_lost = rows.filter(|row| row.account == account).any(|row| row.result == WalkResult::Lost);
+        !is_lost && !self.resting_others.contains(account)
+    }
+
     pub(super) fn say(&self, what: &str) {
         tracing::debug!(account = self.account, "{what}");
     }
@@ -462,7 +481,7 @@ pub async fn run_to_end(
 ) -> Result<Ended, Error> {
     let started = Instant::now();
     let mut options = options.clone();
-    let are_others_known = !options.enrolled.is_empty();
+    options.resting.retain(|name| accounts.iter().all(|account| account.name != *name));
     options.enrolled.extend(accounts.iter().map(|account| account.name.clone()));
     let options = &options;
     let before = Snapshot::take(store)?;
@@ -511,15 +530,7 @@ pub async fn run_to_end(
     }
     close(store, appender, options, &summary, accounts, &before).await?;
     let mut summary = summary.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let mut disabled = store.accounts()?;
-    disabled.retain(|row| are_others_known && !options.enrolled.contains(&row.name));
-    let covered = coverage(
-        store,
-        &directory(store)?,
-        &options.exclude,
-        &disabled.into_iter().map(|row| row.name).collect(),
-        options.clock.now(),
-    )?;
+    let covered = coverage(store, &directory(store)?, &options.exclude, &options.resting, options.clock.now())?;
     summary.debts = covered.debts() as u64;
     summary.gaps = covered.gaps() as u64;
     if !partial.is_empty() || summary.debts > 0 || summary.gaps > 0 || summary.channels.failed > 0 {
@@ -875,8 +886,13 @@ fn absent_files(
             continue;
         }
         let record = pass.store.record(row.seq)?;
-        let is_here = record.header.shared_in.iter().any(|channel| channel == task.id.as_str());
-        if is_here && record.header.account == pass.account {
+        if !record.header.shared_in.iter().any(|channel| channel == task.id.as_str()) {
+            continue;
+        }
+        // Another account may have seen its last version; this one saw it once.
+        let found = history::item(pass.store, Kind::File, pass.source, None, &id)?;
+        let is_ours = |version: &Version| version.record.header.account == pass.account;
+        if found.is_some_and(|found| found.versions.iter().any(is_ours)) {
             out.insert(id, FileSight::default());
         }
     }

@@ -62,7 +62,13 @@ impl<'a> Sight<'a> {
                 }
                 match (same, was_gone) {
                     (true, false) => return Ok(()),
-                    (false, false) if own == Some(digest) => return Ok(()),
+                    // It reads so to this account, and otherwise to the one that looked last, for as
+                    // long as that one looks. Else it has changed back.
+                    (false, false)
+                        if own == Some(digest) && self.pass.is_looked_at_by(&record.header.account, channel) =>
+                    {
+                        return Ok(());
+                    }
                     (true, true) => (row.version + 1, Change::Back),
                     (false, true) => (row.version + 1, Change::BackChanged),
                     (false, false) => {

@@ -192,11 +192,13 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
         cursor = next;
     }
     let pin = pin.max(task.pin);
-    if let (Some(seen), Some(top), true) = (&seen, pin.max(newest), order_proved)
-        && !absence::settle(pass, task, floor, top, seen, &mut out).await?
-    {
-        out.cut_off = true;
-        return Ok(out);
+    if let (Some(seen), Some(top)) = (&seen, pin.max(newest)) {
+        if !order_proved {
+            absence::note_unseen(pass, task, floor, top, seen).await?;
+        } else if !absence::settle(pass, task, floor, top, seen, &mut out).await? {
+            out.cut_off = true;
+            return Ok(out);
+        }
     }
     standing.in_flight = None;
     if out.changed {

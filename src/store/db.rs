@@ -95,7 +95,8 @@ pub(super) fn open_reading(path: &Path, which: Which) -> Result<Connection, Erro
     let prepare = |connection: Connection| -> Result<Connection, Error> {
         connection.busy_timeout(BUSY)?;
         connection.pragma_update(None, "query_only", "ON")?;
-        connection.pragma_update(None, "cache_size", -16_384)?;
+        // There are several of them, and what is read again is kept as whole blocks elsewhere.
+        connection.pragma_update(None, "cache_size", -4_096)?;
         if check_format(&connection, path, which)? == 0 {
             return Err(Error::Damaged { path: path.to_owned(), detail: "it holds no archive".to_owned() });
         }

@@ -227,3 +227,44 @@ async fn an_account_enrolled_later_finds_deletions_of_what_it_was_shown() {
     assert_is_truth(&mut town, &BOTH, "after both").await;
     town.stop().await;
 }
+
+#[tokio::test]
+async fn what_a_walk_out_of_order_never_showed_does_not_pass_for_shown() {
+    let mut town = Town::new(9, &[ANN, EVA]).await;
+    let workspace = town.running.workspace();
+    let ts = workspace.whisper("dock", BOB, ANN, "for your eyes").unwrap();
+    workspace.post("dock", BOB, "for all").unwrap();
+    town.crawl_as(ANN, &full()).await.unwrap();
+    town.running.set_fault(Fault::Unordered, 1.0);
+    town.crawl_as(EVA, &Options::default()).await.unwrap();
+    town.running.set_fault(Fault::Unordered, 0.0);
+    // Alone, so that nobody else vouches for the whisper.
+    for _ in 0..3 {
+        town.crawl_as(EVA, &full()).await.unwrap();
+    }
+    let dock = town.channel("dock");
+    assert!(stands(&fold(&town.archive.reader()), &dock, &ts), "it was never shown to her");
+    assert_eq!(town.audit(&BTreeSet::new()), Vec::<String>::new());
+    town.archive.check();
+    town.stop().await;
+}
+
+#[tokio::test]
+async fn what_changed_back_is_recorded_once_the_account_that_saw_the_change_looks_no_more() {
+    let mut town = Town::new(9, &[ANN, EVA]).await;
+    town.crawl(&full()).await.unwrap();
+    let workspace = town.running.workspace();
+    workspace.join("cellar", EVA).unwrap();
+    town.crawl_as(EVA, &full()).await.unwrap();
+    workspace.leave("cellar", EVA).unwrap();
+    town.crawl_as(EVA, &full()).await.unwrap();
+    town.crawl_as(ANN, &full()).await.unwrap();
+    let names = names(&[ANN]);
+    town.note_shown(&names).await;
+    assert_eq!(town.differences(&names).await, Vec::<String>::new());
+    let before = town.records().len();
+    town.crawl_as(ANN, &full()).await.unwrap();
+    assert_eq!(town.records().len(), before, "and once only");
+    town.archive.check();
+    town.stop().await;
+}
