@@ -210,10 +210,22 @@ impl Town {
 
     /// The same on a server of another kind.
     pub(crate) async fn with(seed: Seed, settings: Settings, people: &[&str]) -> Self {
+        Self::of(seed, settings, people, &brisk()).await
+    }
+
+    /// The same for a client that gives a request as long as this.
+    pub(crate) async fn unhurried(messages: usize, people: &[&str], request: Duration) -> Self {
+        let brisk = brisk();
+        let patience = Patience { request, ..brisk.patience };
+        let settings = sandbox::Options::default().settings;
+        Self::of(seed(messages), settings, people, &ServerOptions { patience, ..brisk }).await
+    }
+
+    async fn of(seed: Seed, settings: Settings, people: &[&str], client: &ServerOptions) -> Self {
         let options = sandbox::Options { control: true, settings, ..sandbox::Options::default() };
         let running = sandbox::start(seed, options).await.unwrap();
         let archive = TestArchive::in_memory(&running.url);
-        let connection = Arc::new(Connection::new(&running.url, &brisk()).unwrap());
+        let connection = Arc::new(Connection::new(&running.url, client).unwrap());
         let accounts = people.iter().map(|user| account_of(&running, user, &connection)).collect();
         let world = World::of(&running);
         let worlds = people.iter().map(|user| world.as_seen_by(&running, user)).collect();
