@@ -46,11 +46,14 @@ pub enum Kind {
     /// A note of their ids, the number that the server says there are, and the SHA-256 of the reply:
     /// that holds a whole person for each, and they have records of their own.
     Roster = 16,
+    /// What the archive says of itself: its id, its log, its verification key and the one before,
+    /// the server, and the SHA-256 of each text of its `about` table. Key: `archive`.
+    Archive = 17,
 }
 
 impl Kind {
     /// All kinds, by number.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Message,
         Self::File,
         Self::Comment,
@@ -67,6 +70,7 @@ impl Kind {
         Self::Event,
         Self::Inventory,
         Self::Roster,
+        Self::Archive,
     ];
 
     /// The number on disk.
@@ -98,6 +102,7 @@ impl Kind {
             Self::Event => "event",
             Self::Inventory => "inventory",
             Self::Roster => "roster",
+            Self::Archive => "archive",
         }
     }
 

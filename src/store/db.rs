@@ -14,6 +14,7 @@ const ARCHIVE_STEPS: &[M<'_>] = &[
     M::up(include_str!("../../schemas/sql/0001_archive.sql")),
     M::up(include_str!("../../schemas/sql/0002_views.sql")),
     M::up(include_str!("../../schemas/sql/0003_live.sql")),
+    M::up(include_str!("../../schemas/sql/0004_anchors.sql")),
 ];
 
 /// The steps of `access.db`.
