@@ -17,8 +17,9 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Error;
+use super::account::identified;
 use super::page::is_tie;
-use super::pass::{Account, identified};
+use super::pass::Account;
 use crate::api::{self, ChannelChange, Event, Meaning, Pace, Socket, meaning, tolerant};
 use crate::history::{Item, Told, Version, item};
 use crate::model::{ChannelId, Digest, Exclusion, MessageTs, RecordSeq, SourceId, UtcTime, json};

@@ -5,7 +5,8 @@
 //! What it writes goes through [`store::Appender`](crate::store::Appender) together with the state
 //! that says how far it came, so that a pass cut off at any moment is taken up by the next one.
 //!
-//! A pass (`pass`) goes through the rooms in this order: `people` reads who and what there is; `walk`
+//! A run (`run`) is one pass (`pass`) with each account in turn (`account`), through the rooms in this
+//! order: `people` reads who and what there is; `walk`
 //! goes through a channel page by page (`page`) and has `absence` look for what was missing;
 //! `reconcile` holds it against its feed (`judge`); then `files`, as far as `disk` has room, `pins` and
 //! `roster`; at last `audit` looks again at some older history. `plan` tells beforehand what all that
@@ -19,6 +20,7 @@
 //! deletion; a failure of the store ends the pass.
 
 mod absence;
+mod account;
 mod audit;
 mod disk;
 mod files;
@@ -32,13 +34,15 @@ mod pins;
 mod plan;
 mod reconcile;
 mod roster;
+mod run;
 mod summary;
 mod touch;
 mod walk;
 
 pub use live::{Heard, Hints, Listener, Notice, Wanted};
-pub use pass::{Account, Ended, Options, Progress, run, run_to_end};
+pub use pass::{Account, Options, Progress};
 pub use plan::{Plan, plan};
+pub use run::{Ended, run, run_to_end};
 pub use summary::{Finding, ReconciledCounts, Reconciliation, Summary};
 pub use touch::touch;
 

@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::account::is_excluded;
 use super::files::{self, FileSight};
-use super::pass::{Account, ChannelTask, Options, are_sides_due, changed_history, is_excluded, tripped};
+use super::pass::{Account, ChannelTask, Options, are_sides_due, changed_history, tripped};
 use super::walk::{Reach, resumed};
 use super::{Error, audit, page, people, reconcile};
 use crate::api::{self, HistoryWindow, wire};

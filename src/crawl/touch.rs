@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use super::account;
 use super::files::{self, FileSight};
 use super::live::Wanted;
 use super::page::{ReadPage, keep};
-use super::pass::{self, Account, ChannelTask, Frame, Options, Pass};
+use super::pass::{Account, ChannelTask, Frame, Options, Pass};
+use super::run::note_outcome;
 use super::summary::Summary;
 use super::walk::Walked;
 use super::{Error, absence, people, pins};
@@ -33,7 +35,7 @@ pub async fn touch(
     let pass = Pass::new(&frame, account)?;
     let outcome = look(&pass, wanted).await;
     if matches!(outcome, Err(Error::Server(api::Error::Auth { .. }))) {
-        pass::note_outcome(&pass, account, &outcome).await?;
+        note_outcome(&pass, account, &outcome).await?;
     }
     outcome?;
     drop(pass);
@@ -44,20 +46,20 @@ async fn look(pass: &Pass<'_>, wanted: &Wanted) -> Result<(), Error> {
     let mut walks = wanted.walks.clone();
     let mut tasks = people::known(pass)?;
     // What was excluded since it was walked is left alone.
-    tasks.retain(|task| !pass::is_excluded(pass.options, task));
+    tasks.retain(|task| !account::is_excluded(pass.options, task));
     let is_known = |tasks: &[ChannelTask], id: &ChannelId| tasks.iter().any(|task| task.id == *id);
     let mut named = wanted.walks.iter().chain(&wanted.pins).chain(wanted.items.keys());
     if wanted.lists || named.any(|id| !is_known(&tasks, id)) {
         people::people(pass).await?;
-        tasks = pass::begun(pass, people::channels(pass).await?).await?;
+        tasks = account::begun(pass, people::channels(pass).await?).await?;
         walks.extend(tasks.iter().filter(|task| task.is_new).map(|task| task.id.clone()));
     }
     pass.set_tasks(&tasks);
 
     let seen: Mutex<BTreeMap<String, FileSight>> = Mutex::default();
     for task in tasks.iter().filter(|task| walks.contains(&task.id)) {
-        let outcome = pass::channel_pass(pass, task, &seen).await;
-        pass::channel_outcome(pass, task, outcome).await?;
+        let outcome = account::channel_pass(pass, task, &seen).await;
+        account::channel_outcome(pass, task, outcome).await?;
     }
     let mut files = seen.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     for task in &tasks {
