@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tantivy::query::TermQuery;
 use tantivy::schema::IndexRecordOption;
-use tantivy::{Index, IndexWriter, TantivyDocument, Term};
+use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
 
 use super::Error;
 use super::document::{content, document, public_key, stream_comment};
@@ -25,6 +25,11 @@ const THREADS: usize = 2;
 const COMMIT_EVERY: u64 = 100_000;
 /// Blocks read at once.
 const BLOCKS: usize = 64;
+
+/// Commits after which an open index is closed and opened again. The engine's directory remembers the
+/// path of every file that it ever opened and forgets none (tantivy 0.27; a heap profile of a followed
+/// workspace with 40 changes a second showed 0.5 MB more in eight minutes, and nothing else that grew).
+pub(super) const RENEW_AFTER: u32 = 500;
 
 /// What a commit says of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,10 +115,12 @@ pub struct Indexer {
     layout: Layout,
     folder: PathBuf,
     is_new: bool,
-    index: Index,
     writer: IndexWriter,
+    /// Shows the newest commit.
+    committed: IndexReader,
     fields: Fields,
     reached: u64,
+    commits: u32,
     stream_comments: HashSet<String>,
     file_channels: HashMap<String, Vec<ChannelId>>,
 }
@@ -157,17 +164,29 @@ impl Indexer {
 
     fn with(layout: &Layout, folder: PathBuf, index: Index, reached: u64, is_new: bool) -> Result<Self, Error> {
         let writer = index.writer_with_num_threads(THREADS, MEMORY)?;
+        let committed = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         Ok(Self {
             layout: layout.clone(),
             folder,
             is_new,
-            index,
             writer,
+            committed,
             fields: fields(),
             reached,
+            commits: 0,
             stream_comments: HashSet::new(),
             file_channels: HashMap::new(),
         })
+    }
+
+    /// Whether it should be closed and opened again before it is used further.
+    pub fn is_worn(&self) -> bool {
+        self.commits >= RENEW_AFTER
+    }
+
+    /// Ends it, once what the engine does in the background is done.
+    pub fn close(self) -> Result<(), Error> {
+        Ok(self.writer.wait_merging_threads()?)
     }
 
     /// Brings the index to the archive's head and says how many records it read. `progress` is
@@ -219,7 +238,9 @@ impl Indexer {
         moment(&self.folder, "index commit prepared");
         prepared.commit()?;
         moment(&self.folder, "index committed");
+        self.committed.reload()?;
         self.stream_comments.clear();
+        self.commits += 1;
         Ok(())
     }
 
@@ -308,7 +329,7 @@ impl Indexer {
             return Ok(true);
         }
         let term = Term::from_field_text(self.fields.comment, &stream_comment(comment));
-        let searcher = self.index.reader()?.searcher();
+        let searcher = self.committed.searcher();
         Ok(searcher.search(&TermQuery::new(term, IndexRecordOption::Basic), &tantivy::collector::Count)? > 0)
     }
 
@@ -320,5 +341,31 @@ impl Indexer {
         let channels = found.as_ref().map(Item::shared_in).unwrap_or_default();
         self.file_channels.insert(file.to_owned(), channels.clone());
         Ok(channels)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::{bench, messages, writer};
+
+    #[test]
+    fn a_worn_index_is_closed_and_goes_on_where_it_ended() {
+        let bench = bench();
+        let mut archive = writer(&bench);
+        archive.append(messages("C", 1..4)).unwrap();
+        let reader = Reader::open(&bench.layout).unwrap();
+        let mut indexer = Indexer::open(&bench.layout).unwrap();
+        indexer.commits = RENEW_AFTER - 2;
+        assert_eq!(indexer.catch_up(&reader, &mut |_| {}).unwrap(), 3);
+        assert!(!indexer.is_worn());
+        archive.append(messages("C", 4..5)).unwrap();
+        assert_eq!(indexer.catch_up(&reader, &mut |_| {}).unwrap(), 1);
+        assert!(indexer.is_worn());
+        indexer.close().unwrap();
+        let mut indexer = Indexer::open(&bench.layout).unwrap();
+        assert!(!indexer.is_worn());
+        assert_eq!(indexer.catch_up(&reader, &mut |_| {}).unwrap(), 0);
+        assert_eq!(status(&bench.layout, 4).documents, 4);
     }
 }

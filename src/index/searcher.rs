@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tantivy::collector::{Count, TopDocs};
+use tantivy::index::SegmentId;
 use tantivy::query::{BooleanQuery, ConstScoreQuery, Occur, Query as EngineQuery, RangeQuery, TermSetQuery};
-use tantivy::{DocId, IndexReader, ReloadPolicy, Score, SegmentReader, Term};
+use tantivy::{DocId, IndexReader, Opstamp, ReloadPolicy, Score, SegmentReader, Term};
 
 use super::Error;
 use super::compile::{Compiler, all_of};
-use super::indexer::{Payload, current, open_generation, payload};
+use super::indexer::{Payload, RENEW_AFTER, current, open_generation, payload};
 use super::schema::{Fields, SCHEMA_VERSION, fields};
 use crate::history::{Directory, ItemState};
 use crate::model::{RecordSeq, Scope};
@@ -110,6 +111,22 @@ struct Open {
     folder: PathBuf,
     index: tantivy::Index,
     reader: IndexReader,
+    /// Which commit and which segments the reader shows.
+    shown: (Opstamp, Vec<SegmentId>),
+    reloads: u32,
+}
+
+impl Open {
+    fn generation(folder: PathBuf, index: tantivy::Index) -> Result<Self, Error> {
+        let shown = commit_of(&index)?;
+        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+        Ok(Self { folder, index, reader, shown, reloads: 0 })
+    }
+}
+
+fn commit_of(index: &tantivy::Index) -> Result<(Opstamp, Vec<SegmentId>), Error> {
+    let metas = index.load_metas()?;
+    Ok((metas.opstamp, metas.segments.iter().map(tantivy::SegmentMeta::id).collect()))
 }
 
 /// Searches an index. Clones share it; it follows commits and new generations.
@@ -155,18 +172,22 @@ impl Searcher {
         let absent = |detail: &str| Error::Absent { path: self.layout.index(), detail: detail.to_owned() };
         let folder = current(&self.layout).ok_or_else(|| absent("it has not been built"))?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.as_ref().is_none_or(|open| open.folder != folder) {
+        if open.as_ref().is_none_or(|open| open.folder != folder || open.reloads >= RENEW_AFTER) {
             let index = open_generation(&folder)?;
             if payload(&index)?.schema != SCHEMA_VERSION {
                 return Err(absent("it was built by another version"));
             }
-            let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
-            *open = Some(Open { folder, index, reader });
+            *open = Some(Open::generation(folder, index)?);
         }
-        let open = open.as_ref().ok_or_else(|| absent("it could not be opened"))?;
+        let open = open.as_mut().ok_or_else(|| absent("it could not be opened"))?;
         // The payload is read before the reload: what is then searched holds that much at least.
         let payload = payload(&open.index)?;
-        open.reader.reload()?;
+        let newest = commit_of(&open.index)?;
+        if open.shown != newest {
+            open.reader.reload()?;
+            open.shown = newest;
+            open.reloads += 1;
+        }
         Ok((open.reader.searcher(), payload))
     }
 

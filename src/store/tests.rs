@@ -33,7 +33,7 @@ fn clock() -> Clock {
     Clock::set(1_700_000_000_000)
 }
 
-fn writer(bench: &Bench) -> Writer {
+pub(crate) fn writer(bench: &Bench) -> Writer {
     Writer::open(&bench.layout, bench.layout.lock().unwrap(), Some(key()), clock()).unwrap()
 }
 
@@ -57,7 +57,7 @@ fn message(channel: &str, second: u64, version: u32, change: Change, text: &str)
     }
 }
 
-fn messages(channel: &str, seconds: impl IntoIterator<Item = u64>) -> Batch {
+pub(crate) fn messages(channel: &str, seconds: impl IntoIterator<Item = u64>) -> Batch {
     let records = seconds.into_iter().map(|second| message(channel, second, 1, Change::New, "hello")).collect();
     Batch { records, changes: Vec::new() }
 }

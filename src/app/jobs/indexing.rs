@@ -77,6 +77,7 @@ fn round(indexer: Option<Indexer>, layout: &Layout, reader: &Reader) -> Turned {
         None => Indexer::open(layout),
     };
     match opened.and_then(|mut indexer| indexer.catch_up(reader, &mut |_| {}).map(|count| (indexer, count))) {
+        Ok((indexer, count)) if indexer.is_worn() => (None, indexer.close().map(|()| count)),
         Ok((indexer, count)) => (Some(indexer), Ok(count)),
         // One that failed is opened again: what it had not committed is gone.
         Err(error) => (None, Err(error)),
