@@ -18,7 +18,7 @@ pub(super) fn info(call: Call<'_>) -> Answer {
             }
         }
         for ts in &more.comments {
-            if let Some(at) = state.channels[channel].find_alive(*ts) {
+            if let Some(at) = state.channels[channel].find_comment(*ts) {
                 let comment = &state.channels[channel].messages[at];
                 comments.push(state.comment_json(channel, comment, false));
             }

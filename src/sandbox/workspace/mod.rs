@@ -556,7 +556,7 @@ impl Workspace {
             .rev()
             .find(|(channel, ts)| {
                 let channel = &state.channels[*channel];
-                channel.find_alive(*ts).is_some_and(|at| channel.messages[at].user == user)
+                channel.find_comment(*ts).is_some_and(|at| channel.messages[at].user == user)
             })
             .map(|(channel, ts)| state.comment_id(*channel, *ts))
             .ok_or(Refusal("comment_not_found"))

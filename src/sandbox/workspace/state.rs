@@ -285,6 +285,14 @@ impl Channel {
     pub(in crate::sandbox) fn find_alive(&self, ts: Ts) -> Option<usize> {
         self.find(ts).filter(|at| !self.messages[*at].is_deleted)
     }
+
+    /// The living comment with this time stamp, whatever else shares it.
+    pub(in crate::sandbox) fn find_comment(&self, ts: Ts) -> Option<usize> {
+        let start = self.position(ts);
+        let ties = self.messages[start..].iter().take_while(|message| message.ts == ts);
+        let found = ties.enumerate().find(|(_, message)| !message.is_deleted && message.comment().is_some());
+        found.map(|(offset, _)| start + offset)
+    }
 }
 
 impl State {

@@ -190,6 +190,19 @@ fn ties_and_the_repeated_hour_come_when_asked_for() {
 }
 
 #[test]
+fn what_shares_the_stamp_of_a_deleted_comment_is_no_comment() {
+    let workspace = workspace(&[], Vec::new());
+    let comment = workspace.comment("plan", ANN, "seen").unwrap();
+    workspace.faults().set(Fault::TsTie, 1.0);
+    let tied = Ts::parse(&workspace.post("quay", ANN, "tied").unwrap()).unwrap();
+    let comments = || workspace.read().file_comments(0);
+    assert_eq!(stamps(&workspace).iter().filter(|ts| **ts == tied).count(), 2);
+    assert_eq!(comments().len(), 1);
+    workspace.delete_comment(&comment).unwrap();
+    assert_eq!(comments(), Vec::<serde_json::Value>::new());
+}
+
+#[test]
 fn a_sweep_takes_the_oldest_and_tells_the_truth() {
     let workspace = workspace(&[(Fault::RetentionSweep, 1.0)], Vec::new());
     let truth = workspace.truth();

@@ -118,7 +118,7 @@ impl State {
             .iter()
             .filter_map(|(channel, ts)| {
                 let stream = &self.channels[*channel];
-                let at = stream.find_alive(*ts)?;
+                let at = stream.find_comment(*ts)?;
                 Some(self.comment_json(*channel, &stream.messages[at], false))
             })
             .collect()
@@ -126,7 +126,7 @@ impl State {
 
     fn comment_count(&self, file: usize) -> usize {
         let comments = &self.files[file].comments;
-        comments.iter().filter(|(channel, ts)| self.channels[*channel].find_alive(*ts).is_some()).count()
+        comments.iter().filter(|(channel, ts)| self.channels[*channel].find_comment(*ts).is_some()).count()
     }
 
     /// The address of a file's bytes, with a ticket for `caller`.
