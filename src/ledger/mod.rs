@@ -10,12 +10,14 @@ mod key;
 mod known;
 mod note;
 mod proof;
+mod tlog_proof;
 mod tree;
 
-pub use checkpoint::{Checkpoint, TlogProof};
+pub use checkpoint::Checkpoint;
 pub use commitment::{ArchiveId, Label, LeafEntry, SpanSecret};
 pub use cosignature::{CosignerKey, CosigningKey};
 pub use known::{KnownKey, Verified};
 pub use note::{Note, NoteError, Signature, SigningKey, VerifierKey};
 pub use proof::{ProofError, consistency_proof, inclusion_proof, verify_consistency, verify_inclusion};
+pub use tlog_proof::{Proved, TlogProof, TlogProofError};
 pub use tree::{Frontier, empty_root, hash_children, hash_leaf};
