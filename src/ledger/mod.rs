@@ -1,4 +1,5 @@
-//! The Merkle ledger: RFC 6962 hashing, proofs, salted commitments, signed notes, checkpoints.
+//! The Merkle ledger: RFC 6962 hashing, proofs, salted commitments, signed notes, checkpoints,
+//! cosignatures, proof files.
 //!
 //! Pure: no I/O, no clock, no randomness of its own. What is stored where is `store`'s business;
 //! this room says what is hashed, what is signed, and how anyone checks it.
