@@ -124,7 +124,8 @@ pub fn verify_inclusion(
 }
 
 /// Checks that the tree of `old` leaves with `old_root` is a beginning of the tree of `new`
-/// leaves with `new_root` (RFC 9162 section 2.1.4.2). For `old` 0 only the empty proof is right.
+/// leaves with `new_root` (RFC 9162 section 2.1.4.2). For `old` 0, which that section leaves out, the
+/// empty proof and the empty tree's root are right.
 pub fn verify_consistency(
     old: u64,
     new: u64,
@@ -135,15 +136,17 @@ pub fn verify_consistency(
     if old > new {
         return Err(ProofError::OutOfRange);
     }
-    if old == new {
-        return match (path.is_empty(), old_root == new_root) {
-            (false, _) => Err(ProofError::WrongLength),
-            (true, false) => Err(ProofError::WrongRoot),
-            (true, true) => Ok(()),
+    if old == 0 || old == new {
+        if !path.is_empty() {
+            return Err(ProofError::WrongLength);
+        }
+        // Every tree continues the empty one, which has one root.
+        let is_right = if old == 0 {
+            *old_root == empty_root() && (new > 0 || new_root == old_root)
+        } else {
+            old_root == new_root
         };
-    }
-    if old == 0 {
-        return if path.is_empty() { Ok(()) } else { Err(ProofError::WrongLength) };
+        return if is_right { Ok(()) } else { Err(ProofError::WrongRoot) };
     }
     let mut path = path.iter();
     let (mut node, mut last) = (old - 1, new - 1);
@@ -178,6 +181,8 @@ pub fn verify_consistency(
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+
     use super::super::tree::tests::{CLASSIC_ROOTS, classic_leaves};
     use super::super::tree::{Frontier, hash_leaf};
     use super::*;
@@ -228,6 +233,113 @@ mod tests {
                 "837dbb152e9b079010717e84e865da4ebc0fa198a806d59d31bf15accef22d0e",
             ]
         );
+    }
+
+    #[test]
+    fn the_published_proofs_from_the_smaller_trees_come_out() {
+        let leaves = classic_leaves();
+        let mut nodes = reader(&leaves);
+        assert_eq!(
+            hex(&consistency_proof(2, 5, &mut nodes).unwrap()),
+            [
+                "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+                "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+            ]
+        );
+        assert_eq!(
+            hex(&consistency_proof(1, 8, &mut nodes).unwrap()),
+            [
+                "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+                "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+                "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
+            ]
+        );
+    }
+
+    /// What Google's log `argon2020` answered when it held 961,984,011 certificates: the path of
+    /// entry 10,000, and the proof from 3,654,490 entries. The upper ends are the same.
+    const ARGON_PATH: &str = "
+        T46AmJsuOM/gFiGlUp+IJJebp+1Z5qratFNW7U0JyOQ=
+        9Jj1Feodn42uRYEfffkV4HF/EIPFQ5Zo9IwkxbQ2uhk=
+        D53/1oCNebF4J59HHgioovKZxrmrKcVuCVhy3Izg8Ck=
+        wSFDgGSrsXRPA+1c8WHoAFCsWeUv8NDyP/Q/SgsyVyY=
+        516/RcwsgdwdzHn18v1dJHqBkgFUbNhmCIWOGjsMJaE=
+        naTFY2ajLFgrgs5XUl+zJYZnnlJksLGsA1VYwpLfqbY=
+        mKBRJo6qao+0Kdh/rhGkZUbHUAxMhrtrclrTpIbNjIg=
+        Co4ueOFE7lpifLio94irxxsv1wFMMaK3tPu2ZQkHlro=
+        yRgy800K6JMYCC05sWfqF2kvCg2riT/pVM+nEa6V5+0=
+        n2O38XJZC8/Wpbwi9HhgVizlUyeUHVZvYyQB1607MRc=
+        go3tAjuNfNSCj87y2Rg1xOroDknGN1eaf3cgvzObf7Q=
+        8D0Mj3/J7ySSnFb0afIHYXv6rlOhECnsebY6XKi1IR8=
+        6rcez46ZU8M5vPiWVMAUfJfAOV0pPP/mch/lYzZhj/M=
+        2rtIeXrPvSdUyHc5maIgSAVB2BzaKaupWxSAiVayDE4=
+        nniW/IMFQPN5xw8UsHFn7CRStYbm1gLu7NNa6kkRqJQ=
+        mRPPi7sQS22MduIEyvcNzCNFqIt6kLwYPkNKrVtIcu8=
+        JvTivzESNS9wHI8aph5a7uieVmtS/p9PciMZ5D6GyOo=
+        UTyQd+Ym0wY4zG+qK806bBORwi1CSVvFQ/KknnqoZj8=
+        hXODrqN+ff+U6zPqRQ+ZQKs6im1fPcxIerDSfNwflhE=
+        II6GE+WY/DrpZzfHztLwkR46o37zVkNLCyPYlf68zA0=
+        d609kWWcNBllbA8Jb/ad4XAVVGnScLRmtP8FYyr+Dck=
+        rikBsP0G0gioXRpBFED2CzQdSLrGPvRd0bEcbEZw1rI=";
+    const ARGON_CONSISTENCY: &str = "
+        80Sfbj6UQEdVSZCSIgh9NMPj3vCBzcc1A48B2crJSWg=
+        FZcrgAHUk6nNPviJZq8kEK6jCG1d18pJOFE45ZDc1TQ=
+        Q67reWXmPBo1UfmwBap4Xi9PMPfFdUSSw3WGlRZdG7k=
+        eJ7CyhR4PxzBxDIsWgrVYW1eFUb9ndgf46tFmiqVrxA=
+        QrDwp062Grm5WY8KdrhFsBuuNjGzRox2Jb8PmVL5OYw=
+        XM4YMjMEdLH/XJam/ZWyaP14k3cmsOtnPsOWQ54lW1s=
+        SGiBh+jOTGccXU48ZzgQ88lRcBmtB4wz4oSDndv2QTg=
+        WAS6txqNLYKGL1GdBdpqmV42TTfn6cJsuDsqLXuTCNI=
+        QFmRS0rirUA7ZN3lxFjDncV+E1OCrn3NUB4RCp+5fzc=
+        Hdbp7It2XBNZmNDBpCN/KPd7vfVqxgzwOosqVIaEA9E=
+        mxvHL0ZiblBdD7j7pIa1jlfB0gSqfJ6oX0UGo7L0VsU=
+        q5hjyvoW6TL/PThgcitpDcSTrnKX2p1+aqscqH2euRA=
+        jTOWDqt3IHj2NVFeezyBz2ofpru+ztEywqKUAfFclKI=
+        GIRn0w3HqJdvU9j1WVD//eR6lk2AaTVjyzjsJNP8U88=
+        x52GJvxG81fnQBrgOTbll1A5tz95/LXK0Ag1NhB0r1I=
+        6/0OqrcTgc3o5dD5PymmoC96lB9yLPFuTHVvLy8fSGk=
+        Gf+iKLfcXO5l4JEFmsZvSdG5q1uEeWPfYLrds6pmjz0=
+        DGuaco+McyM3AfRSF6qX7RwSetwe2ieYJmxw5e9rVx0=
+        2tQJ9V32hnYp+fdpP6TcjmgJmLeNVOMKM0Ml1kk4cNU=
+        3PapK+IkyJr8I9yAErAmzuZezzLMzsg+PfeRCgNW8NQ=
+        s6xiYeejb+wtqHA+URJZ2I/SCPyIW8coP6aB00FJbMY=
+        z9lSpmdTcr5M5ZzKlc4EPh3SrSypKFdk6JUF/UccaZU=";
+    const ARGON_BOTH: &str = "
+        GXIElfmnRuWfbA4z7ubV/UwlpSRUbUeec7oL5HDDnh0=
+        pR0SH/NYP6s9+8azWwaeUXA4Ze/3WCIgMfh5YW6wvcE=
+        f3GuAKYVrF8RBg3s15jvA/YvV9oAliWtzP/imwPhQVA=
+        WHn8zDxlVgkV+lSlmzaOdfSBrTHoRr5nT3d76q0KKWE=
+        f2uV2ZxVgULzLPKuZcowRY3ZY7fRlX59iDBjV1R8kNQ=
+        NzQVjJsvQwbi7WStMr9oFkh9VbHfK7LB6o7WwAqwNTs=
+        C0LttBeYHZHgL+032JIcJC3CTBIyza/hsbmJUgJfmDI=
+        30HzZbwT4DdqHQi4f7+WRG6M4YwVGaKgGXicDvSFT6k=";
+
+    #[test]
+    fn the_answers_of_a_large_public_log_hold() {
+        let digest = |text: &str| {
+            let bytes = base64::engine::general_purpose::STANDARD.decode(text).unwrap();
+            Digest::from_slice(&bytes).unwrap()
+        };
+        let path = |text: &str| -> Vec<Digest> {
+            text.split_whitespace().chain(ARGON_BOTH.split_whitespace()).map(digest).collect()
+        };
+        let (size, old) = (961_984_011, 3_654_490);
+        let root = digest("AWxD3p811N3m4WTinWRXPvBZHfT9IR9g/R4C7SKLPiU=");
+        let old_root = digest("AuIZ5V6sDUj1vn3Y1K85oOaQ7y+FJJKtyRTl1edIKBQ=");
+        let leaf = digest("nCs3mfIydh9x4CKyQ+u2xtmpxmFggA5MLymHwNQSlLg=");
+        let (inclusion, consistency) = (path(ARGON_PATH), path(ARGON_CONSISTENCY));
+        assert_eq!(verify_inclusion(10_000, size, &leaf, &inclusion, &root), Ok(()));
+        assert_eq!(verify_inclusion(10_001, size, &leaf, &inclusion, &root), Err(ProofError::WrongRoot));
+        assert_eq!(verify_consistency(old, size, &old_root, &root, &consistency), Ok(()));
+        assert_eq!(verify_consistency(old - 1, size, &old_root, &root, &consistency), Err(ProofError::WrongLength));
+        for at in 0..30 {
+            let (mut inclusion, mut consistency) = (inclusion.clone(), consistency.clone());
+            inclusion[at].0[31] ^= 0x80;
+            consistency[at].0[31] ^= 0x80;
+            assert_eq!(verify_inclusion(10_000, size, &leaf, &inclusion, &root), Err(ProofError::WrongRoot));
+            let refused = verify_consistency(old, size, &old_root, &root, &consistency);
+            assert_eq!(refused, Err(ProofError::WrongRoot));
+        }
     }
 
     #[test]

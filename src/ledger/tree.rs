@@ -114,6 +114,11 @@ pub(super) mod tests {
             hash_leaf(b"L123456").to_string(),
             "395aa064aa4c29f7010acfe3f25db9485bbd4b91897b6ad7ad547639252b4d56"
         );
+        // base64 TszzRgjTG6xce+z2AG31kAXYKBgQVtCSCE40HmuwBb0=
+        assert_eq!(
+            hash_leaf(b"hello world").to_string(),
+            "4eccf34608d31bac5c7becf6006df59005d828181056d092084e341e6bb005bd"
+        );
         let mut node = vec![1];
         node.extend_from_slice(b"N123N456");
         assert_eq!(Digest::of(&node).to_string(), "aa217fe888e47007fa15edab33c2b492a722cb106c64667fc2b044444de66bbb");

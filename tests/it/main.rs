@@ -12,6 +12,7 @@ mod downloads;
 mod events;
 mod faults;
 mod invariants;
+mod ledger;
 mod live;
 mod plan;
 mod real;
