@@ -3,11 +3,13 @@
 //! The command line and the tests go through here, so that there is one way in which an archive
 //! is made, opened for reading, opened for writing, crawled and indexed.
 
+mod access;
 pub mod inventory;
 mod jobs;
 mod relogin;
 mod watch;
 
+pub use access::AccessSigner;
 pub use watch::{Audience, LiveCounts, WatchEvent, WatchOptions, watch};
 
 use std::collections::BTreeSet;
@@ -134,7 +136,9 @@ pub async fn create(new: &NewArchive<'_>, environment: &Environment, clock: &Clo
     // Last, because it is what makes it an archive: one that a death cuts off is none.
     store::write_whole(&layout.config(), config.to_text()?.as_bytes())?;
     store::create(&layout, id, &key.verifier().to_text(), &origin, &config.server.url, clock)?;
-    Archive::open(new.root, environment, clock)
+    let archive = Archive::open(new.root, environment, clock)?;
+    archive.make_access_key()?;
+    Ok(archive)
 }
 
 /// A connection to the server that the settings name. `rate` overrides the pace: 0 is without

@@ -110,6 +110,7 @@ impl From<store::Error> for CliError {
             E::Damaged { .. } => out.hint("`teamchat-archive verify` says what is damaged; put back a copy whose checkpoint you know"),
             E::Corrupt { .. } => out.hint("`teamchat-archive verify` names everything that does not match the ledger"),
             E::Rollback { .. } => out.hint("nothing is written to it; look for the newer copy, and compare `checkpoints/` with the copies kept elsewhere"),
+            E::AccessLog { .. } => out.hint("nobody is shown anything over it; `teamchat-archive verify` names what does not fit: compare `checkpoints/access/` with the copies kept elsewhere, and put back the newest `access.db`"),
             E::Io(ref io) if io.kind() == std::io::ErrorKind::PermissionDenied => out.hint("the files belong to another account, or the directory can't be written"),
             E::Io(_) | E::Sqlite(_) | E::Stopped => out,
         }

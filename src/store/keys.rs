@@ -13,6 +13,16 @@ use super::error::Error;
 use super::layout::sync_folder;
 use crate::ledger::{SigningKey, VerifierKey};
 
+/// The key that signs the archive's checkpoints.
+const LEDGER: &str = "ledger.key";
+/// The key that signs those of the access log.
+const ACCESS: &str = "access.key";
+
+/// The name of the public half of a key: `ledger.vkey` of `ledger.key`.
+fn public_name(name: &str) -> String {
+    name.replacen(".key", ".vkey", 1)
+}
+
 /// The folder of keys of one archive.
 #[derive(Debug, Clone)]
 pub struct Keys {
@@ -129,26 +139,54 @@ impl Keys {
         sync_folder(folder)
     }
 
-    /// Keeps a new signing key and its public half.
-    pub fn store_ledger_key(&self, key: &SigningKey) -> Result<(), Error> {
-        self.write("ledger.key", &format!("{}\n", key.to_private_text()), true)?;
-        self.write("ledger.vkey", &format!("{}\n", key.verifier().to_text()), false)
+    /// Keeps a signing key under `name`, and its public half beside it under `.vkey`.
+    fn store_signing_key(&self, name: &str, key: &SigningKey) -> Result<(), Error> {
+        self.write(name, &format!("{}\n", key.to_private_text()), true)?;
+        self.write(&public_name(name), &format!("{}\n", key.verifier().to_text()), false)
     }
 
-    /// The signing key.
-    pub fn ledger_key(&self) -> Result<SigningKey, KeyError> {
-        let text = self.read("signing key", "ledger.key", "ledger.key")?;
+    fn signing_key(&self, name: &str) -> Result<SigningKey, KeyError> {
+        let text = self.read("signing key", name, name)?;
         SigningKey::parse(text.expose_secret()).map_err(|error| KeyError::Malformed {
             what: "signing key",
-            path: self.folder.join("ledger.key"),
+            path: self.folder.join(name),
             detail: error.to_string(),
         })
     }
 
+    fn public_key(&self, name: &str) -> Option<VerifierKey> {
+        let text = fs_err::read_to_string(self.folder.join(public_name(name))).ok()?;
+        VerifierKey::parse(&text).ok()
+    }
+
+    /// Keeps a new signing key and its public half.
+    pub fn store_ledger_key(&self, key: &SigningKey) -> Result<(), Error> {
+        self.store_signing_key(LEDGER, key)
+    }
+
+    /// The signing key.
+    pub fn ledger_key(&self) -> Result<SigningKey, KeyError> {
+        self.signing_key(LEDGER)
+    }
+
     /// The public key kept here, which is what makes `verify` more than the archive's own word.
     pub fn ledger_vkey(&self) -> Option<VerifierKey> {
-        let text = fs_err::read_to_string(self.folder.join("ledger.vkey")).ok()?;
-        VerifierKey::parse(&text).ok()
+        self.public_key(LEDGER)
+    }
+
+    /// Keeps the key that signs the access log, and its public half.
+    pub fn store_access_key(&self, key: &SigningKey) -> Result<(), Error> {
+        self.store_signing_key(ACCESS, key)
+    }
+
+    /// The key that signs the access log.
+    pub fn access_key(&self) -> Result<SigningKey, KeyError> {
+        self.signing_key(ACCESS)
+    }
+
+    /// The public half of the access log's key that is kept here.
+    pub fn access_vkey(&self) -> Option<VerifierKey> {
+        self.public_key(ACCESS)
     }
 
     /// The names of the accounts, sorted.

@@ -6,6 +6,7 @@
 
 mod about;
 pub mod access;
+mod access_log;
 mod appender;
 mod blobs;
 mod change;
@@ -21,6 +22,7 @@ pub(crate) mod tests;
 mod tree;
 mod writer;
 
+pub use access_log::{AccessDatabase, AccessLog, AccessTables, StoredVisit, access_origin, examine_access};
 pub use appender::{Appender, Turn, WriterThread};
 pub use blobs::{Blobs, DiskSpace, Incoming};
 pub use change::{AccountRow, Audit, Batch, Change, InFlight, NewRecord, Standing, StateChange, WalkResult, WalkRow};

@@ -692,7 +692,7 @@ fn channel_rows(connection: &Connection) -> Result<Vec<(i64, SourceId, String, u
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn nodes(connection: &Connection) -> Result<Vec<(u8, u64, Vec<u8>)>, Error> {
+pub(super) fn nodes(connection: &Connection) -> Result<Vec<(u8, u64, Vec<u8>)>, Error> {
     let mut statement = connection.prepare("SELECT level, idx, hash FROM node ORDER BY level, idx")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned(), row.get(2)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -717,7 +717,7 @@ fn about(connection: &Connection) -> Result<Vec<(String, String)>, Error> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn definitions(connection: &Connection) -> Result<Vec<(String, String)>, Error> {
+pub(super) fn definitions(connection: &Connection) -> Result<Vec<(String, String)>, Error> {
     let mut statement =
         connection.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;

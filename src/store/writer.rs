@@ -11,7 +11,7 @@ use super::layout::{Layout, WriteLock, write_whole};
 use super::moment::moment;
 use super::reader::{ArchiveRow, archive_row, decode_row, read_open_span};
 use super::state::apply;
-use super::tree::{self, SPAN, SPAN_LEVEL};
+use super::tree::{self, SPAN};
 use crate::ledger::{ArchiveId, Checkpoint, Frontier, Note, SigningKey, SpanSecret};
 use crate::model::{ChannelId, Clock, Digest, MessageTs, RecordSeq, SourceId, rfc3339};
 use crate::record::{BlockLimits, Kind, Record, encode_block};
@@ -249,29 +249,13 @@ fn append_records(
         numbers.push(number);
         built.push(Record { header: new.header(n), body: new.body });
     }
-    let mut nodes = transaction.prepare_cached("INSERT INTO node (level, idx, hash) VALUES (?1, ?2, ?3)")?;
-    let mut failed = None;
     for (seq, record) in (start..).zip(&built) {
         if seq % SPAN == 0 {
-            let mut secret = [0; 32];
-            getrandom::fill(&mut secret).map_err(|error| Error::Io(std::io::Error::other(error.to_string())))?;
-            transaction
-                .prepare_cached("INSERT INTO salt (span, secret) VALUES (?1, ?2)")?
-                .execute(params![(seq / SPAN).cast_signed(), secret])?;
-            tree.secret = Some(SpanSecret(secret));
+            tree.secret = Some(tree::make_secret(transaction, seq / SPAN)?);
         }
         let secret = tree.secret.as_ref().expect("an open span has its secret");
         let leaf = record.leaf(id, &secret.record_key(RecordSeq(seq))).hash();
-        tree.frontier.push(leaf, |level, index, hash| {
-            if level >= SPAN_LEVEL
-                && let Err(error) = nodes.execute(params![level, index.cast_signed(), hash.0])
-            {
-                failed = Some(error);
-            }
-        });
-    }
-    if let Some(error) = failed {
-        return Err(error.into());
+        tree::grow(transaction, &mut tree.frontier, leaf)?;
     }
     write_blocks(transaction, limits, start, &numbers, &built)?;
     for row in channels.values().filter(|row| numbers.contains(&row.number)) {
