@@ -156,6 +156,10 @@ impl From<KeyError> for CliError {
             }
             KeyError::Taken(_) => Self::other(error.to_string())
                 .hint("each archive has a folder of its own: name another with `--keys-dir` or TEAMCHAT_ARCHIVE_KEYS_DIR"),
+            KeyError::NotLost(_) => Self::usage(error.to_string())
+                .hint("`key rotate` without `--lost` lets it sign that the new one takes over, which proves more"),
+            KeyError::Handed(_) => Self::usage(error.to_string())
+                .hint("rotate with the key in the keys directory and without the credential, then hand over the new one"),
             KeyError::Absent { what: "signing key", .. } => Self::other(error.to_string())
                 .hint("the keys lie outside the archive: name their folder with `keys_dir` in archive.toml or TEAMCHAT_ARCHIVE_KEYS_DIR; reading needs none"),
             _ => Self::other(error.to_string()),

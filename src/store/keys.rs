@@ -11,10 +11,17 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use super::layout::sync_folder;
+use super::moment::moment;
 use crate::ledger::{SigningKey, VerifierKey};
+use crate::model::UtcTime;
+use crate::record::{KeyBefore, Reason};
 
 /// The key that signs the archive's checkpoints.
 const LEDGER: &str = "ledger.key";
+/// The one that is about to take over, until it has.
+const NEXT: &str = "ledger.key.next";
+/// The one before, which signs beside the new one for a while.
+const RETIRED: &str = "ledger.key.retired";
 /// The key that signs those of the access log.
 const ACCESS: &str = "access.key";
 
@@ -28,6 +35,27 @@ fn public_name(name: &str) -> String {
 pub struct Keys {
     folder: PathBuf,
     credentials: Option<PathBuf>,
+}
+
+/// The keys that sign an archive's checkpoints.
+#[derive(Debug)]
+pub struct Signers {
+    /// The one that the archive names.
+    pub key: SigningKey,
+    /// The one before, while both sign.
+    pub also: Option<SigningKey>,
+    /// The archive names the new key, and it is not in its place yet: once both have signed,
+    /// [`Keys::finish_change`] is due.
+    pub is_unfinished: bool,
+}
+
+/// A key that need not be there.
+fn present(key: Result<SigningKey, KeyError>) -> Result<Option<SigningKey>, KeyError> {
+    match key {
+        Ok(key) => Ok(Some(key)),
+        Err(KeyError::Absent { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// An account of the archived server, as its file under `accounts/` has it.
@@ -70,6 +98,12 @@ pub enum KeyError {
     /// There is one already, of another archive.
     #[error("{0} holds the keys of another archive already")]
     Taken(PathBuf),
+    /// It is there, and was said to be lost.
+    #[error("the signing key is not lost: it is {0}")]
+    NotLost(PathBuf),
+    /// It is handed to the process, and nothing is written where it comes from.
+    #[error("the signing key is handed over as {0}, and nothing is written there")]
+    Handed(PathBuf),
     /// Others could read it.
     #[error("{path} can be read by others (mode {mode:03o}): a key must be yours alone")]
     Exposed {
@@ -135,8 +169,11 @@ impl Keys {
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
         }
+        moment(folder, "key written beside its place");
         fs_err::rename(&temporary, &path)?;
-        sync_folder(folder)
+        sync_folder(folder)?;
+        moment(folder, "key file in its place");
+        Ok(())
     }
 
     /// Keeps a signing key under `name`, and its public half beside it under `.vkey`.
@@ -172,6 +209,85 @@ impl Keys {
     /// The public key kept here, which is what makes `verify` more than the archive's own word.
     pub fn ledger_vkey(&self) -> Option<VerifierKey> {
         self.public_key(LEDGER)
+    }
+
+    /// Whether the signing key is handed to the process instead of lying in the folder.
+    pub fn handed_ledger_key(&self) -> Option<PathBuf> {
+        self.credentials.as_ref().map(|folder| folder.join(LEDGER)).filter(|path| path.exists())
+    }
+
+    /// Keeps the key that is about to take over.
+    pub fn store_next_key(&self, key: &SigningKey) -> Result<(), Error> {
+        self.write(NEXT, &format!("{}\n", key.to_private_text()), true)
+    }
+
+    /// The key before, if it is still kept.
+    pub fn retired_key(&self) -> Result<Option<SigningKey>, KeyError> {
+        present(self.signing_key(RETIRED))
+    }
+
+    /// Where it lies.
+    pub fn retired_path(&self) -> PathBuf {
+        self.folder.join(RETIRED)
+    }
+
+    /// The keys to sign with, for an archive that names `current` as the one that signs now and
+    /// `previous` as the one before. The one before signs too until its time is over at `now`; while
+    /// the change from one to the other is not finished, it does in any case.
+    pub fn signers(
+        &self,
+        current: &VerifierKey,
+        previous: Option<&KeyBefore>,
+        now: UtcTime,
+    ) -> Result<Signers, KeyError> {
+        let is_before = |key: &SigningKey| {
+            previous
+                .is_some_and(|previous| previous.reason == Reason::Rotated && previous.vkey == key.verifier().to_text())
+        };
+        let until = previous.and_then(|previous| previous.overlap_until.as_deref());
+        let overlaps = until
+            .and_then(|until| chrono::DateTime::parse_from_rfc3339(until).ok())
+            .is_some_and(|until| now < until.to_utc());
+        let kept = self.ledger_key();
+        if let Ok(key) = kept
+            && key.verifier() == *current
+        {
+            let also = if overlaps { self.retired_key()?.filter(is_before) } else { None };
+            return Ok(Signers { key, also, is_unfinished: false });
+        }
+        let kept = present(self.ledger_key())?;
+        if let Some(next) = present(self.signing_key(NEXT))?
+            && next.verifier() == *current
+        {
+            return Ok(Signers { key: next, also: kept.filter(is_before), is_unfinished: true });
+        }
+        let path = self.folder.join(LEDGER);
+        if kept.is_none() {
+            return Err(KeyError::Absent { what: "signing key", path });
+        }
+        let detail = format!("it is another key than the one that the archive names, {}", current.id());
+        Err(KeyError::Malformed { what: "signing key of this archive", path, detail })
+    }
+
+    /// Puts the key that takes over in its place and the one before beside it. It can be cut off
+    /// anywhere and done again.
+    pub fn finish_change(&self) -> Result<(), KeyError> {
+        let next = self.signing_key(NEXT)?;
+        match present(self.signing_key(LEDGER))? {
+            Some(before) => self.store_signing_key(RETIRED, &before)?,
+            // Of a key that is lost the public half may be left.
+            None => {
+                if let Some(before) = self.ledger_vkey().filter(|before| *before != next.verifier()) {
+                    self.write(&public_name(RETIRED), &format!("{}\n", before.to_text()), false)?;
+                }
+            }
+        }
+        // The public half first: until the private one is in its place, all this is done again.
+        self.write(&public_name(LEDGER), &format!("{}\n", next.verifier().to_text()), false)?;
+        fs_err::rename(self.folder.join(NEXT), self.folder.join(LEDGER)).map_err(Error::from)?;
+        sync_folder(&self.folder)?;
+        moment(&self.folder, "key in its place");
+        Ok(())
     }
 
     /// Keeps the key that signs the access log, and its public half.

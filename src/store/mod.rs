@@ -31,10 +31,12 @@ pub use layout::{Layout, WriteLock, write_whole};
 pub use moment::moment;
 #[cfg(feature = "failpoints")]
 pub use moment::{Watch, watch};
-pub use reader::{ArchiveRow, Block, Reader, SubjectRow, Tables, VersionRow, expected_about, expected_definitions};
+pub use reader::{
+    ArchiveRow, Block, OwnRecord, Reader, SubjectRow, Tables, VersionRow, expected_about, expected_definitions,
+};
 pub use state::{DebtRow, FileRow, RunRow};
 pub use tree::SPAN;
-pub use writer::{Appended, Writer, create, message_ranges};
+pub use writer::{Appended, NewKey, Writer, create, message_ranges};
 
 /// The source that `init` makes: the one server of this archive.
 pub const FIRST_SOURCE: crate::model::SourceId = crate::model::SourceId(1);
