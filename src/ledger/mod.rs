@@ -5,12 +5,17 @@
 
 mod checkpoint;
 mod commitment;
+mod cosignature;
+mod key;
+mod known;
 mod note;
 mod proof;
 mod tree;
 
 pub use checkpoint::{Checkpoint, TlogProof};
 pub use commitment::{ArchiveId, Label, LeafEntry, SpanSecret};
-pub use note::{Note, NoteError, SigningKey, VerifierKey};
+pub use cosignature::{CosignerKey, CosigningKey};
+pub use known::{KnownKey, Verified};
+pub use note::{Note, NoteError, Signature, SigningKey, VerifierKey};
 pub use proof::{ProofError, consistency_proof, inclusion_proof, verify_consistency, verify_inclusion};
 pub use tree::{Frontier, empty_root, hash_children, hash_leaf};
