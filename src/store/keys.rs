@@ -256,16 +256,16 @@ impl Keys {
             return Ok(Signers { key, also, is_unfinished: false });
         }
         let kept = present(self.ledger_key())?;
-        if let Some(next) = present(self.signing_key(NEXT))?
-            && next.verifier() == *current
-        {
+        if let Some(next) = present(self.signing_key(NEXT))?.filter(|next| next.verifier() == *current) {
             return Ok(Signers { key: next, also: kept.filter(is_before), is_unfinished: true });
         }
         let path = self.folder.join(LEDGER);
-        if kept.is_none() {
-            return Err(KeyError::Absent { what: "signing key", path });
-        }
-        let detail = format!("it is another key than the one that the archive names, {}", current.id());
+        let Some(kept) = kept else { return Err(KeyError::Absent { what: "signing key", path }) };
+        let detail = if kept.verifier().name() == current.name() {
+            format!("it is another key than the one that the archive names, {}", current.id())
+        } else {
+            "it is the key of another archive".to_owned()
+        };
         Err(KeyError::Malformed { what: "signing key of this archive", path, detail })
     }
 

@@ -307,11 +307,15 @@ impl Writer {
         } else {
             // Never sign what does not continue the last signed tree (C2SP tlog-checkpoint).
             self.refuse_rollback()?;
-            let mut note = checkpoint.sign(key).to_string();
+            let mut note = checkpoint.sign(key);
             if let Some(also) = &self.also {
-                // The lines of signatures follow the text and an empty line (C2SP signed-note).
-                note.push_str(&checkpoint.sign(also).to_string()[checkpoint.to_text().len() + 1..]);
+                let signature = also.signature(note.text());
+                note.add(signature).map_err(|error| Error::Rollback {
+                    size,
+                    detail: format!("it can't be signed by both keys: {error}"),
+                })?;
             }
+            let note = note.to_string();
             moment(self.layout.root(), "checkpoint signed");
             self.connection.execute(
                 "INSERT INTO checkpoint (size, note, at) VALUES (?1, ?2, ?3)",

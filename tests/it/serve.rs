@@ -10,6 +10,7 @@ mod overview;
 mod paging;
 mod scope;
 mod signin;
+mod visits;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
