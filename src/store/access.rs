@@ -359,7 +359,12 @@ impl Access {
                 ))?
                 .query_row(params![digest.0, now - ABSOLUTE_SECONDS, now - IDLE_SECONDS], user_row)
                 .optional()?;
-            if user.is_some() {
+            // An UPDATE waits for those who write, rows or none: it is run only when one is due.
+            let is_due = user.is_some()
+                && connection
+                    .prepare_cached("SELECT last_seen < ?2 - 60 FROM session WHERE digest = ?1")?
+                    .query_row(params![digest.0, now], |row| row.get(0))?;
+            if is_due {
                 connection
                     .prepare_cached("UPDATE session SET last_seen = ?2 WHERE digest = ?1 AND last_seen < ?2 - 60")?
                     .execute(params![digest.0, now])?;

@@ -56,17 +56,16 @@ fn succession(check: &mut Check<'_>) -> Result<Option<Succession>, Error> {
         if to == from {
             continue;
         }
-        let reason = match previous {
-            Some(previous) => previous.reason,
-            None => {
-                check.find(
-                    Finding::new("archive", "it names another verification key than was in force, and no change of it")
-                        .at(seq)
-                        .instead(from.to_text(), to.to_text()),
-                );
-                // Nothing is said that would extend trust.
-                Reason::Lost
-            }
+        let reason = if let Some(previous) = previous {
+            previous.reason
+        } else {
+            check.find(
+                Finding::new("archive", "it names another verification key than was in force, and no change of it")
+                    .at(seq)
+                    .instead(from.to_text(), to.to_text()),
+            );
+            // Nothing is said that would extend trust.
+            Reason::Lost
         };
         changes.push(KeyChange { seq, from, to, reason });
     }

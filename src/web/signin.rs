@@ -165,7 +165,10 @@ pub(super) async fn require(
     next: Next,
 ) -> Result<Response, WebError> {
     let user: Option<User> = match session_cookie(request.headers()) {
-        Some(cookie) => web.access.session_user(&cookie)?,
+        Some(cookie) => {
+            let access = web.access.clone();
+            blocking(move || Ok(access.session_user(&cookie)?)).await?
+        }
         None => None,
     };
     let Some(user) = user else {

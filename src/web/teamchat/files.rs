@@ -177,13 +177,12 @@ pub(super) async fn download(
         _ => return download_error("invalid_ticket"),
     };
     let visit = Visit { content: Some(content.to_string()), ..asked(from, &token, "files.download", &HashMap::new()) };
-    match send_blob(&web.blobs, &content, &name, "application/octet-stream", false, headers).await {
-        Ok(response) => send(web, visit, response).await,
-        Err(_) => {
-            let error = Some("file_not_found".to_owned());
-            send(web, Visit { error, ..visit }, download_error("file_not_found")).await
-        }
+    let sent = send_blob(&web.blobs, &content, &name, "application/octet-stream", false, headers).await;
+    if let Ok(response) = sent {
+        return send(web, visit, response).await;
     }
+    let error = Some("file_not_found".to_owned());
+    send(web, Visit { error, ..visit }, download_error("file_not_found")).await
 }
 
 /// The first and last byte of a `Range` over `size` bytes; `None` for no usable range, `Err` for

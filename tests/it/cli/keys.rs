@@ -203,28 +203,18 @@ fn what_the_archive_says_of_itself_is_held_against_its_record() {
         ("about_delete", "DELETE FROM about WHERE name = 'README'", "about"),
         ("about_replace", "INSERT INTO about VALUES ('more', 'x')", "about"),
     ] {
-        let raw = rusqlite::Connection::open(layout.database()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let copy = Layout::new(folder.path().join("archive"));
+        copy_below(layout.root(), copy.root());
+        assert!(trusting(&copy, 1).ok, "before {sql}");
+        let raw = rusqlite::Connection::open(copy.database()).unwrap();
         let definition: String =
             raw.query_row("SELECT sql FROM sqlite_schema WHERE name = ?1", [guard], |row| row.get(0)).unwrap();
         raw.execute_batch(&format!("SAVEPOINT s; DROP TRIGGER {guard}; {sql}; {definition}; RELEASE s")).unwrap();
-        let report = trusting(&layout, 1);
+        let report = trusting(&copy, 1);
         assert!(report.findings.iter().any(|finding| finding.kind == kind), "{sql}: {report:?}");
-        // Put back as it was.
-        let folder = tempfile::tempdir().unwrap();
-        drop(raw);
-        let fresh = signed(folder.path());
-        for name in ["archive.db", "archive.db-wal", "archive.db-shm"] {
-            let (from, to) = (fresh.root().join(name), layout.root().join(name));
-            if from.exists() {
-                fs_err::copy(from, to).unwrap();
-            } else if to.exists() {
-                fs_err::remove_file(to).unwrap();
-            }
-        }
-        fs_err::remove_dir_all(layout.checkpoints()).unwrap();
-        assert!(trusting(&layout, 1).ok, "after {sql}");
     }
-    // Texts of another build are brought up to date with a record of them.
+    // Other texts than those of the record are found.
     let raw = rusqlite::Connection::open(layout.database()).unwrap();
     raw.execute_batch("INSERT INTO maintenance VALUES ('t'); UPDATE about SET text = 'older' WHERE name = 'README'; DELETE FROM maintenance").unwrap();
     drop(raw);
@@ -233,6 +223,13 @@ fn what_the_archive_says_of_itself_is_held_against_its_record() {
     assert_eq!(own.len(), 1);
     let OwnNote { about, previous, .. } = &own[0].note;
     assert!(about.contains_key("README") && previous.is_none());
+    // A change of key puts them, and the new public half, in their places.
+    let mut both = writer(&layout, 2, Some(1));
+    both.describe(Some(change(1, 2, Reason::Rotated))).unwrap().unwrap();
+    assert_eq!(both.describe(None).unwrap(), None);
+    both.checkpoint().unwrap();
+    drop(both);
+    assert!(trusting(&layout, 2).ok);
 }
 
 #[test]
@@ -299,12 +296,15 @@ fn a_change_of_key_that_is_cut_off_anywhere_is_finished_by_whoever_writes_next()
 /// The same archive and keys once more.
 fn copied(place: &Place) -> Place {
     let other = Place::new();
-    for (from, to) in [(place.archive(), other.archive()), (place.keys(), other.keys())] {
-        for path in super::harness::files_below(&from) {
-            let target = to.join(path.strip_prefix(&from).unwrap());
-            fs_err::create_dir_all(target.parent().unwrap()).unwrap();
-            fs_err::copy(&path, target).unwrap();
-        }
-    }
+    copy_below(&place.archive(), &other.archive());
+    copy_below(&place.keys(), &other.keys());
     other
+}
+
+fn copy_below(from: &std::path::Path, to: &std::path::Path) {
+    for path in super::harness::files_below(from) {
+        let target = to.join(path.strip_prefix(from).unwrap());
+        fs_err::create_dir_all(target.parent().unwrap()).unwrap();
+        fs_err::copy(&path, target).unwrap();
+    }
 }
