@@ -84,9 +84,9 @@ pub struct Visit {
     /// The channel, as it was asked for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub channel: Option<String>,
-    /// The time stamp, date or place in a list that was asked for.
+    /// The time stamp, date or page that was asked for, and how.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub at: Option<String>,
+    pub place: Option<String>,
     /// The record, as it was asked for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub record: Option<String>,

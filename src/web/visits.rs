@@ -90,7 +90,7 @@ async fn asked(parts: &mut Parts) -> Visit {
             _ => {}
         }
     }
-    visit.at = (!places.is_empty()).then(|| cut(&places.join(" "), LONGEST));
+    visit.place = (!places.is_empty()).then(|| cut(&places.join(" "), LONGEST));
     visit
 }
 

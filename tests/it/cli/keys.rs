@@ -11,6 +11,8 @@ use teamchat_archive::store::keys::Keys;
 use teamchat_archive::store::{Layout, NewKey, Reader, Writer, create};
 use teamchat_archive::verify::{self, Depth, Report};
 
+use crate::talk::http_client;
+
 use super::harness::{DONE, FAILURE, INTEGRITY, Place, Server, USAGE, number, string};
 
 /// A small archive with one crawl in it, and the key that was made for it.
@@ -291,6 +293,54 @@ fn a_change_of_key_that_is_cut_off_anywhere_is_finished_by_whoever_writes_next()
             place.run(&["verify", "--key", &first]).expect(DONE);
         }
     }
+}
+
+#[test]
+fn serving_signs_the_access_log_and_is_refused_over_an_older_one() {
+    let server = Server::start(generate::seed(12, 3));
+    let place = Place::new();
+    place.enrol(&server.ready);
+    fs_err::remove_file(place.keys().join("access.key")).unwrap();
+    let token = place.run(&["token", "create", "robot", "--channel", "all", "--json"]).expect(DONE).json();
+    let token = string(&token, "/token");
+    let serve = |calls: usize| {
+        let mut started = place.start(&["serve", "--listen", "127.0.0.1:0", "--json"]);
+        let url = string(&serde_json::from_str(&started.line()).unwrap(), "/url");
+        for _ in 0..calls {
+            let request = http_client().get(format!("{url}teamchatapi/users.list")).bearer_auth(&token);
+            let reply = server.runtime.block_on(async { request.send().await.unwrap().text().await.unwrap() });
+            assert!(reply.contains("\"ok\":true"), "{reply}");
+        }
+        started.terminate();
+        started.finish().expect(DONE);
+    };
+    serve(2);
+    assert!(place.keys().join("access.key").exists(), "an archive without a key for its log is given one");
+    let notes = place.archive().join("checkpoints/access");
+    let latest = || Note::parse(&fs_err::read(notes.join("latest.note")).unwrap()).unwrap();
+    // The token, the key, two calls.
+    let vkey = verifier(place.keys().join("access.vkey").to_str().unwrap());
+    latest().verify(&vkey).unwrap();
+    assert_eq!(latest().text().lines().nth(1), Some("4"));
+    place.verified();
+    let older = copied(&place);
+    serve(1);
+    assert_eq!(latest().text().lines().nth(1), Some("5"));
+    for name in ["access.db", "access.db-wal", "access.db-shm"] {
+        let (from, to) = (older.archive().join(name), place.archive().join(name));
+        if to.exists() {
+            fs_err::remove_file(&to).unwrap();
+        }
+        if from.exists() {
+            fs_err::copy(from, to).unwrap();
+        }
+    }
+    place.run(&["serve", "--listen", "127.0.0.1:0"]).expect_error(INTEGRITY, &["only 4 are here"]);
+    let report = place.run(&["verify", "--json"]).expect(INTEGRITY).json();
+    assert_eq!(report["findings"][0]["kind"], "access", "{report}");
+    // Everything else goes on.
+    place.crawl();
+    place.run(&["status"]).expect(DONE);
 }
 
 /// The same archive and keys once more.

@@ -40,12 +40,12 @@ async fn views(desk: &Desk, token: &str) -> Vec<(String, Value)> {
         ("/c".to_owned(), json!({"page": "channels"})),
         (
             format!("/c/{}?date=2026-01-05", encode(&legal)),
-            json!({"page": "timeline", "channel": legal, "at": "date=2026-01-05"}),
+            json!({"page": "timeline", "channel": legal, "place": "date=2026-01-05"}),
         ),
         ("/c/none".to_owned(), json!({"page": "timeline", "channel": "none", "status": 404})),
         (
             "/search?q=crane&kind=messages".to_owned(),
-            json!({"page": "search", "query": "crane", "hits": hits, "at": "kind=messages"}),
+            json!({"page": "search", "query": "crane", "hits": hits, "place": "kind=messages"}),
         ),
         ("/search?q=%28".to_owned(), json!({"page": "search", "query": "(", "status": 400})),
         ("/r/1".to_owned(), json!({"page": "record", "record": "1"})),
@@ -53,7 +53,7 @@ async fn views(desk: &Desk, token: &str) -> Vec<(String, Value)> {
         ("/r/1/proof.tlog-proof".to_owned(), json!({"page": "proof", "record": "1"})),
         ("/f".to_owned(), json!({"page": "files"})),
         (format!("/f/{}", encode(&file)), json!({"page": "file", "file": file})),
-        (format!("/f/{}/blob?v=1", encode(&file)), json!({"page": "blob", "file": file, "at": "v=1"})),
+        (format!("/f/{}/blob?v=1", encode(&file)), json!({"page": "blob", "file": file, "place": "v=1"})),
         (
             format!("/teamchatapi/channels.history?token={token}&channel={}", encode(&legal)),
             json!({"page": "api", "method": "channels.history", "channel": legal, "token": "auditor's"}),
