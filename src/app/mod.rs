@@ -3,11 +3,15 @@
 //! The command line and the tests go through here, so that there is one way in which an archive
 //! is made, opened for reading, opened for writing, crawled and indexed.
 
+mod access;
 pub mod inventory;
 mod jobs;
 mod relogin;
+mod rotation;
 mod watch;
 
+pub use access::AccessSigner;
+pub use rotation::{KeyPlace, KeyState, Rotated};
 pub use watch::{Audience, LiveCounts, WatchEvent, WatchOptions, watch};
 
 use std::collections::BTreeSet;
@@ -134,7 +138,9 @@ pub async fn create(new: &NewArchive<'_>, environment: &Environment, clock: &Clo
     // Last, because it is what makes it an archive: one that a death cuts off is none.
     store::write_whole(&layout.config(), config.to_text()?.as_bytes())?;
     store::create(&layout, id, &key.verifier().to_text(), &origin, &config.server.url, clock)?;
-    Archive::open(new.root, environment, clock)
+    let archive = Archive::open(new.root, environment, clock)?;
+    archive.make_access_key()?;
+    Ok(archive)
 }
 
 /// A connection to the server that the settings name. `rate` overrides the pace: 0 is without
@@ -178,21 +184,27 @@ impl Archive {
         Ok(Self { layout, config, keys, reader, clock: clock.clone() })
     }
 
-    /// Takes the writer's lock and starts its thread.
+    /// Takes the writer's lock and starts its thread. What the archive is, is written down first, when
+    /// its newest record of that says something else.
     pub fn write(&self) -> Result<(Appender, WriterThread), Error> {
-        let lock = self.layout.lock()?;
-        let key = self.keys.ledger_key()?;
-        if self.reader.own_key().is_some_and(|own| own != key.verifier()) {
-            let detail = "it is the key of another archive".to_owned();
-            return Err(KeyError::Malformed {
-                what: "signing key of this archive",
-                path: self.keys.folder().join("ledger.key"),
-                detail,
-            }
-            .into());
-        }
-        let writer = Writer::open(&self.layout, lock, Some(key), self.clock.clone())?;
+        let mut writer = self.writer()?;
+        writer.describe(None)?;
         Ok(Appender::start(writer))
+    }
+
+    /// Takes the writer's lock.
+    fn writer(&self) -> Result<Writer, Error> {
+        let lock = self.layout.lock()?;
+        let (current, previous) = self.key_in_force()?;
+        let signers = self.keys.signers(&current, previous.as_ref(), self.clock.now())?;
+        let writer = Writer::open(&self.layout, lock, Some(signers.key), self.clock.clone())?;
+        let mut writer = writer.also_signing(signers.also);
+        if signers.is_unfinished {
+            // A change of key was cut off after it was recorded.
+            writer.checkpoint()?;
+            self.keys.finish_change()?;
+        }
+        Ok(writer)
     }
 
     /// A connection to its server.

@@ -110,6 +110,7 @@ impl From<store::Error> for CliError {
             E::Damaged { .. } => out.hint("`teamchat-archive verify` says what is damaged; put back a copy whose checkpoint you know"),
             E::Corrupt { .. } => out.hint("`teamchat-archive verify` names everything that does not match the ledger"),
             E::Rollback { .. } => out.hint("nothing is written to it; look for the newer copy, and compare `checkpoints/` with the copies kept elsewhere"),
+            E::AccessLog { .. } => out.hint("nobody is shown anything over it; `teamchat-archive verify` names what does not fit: compare `checkpoints/access/` with the copies kept elsewhere, and put back the newest `access.db`"),
             E::Io(ref io) if io.kind() == std::io::ErrorKind::PermissionDenied => out.hint("the files belong to another account, or the directory can't be written"),
             E::Io(_) | E::Sqlite(_) | E::Stopped => out,
         }
@@ -155,6 +156,10 @@ impl From<KeyError> for CliError {
             }
             KeyError::Taken(_) => Self::other(error.to_string())
                 .hint("each archive has a folder of its own: name another with `--keys-dir` or TEAMCHAT_ARCHIVE_KEYS_DIR"),
+            KeyError::NotLost(_) => Self::usage(error.to_string())
+                .hint("`key rotate` without `--lost` lets it sign that the new one takes over, which proves more"),
+            KeyError::Handed(_) => Self::usage(error.to_string())
+                .hint("rotate with the key in the keys directory and without the credential, then hand over the new one"),
             KeyError::Absent { what: "signing key", .. } => Self::other(error.to_string())
                 .hint("the keys lie outside the archive: name their folder with `keys_dir` in archive.toml or TEAMCHAT_ARCHIVE_KEYS_DIR; reading needs none"),
             _ => Self::other(error.to_string()),

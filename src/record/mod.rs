@@ -7,9 +7,13 @@
 mod block;
 mod change;
 mod header;
+mod own;
 mod redact;
+mod visit;
 
 pub use block::{BlockError, BlockLimits, decode_block, encode_block};
 pub use change::{change_digest, is_part_of, roster_members};
 pub use header::{Header, Kind, LIVE, Origin, Record, State};
+pub use own::{KeyBefore, OWN, OwnNote, Reason};
 pub use redact::{redact, redact_markup};
+pub use visit::{Action, Visit, VisitHeader, scope_list, scope_note, visit_leaf, visit_line};

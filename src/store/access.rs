@@ -1,4 +1,5 @@
-//! Who may look at the archive through the web: accounts, sessions, API tokens (`access.db`).
+//! Who may look at the archive through the web: accounts, sessions, API tokens (`access.db`). Each
+//! change of them is an entry of the access log, in the same transaction.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,13 +7,15 @@ use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use base64::Engine as _;
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, TransactionBehavior, params};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::db::{Which, open_reading, open_writing};
+use super::access_log::{self, AccessLog};
+use super::db::{Which, open_writing};
 use super::error::Error;
 use super::layout::Layout;
 use crate::model::{ChannelId, Clock, Digest, Role, Scope, UtcTime, rfc3339};
+use crate::record::{Action, Visit, scope_list, scope_note};
 
 /// Minutes without a request after which a session ends.
 const IDLE_SECONDS: i64 = 30 * 60;
@@ -90,10 +93,12 @@ pub struct Token {
     pub revoked: bool,
 }
 
-/// The database of accounts. Clones share one connection: look-ups are short.
+/// The database of accounts. Clones share one connection: look-ups are short. The log has its own,
+/// so that one who waits to write an entry holds up no look-up.
 #[derive(Clone)]
 pub struct Access {
     connection: Arc<Mutex<Connection>>,
+    log: AccessLog,
     clock: Clock,
 }
 
@@ -149,6 +154,27 @@ fn token_row(row: &Row<'_>) -> rusqlite::Result<Token> {
     })
 }
 
+/// The entry about an account or token that was changed on the command line.
+fn granted(name: &str, role: Role, scope: &Scope) -> Visit {
+    Visit {
+        from: Some(command_line()),
+        subject: Some(name.to_owned()),
+        granted: Some(role.as_str().to_owned()),
+        scope: Some(scope_list(scope)),
+        ..Visit::default()
+    }
+}
+
+/// The entry about what an account itself did.
+fn visited(visit: &Visit, user: &User) -> Visit {
+    Visit {
+        user: Some(user.name.clone()),
+        role: Some(user.role.as_str().to_owned()),
+        scope: Some(scope_note(&user.scope)),
+        ..visit.clone()
+    }
+}
+
 const USER: &str = "SELECT user.name, role, channels, disabled, user.created, password FROM user";
 const TOKEN: &str = "SELECT name, role, channels, expires, revoked FROM token";
 
@@ -168,28 +194,42 @@ fn hash_password(password: &SecretString) -> Result<String, AccessError> {
     Ok(hash.map_err(|error| AccessError::Hash(error.to_string()))?.to_string())
 }
 
+/// Where a change that was asked for on the command line came from: the one who asked is an account
+/// of the system.
+fn command_line() -> String {
+    use std::os::unix::fs::MetadataExt as _;
+    let user = fs_err::metadata("/proc/self").map(|meta| meta.uid());
+    user.map_or_else(|_| "command line".to_owned(), |user| format!("command line, user id {user}"))
+}
+
 impl Access {
     /// Opens `access.db` of the archive, which `init` made.
     pub fn open(layout: &Layout, clock: Clock) -> Result<Self, Error> {
         let connection = open_writing(&layout.access(), Which::Access)?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), clock })
+        let log = AccessLog::open(layout, clock.clone())?;
+        Ok(Self { connection: Arc::new(Mutex::new(connection)), log, clock })
     }
 
-    /// Opens it without being able to change it.
-    pub fn open_reading(layout: &Layout, clock: Clock) -> Result<Self, Error> {
-        let connection = open_reading(&layout.access(), Which::Access)?;
-        Ok(Self { connection: Arc::new(Mutex::new(connection)), clock })
-    }
-
-    /// SQLite's own judgement of the file.
-    pub fn integrity_check(&self) -> Result<(), Error> {
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        let found: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-        if found == "ok" { Ok(()) } else { Err(Error::Damaged { path: "access.db".into(), detail: found }) }
+    /// The access log, which lies in the same database.
+    pub fn log(&self) -> &AccessLog {
+        &self.log
     }
 
     fn with<T>(&self, run: impl FnOnce(&Connection) -> Result<T, AccessError>) -> Result<T, AccessError> {
         run(&self.connection.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Runs a change and writes the entry that tells of it, both or neither.
+    fn change<T>(
+        &self,
+        run: impl FnOnce(&Transaction<'_>) -> Result<(T, Action, Visit), AccessError>,
+    ) -> Result<T, AccessError> {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let (out, action, visit) = run(&transaction)?;
+        access_log::append(&transaction, self.log.archive_id(), self.clock.now(), action, &visit)?;
+        transaction.commit()?;
+        Ok(out)
     }
 
     /// Makes an account.
@@ -202,7 +242,7 @@ impl Access {
     ) -> Result<User, AccessError> {
         let hash = hash_password(password)?;
         let created = rfc3339(self.clock.now());
-        self.with(|connection| {
+        self.change(|connection| {
             let added = connection.execute(
                 "INSERT INTO user (name, role, channels, password, created) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING",
                 params![name, role.as_str(), scope_text(scope), hash, created],
@@ -210,7 +250,10 @@ impl Access {
             if added == 0 {
                 return Err(AccessError::Taken { what: "user", name: name.to_owned() });
             }
-            Ok(User { name: name.to_owned(), role, scope: scope.clone(), disabled: false, created: created.clone() })
+            let user =
+                User { name: name.to_owned(), role, scope: scope.clone(), disabled: false, created: created.clone() };
+            let visit = granted(name, role, scope);
+            Ok((user, Action::UserAdded, visit))
         })
     }
 
@@ -225,25 +268,34 @@ impl Access {
 
     /// Refuses an account from now on and ends its sessions.
     pub fn disable_user(&self, name: &str) -> Result<User, AccessError> {
-        self.change_user(name, "UPDATE user SET disabled = 1 WHERE name = ?1", params![name])
+        self.change_user(name, Action::UserDisabled, "UPDATE user SET disabled = 1 WHERE name = ?1", params![name])
     }
 
     /// Gives an account another role and scope and ends its sessions.
     pub fn set_role(&self, name: &str, role: Role, scope: &Scope) -> Result<User, AccessError> {
         self.change_user(
             name,
+            Action::UserChanged,
             "UPDATE user SET role = ?2, channels = ?3 WHERE name = ?1",
             params![name, role.as_str(), scope_text(scope)],
         )
     }
 
-    fn change_user(&self, name: &str, sql: &str, values: &[&dyn rusqlite::ToSql]) -> Result<User, AccessError> {
-        self.with(|connection| {
+    fn change_user(
+        &self,
+        name: &str,
+        action: Action,
+        sql: &str,
+        values: &[&dyn rusqlite::ToSql],
+    ) -> Result<User, AccessError> {
+        self.change(|connection| {
             if connection.execute(sql, values)? == 0 {
                 return Err(AccessError::Unknown { what: "user", name: name.to_owned() });
             }
             connection.execute("DELETE FROM session WHERE user = ?1", [name])?;
-            Ok(connection.query_row(&format!("{USER} WHERE name = ?1"), [name], user_row)?)
+            let user = connection.query_row(&format!("{USER} WHERE name = ?1"), [name], user_row)?;
+            let visit = granted(name, user.role, &user.scope);
+            Ok((user, action, visit))
         })
     }
 
@@ -264,11 +316,12 @@ impl Access {
         Ok(user.filter(|user| right && !user.disabled))
     }
 
-    /// Starts a session: the value of the cookie, of which only the SHA-256 is kept.
-    pub fn start_session(&self, user: &str) -> Result<SecretString, AccessError> {
+    /// Starts a session: the value of the cookie, of which only the SHA-256 is kept. `visit` says
+    /// from where.
+    pub fn start_session(&self, user: &str, visit: &Visit) -> Result<SecretString, AccessError> {
         let secret = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random()?);
         let now = self.clock.now().timestamp();
-        self.with(|connection| {
+        self.change(|connection| {
             connection.execute(
                 "DELETE FROM session WHERE created < ?1 OR last_seen < ?2",
                 params![now - ABSOLUTE_SECONDS, now - IDLE_SECONDS],
@@ -277,9 +330,21 @@ impl Access {
                 "INSERT INTO session (digest, user, created, last_seen) VALUES (?1, ?2, ?3, ?3)",
                 params![Digest::of(secret.as_bytes()).0, user, now],
             )?;
-            Ok(())
+            let user = connection.query_row(&format!("{USER} WHERE name = ?1"), [user], user_row)?;
+            Ok(((), Action::SignIn, visited(visit, &user)))
         })?;
         Ok(secret.into())
+    }
+
+    /// Notes that a sign-in under `name` was refused. The name is kept only when there is such an
+    /// account: people type their password into the wrong field.
+    pub fn refuse_sign_in(&self, name: &str, visit: &Visit) -> Result<(), AccessError> {
+        self.change(|connection| {
+            let known = connection
+                .query_row("SELECT name FROM user WHERE name = ?1", [name], |row| row.get::<_, String>(0))
+                .optional()?;
+            Ok(((), Action::SignInFailed, Visit { subject: known, ..visit.clone() }))
+        })
     }
 
     /// Whose session a cookie is, if it still runs.
@@ -294,7 +359,12 @@ impl Access {
                 ))?
                 .query_row(params![digest.0, now - ABSOLUTE_SECONDS, now - IDLE_SECONDS], user_row)
                 .optional()?;
-            if user.is_some() {
+            // An UPDATE waits for those who write, rows or none: it is run only when one is due.
+            let is_due = user.is_some()
+                && connection
+                    .prepare_cached("SELECT last_seen < ?2 - 60 FROM session WHERE digest = ?1")?
+                    .query_row(params![digest.0, now], |row| row.get(0))?;
+            if is_due {
                 connection
                     .prepare_cached("UPDATE session SET last_seen = ?2 WHERE digest = ?1 AND last_seen < ?2 - 60")?
                     .execute(params![digest.0, now])?;
@@ -303,11 +373,11 @@ impl Access {
         })
     }
 
-    /// Ends a session.
-    pub fn end_session(&self, cookie: &str) -> Result<(), AccessError> {
-        self.with(|connection| {
+    /// Ends the session of `user`. `visit` says from where it was asked for.
+    pub fn end_session(&self, cookie: &str, user: &User, visit: &Visit) -> Result<(), AccessError> {
+        self.change(|connection| {
             connection.execute("DELETE FROM session WHERE digest = ?1", params![Digest::of(cookie.as_bytes()).0])?;
-            Ok(())
+            Ok(((), Action::SignOut, visited(visit, user)))
         })
     }
 
@@ -320,7 +390,7 @@ impl Access {
         expires: UtcTime,
     ) -> Result<(SecretString, Token), AccessError> {
         let secret = format!("arc_{}", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(random()?));
-        self.with(|connection| {
+        self.change(|connection| {
             let added = connection.execute(
                 "INSERT INTO token (name, digest, role, channels, expires) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (name) DO NOTHING",
                 params![name, Digest::of(secret.as_bytes()).0, role.as_str(), scope_text(scope), expires.timestamp()],
@@ -328,7 +398,9 @@ impl Access {
             if added == 0 {
                 return Err(AccessError::Taken { what: "token", name: name.to_owned() });
             }
-            Ok(connection.query_row(&format!("{TOKEN} WHERE name = ?1"), [name], token_row)?)
+            let token = connection.query_row(&format!("{TOKEN} WHERE name = ?1"), [name], token_row)?;
+            let visit = Visit { expires: Some(rfc3339(token.expires)), ..granted(name, role, scope) };
+            Ok((token, Action::TokenCreated, visit))
         })
         .map(|token| (secret.into(), token))
     }
@@ -344,11 +416,13 @@ impl Access {
 
     /// Withdraws a token.
     pub fn revoke_token(&self, name: &str) -> Result<Token, AccessError> {
-        self.with(|connection| {
+        self.change(|connection| {
             if connection.execute("UPDATE token SET revoked = 1 WHERE name = ?1", [name])? == 0 {
                 return Err(AccessError::Unknown { what: "token", name: name.to_owned() });
             }
-            Ok(connection.query_row(&format!("{TOKEN} WHERE name = ?1"), [name], token_row)?)
+            let token = connection.query_row(&format!("{TOKEN} WHERE name = ?1"), [name], token_row)?;
+            let visit = granted(name, token.role, &token.scope);
+            Ok((token, Action::TokenRevoked, visit))
         })
     }
 
@@ -375,14 +449,15 @@ const DUMMY: &str = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$Zm9yI
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::bench;
     use super::*;
 
     fn access() -> (tempfile::TempDir, Access, Arc<std::sync::atomic::AtomicI64>) {
-        let folder = tempfile::tempdir().unwrap();
+        let bench = bench();
         let clock = Clock::set(1_700_000_000_000);
         let Clock::Set(hand) = clock.clone() else { unreachable!() };
-        let access = Access::open(&Layout::new(folder.path()), clock).unwrap();
-        (folder, access, hand)
+        let access = Access::open(&bench.layout, clock).unwrap();
+        (bench.folder, access, hand)
     }
 
     #[test]
@@ -410,7 +485,7 @@ mod tests {
         use std::sync::atomic::Ordering;
         let (_folder, access, hand) = access();
         access.add_user("ada", Role::Auditor, &Scope::All, &"correct horse battery".to_owned().into()).unwrap();
-        let cookie = access.start_session("ada").unwrap();
+        let cookie = access.start_session("ada", &Visit::default()).unwrap();
         let cookie = cookie.expose_secret();
         assert!(access.session_user(cookie).unwrap().is_some());
         assert!(access.session_user("guess").unwrap().is_none());
@@ -420,13 +495,14 @@ mod tests {
         }
         hand.fetch_add(3600 * 1000, Ordering::Relaxed);
         assert!(access.session_user(cookie).unwrap().is_none(), "older than twelve hours");
-        let second = access.start_session("ada").unwrap();
+        let second = access.start_session("ada", &Visit::default()).unwrap();
         hand.fetch_add(31 * 60 * 1000, Ordering::Relaxed);
         assert!(access.session_user(second.expose_secret()).unwrap().is_none(), "idle");
-        let third = access.start_session("ada").unwrap();
-        access.end_session(third.expose_secret()).unwrap();
+        let third = access.start_session("ada", &Visit::default()).unwrap();
+        let ada = access.session_user(third.expose_secret()).unwrap().unwrap();
+        access.end_session(third.expose_secret(), &ada, &Visit::default()).unwrap();
         assert!(access.session_user(third.expose_secret()).unwrap().is_none());
-        let fourth = access.start_session("ada").unwrap();
+        let fourth = access.start_session("ada", &Visit::default()).unwrap();
         access.set_role("ada", Role::Verifier, &Scope::nothing()).unwrap();
         assert!(access.session_user(fourth.expose_secret()).unwrap().is_none(), "its rights changed");
     }
@@ -446,6 +522,59 @@ mod tests {
         access.revoke_token("robot").unwrap();
         assert!(access.check_token(secret.expose_secret()).unwrap().is_none());
         assert!(matches!(access.revoke_token("nobody"), Err(AccessError::Unknown { .. })));
+    }
+
+    #[test]
+    fn each_change_is_an_entry_without_a_secret() {
+        let (_folder, access, _) = access();
+        let password: SecretString = "correct horse battery".to_owned().into();
+        let from = Visit { from: Some("192.0.2.1:5".to_owned()), ..Visit::default() };
+        access.add_user("ada", Role::Auditor, &Scope::All, &password).unwrap();
+        access.add_user("ada", Role::Auditor, &Scope::All, &password).unwrap_err();
+        let cookie = access.start_session("ada", &from).unwrap();
+        access.refuse_sign_in("ada", &from).unwrap();
+        access.refuse_sign_in("correct horse battery", &from).unwrap();
+        let ada = access.session_user(cookie.expose_secret()).unwrap().unwrap();
+        access.end_session(cookie.expose_secret(), &ada, &from).unwrap();
+        let scope = Scope::Channels([ChannelId::parse("C1").unwrap()].into());
+        access.set_role("ada", Role::Reviewer, &scope).unwrap();
+        access.disable_user("ada").unwrap();
+        let ends = chrono::DateTime::from_timestamp(1_700_000_100, 0).unwrap();
+        let (secret, _) = access.create_token("robot", Role::Reviewer, &scope, ends).unwrap();
+        access.revoke_token("robot").unwrap();
+        access.revoke_token("nobody").unwrap_err();
+        let entries = access.log().entries(0, 100).unwrap();
+        let told: Vec<(String, Visit)> = entries
+            .iter()
+            .map(|entry| {
+                let header: crate::record::VisitHeader = serde_json::from_str(&entry.header).unwrap();
+                let action = serde_json::to_value(header.action).unwrap();
+                (action.as_str().unwrap().to_owned(), serde_json::from_str(&entry.body).unwrap())
+            })
+            .collect();
+        let actions: Vec<&str> = told.iter().map(|(action, _)| action.as_str()).collect();
+        let expected = [
+            "user_added",
+            "sign_in",
+            "sign_in_failed",
+            "sign_in_failed",
+            "sign_out",
+            "user_changed",
+            "user_disabled",
+            "token_created",
+            "token_revoked",
+        ];
+        assert_eq!(actions, expected, "what was refused changed nothing and is no entry");
+        assert_eq!((told[2].1.subject.as_deref(), told[3].1.subject.as_deref()), (Some("ada"), None));
+        assert_eq!(told[1].1.user.as_deref(), Some("ada"));
+        assert_eq!(told[1].1.from.as_deref(), Some("192.0.2.1:5"));
+        assert_eq!(told[5].1.scope, Some(serde_json::json!(["C1"])));
+        assert_eq!(told[7].1.expires.as_deref(), Some("2023-11-14T22:15:00.000Z"));
+        assert!(told[0].1.from.as_deref().is_some_and(|from| from.starts_with("command line")));
+        let all: String = entries.iter().map(|entry| format!("{}{}", entry.header, entry.body)).collect();
+        for hidden in ["correct horse", cookie.expose_secret(), secret.expose_secret()] {
+            assert!(!all.contains(hidden), "{hidden} is in the log");
+        }
     }
 
     #[test]

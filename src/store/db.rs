@@ -18,7 +18,10 @@ const ARCHIVE_STEPS: &[M<'_>] = &[
 ];
 
 /// The steps of `access.db`.
-const ACCESS_STEPS: &[M<'_>] = &[M::up(include_str!("../../schemas/sql/access_0001.sql"))];
+const ACCESS_STEPS: &[M<'_>] = &[
+    M::up(include_str!("../../schemas/sql/access_0001.sql")),
+    M::up(include_str!("../../schemas/sql/access_0002.sql")),
+];
 
 /// Which of the two databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

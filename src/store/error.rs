@@ -64,6 +64,12 @@ pub enum Error {
         /// What does not fit.
         detail: String,
     },
+    /// The access log is not what it was, or older than a checkpoint that was signed for it.
+    #[error("the access log is not what it was: {detail}")]
+    AccessLog {
+        /// What does not fit.
+        detail: String,
+    },
     /// The writer's thread is gone after an earlier failure.
     #[error("the archive stopped writing after an earlier failure")]
     Stopped,
@@ -77,7 +83,7 @@ impl Error {
 
     /// Whether what is stored is not what was stored: exit code 3.
     pub fn is_integrity(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::Corrupt { .. } | Self::Rollback { .. })
+        matches!(self, Self::Damaged { .. } | Self::Corrupt { .. } | Self::Rollback { .. } | Self::AccessLog { .. })
     }
 }
 

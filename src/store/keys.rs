@@ -11,13 +11,51 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Error;
 use super::layout::sync_folder;
+use super::moment::moment;
 use crate::ledger::{SigningKey, VerifierKey};
+use crate::model::UtcTime;
+use crate::record::{KeyBefore, Reason};
+
+/// The key that signs the archive's checkpoints.
+const LEDGER: &str = "ledger.key";
+/// The one that is about to take over, until it has.
+const NEXT: &str = "ledger.key.next";
+/// The one before, which signs beside the new one for a while.
+const RETIRED: &str = "ledger.key.retired";
+/// The key that signs those of the access log.
+const ACCESS: &str = "access.key";
+
+/// The name of the public half of a key: `ledger.vkey` of `ledger.key`.
+fn public_name(name: &str) -> String {
+    name.replacen(".key", ".vkey", 1)
+}
 
 /// The folder of keys of one archive.
 #[derive(Debug, Clone)]
 pub struct Keys {
     folder: PathBuf,
     credentials: Option<PathBuf>,
+}
+
+/// The keys that sign an archive's checkpoints.
+#[derive(Debug)]
+pub struct Signers {
+    /// The one that the archive names.
+    pub key: SigningKey,
+    /// The one before, while both sign.
+    pub also: Option<SigningKey>,
+    /// The archive names the new key, and it is not in its place yet: once both have signed,
+    /// [`Keys::finish_change`] is due.
+    pub is_unfinished: bool,
+}
+
+/// A key that need not be there.
+fn present(key: Result<SigningKey, KeyError>) -> Result<Option<SigningKey>, KeyError> {
+    match key {
+        Ok(key) => Ok(Some(key)),
+        Err(KeyError::Absent { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// An account of the archived server, as its file under `accounts/` has it.
@@ -60,6 +98,12 @@ pub enum KeyError {
     /// There is one already, of another archive.
     #[error("{0} holds the keys of another archive already")]
     Taken(PathBuf),
+    /// It is there, and was said to be lost.
+    #[error("the signing key is not lost: it is {0}")]
+    NotLost(PathBuf),
+    /// It is handed to the process, and nothing is written where it comes from.
+    #[error("the signing key is handed over as {0}, and nothing is written there")]
+    Handed(PathBuf),
     /// Others could read it.
     #[error("{path} can be read by others (mode {mode:03o}): a key must be yours alone")]
     Exposed {
@@ -125,30 +169,140 @@ impl Keys {
             file.write_all(text.as_bytes())?;
             file.sync_all()?;
         }
+        moment(folder, "key written beside its place");
         fs_err::rename(&temporary, &path)?;
-        sync_folder(folder)
+        sync_folder(folder)?;
+        moment(folder, "key file in its place");
+        Ok(())
     }
 
-    /// Keeps a new signing key and its public half.
-    pub fn store_ledger_key(&self, key: &SigningKey) -> Result<(), Error> {
-        self.write("ledger.key", &format!("{}\n", key.to_private_text()), true)?;
-        self.write("ledger.vkey", &format!("{}\n", key.verifier().to_text()), false)
+    /// Keeps a signing key under `name`, and its public half beside it under `.vkey`.
+    fn store_signing_key(&self, name: &str, key: &SigningKey) -> Result<(), Error> {
+        self.write(name, &format!("{}\n", key.to_private_text()), true)?;
+        self.write(&public_name(name), &format!("{}\n", key.verifier().to_text()), false)
     }
 
-    /// The signing key.
-    pub fn ledger_key(&self) -> Result<SigningKey, KeyError> {
-        let text = self.read("signing key", "ledger.key", "ledger.key")?;
+    fn signing_key(&self, name: &str) -> Result<SigningKey, KeyError> {
+        let text = self.read("signing key", name, name)?;
         SigningKey::parse(text.expose_secret()).map_err(|error| KeyError::Malformed {
             what: "signing key",
-            path: self.folder.join("ledger.key"),
+            path: self.folder.join(name),
             detail: error.to_string(),
         })
     }
 
+    fn public_key(&self, name: &str) -> Option<VerifierKey> {
+        let text = fs_err::read_to_string(self.folder.join(public_name(name))).ok()?;
+        VerifierKey::parse(&text).ok()
+    }
+
+    /// Keeps a new signing key and its public half.
+    pub fn store_ledger_key(&self, key: &SigningKey) -> Result<(), Error> {
+        self.store_signing_key(LEDGER, key)
+    }
+
+    /// The signing key.
+    pub fn ledger_key(&self) -> Result<SigningKey, KeyError> {
+        self.signing_key(LEDGER)
+    }
+
     /// The public key kept here, which is what makes `verify` more than the archive's own word.
     pub fn ledger_vkey(&self) -> Option<VerifierKey> {
-        let text = fs_err::read_to_string(self.folder.join("ledger.vkey")).ok()?;
-        VerifierKey::parse(&text).ok()
+        self.public_key(LEDGER)
+    }
+
+    /// Whether the signing key is handed to the process instead of lying in the folder.
+    pub fn handed_ledger_key(&self) -> Option<PathBuf> {
+        self.credentials.as_ref().map(|folder| folder.join(LEDGER)).filter(|path| path.exists())
+    }
+
+    /// Keeps the key that is about to take over.
+    pub fn store_next_key(&self, key: &SigningKey) -> Result<(), Error> {
+        self.write(NEXT, &format!("{}\n", key.to_private_text()), true)
+    }
+
+    /// The key before, if it is still kept.
+    pub fn retired_key(&self) -> Result<Option<SigningKey>, KeyError> {
+        present(self.signing_key(RETIRED))
+    }
+
+    /// Where it lies.
+    pub fn retired_path(&self) -> PathBuf {
+        self.folder.join(RETIRED)
+    }
+
+    /// The keys to sign with, for an archive that names `current` as the one that signs now and
+    /// `previous` as the one before. The one before signs too until its time is over at `now`; while
+    /// the change from one to the other is not finished, it does in any case.
+    pub fn signers(
+        &self,
+        current: &VerifierKey,
+        previous: Option<&KeyBefore>,
+        now: UtcTime,
+    ) -> Result<Signers, KeyError> {
+        let is_before = |key: &SigningKey| {
+            previous
+                .is_some_and(|previous| previous.reason == Reason::Rotated && previous.vkey == key.verifier().to_text())
+        };
+        let until = previous.and_then(|previous| previous.overlap_until.as_deref());
+        let overlaps = until
+            .and_then(|until| chrono::DateTime::parse_from_rfc3339(until).ok())
+            .is_some_and(|until| now < until.to_utc());
+        let kept = self.ledger_key();
+        if let Ok(key) = kept
+            && key.verifier() == *current
+        {
+            let also = if overlaps { self.retired_key()?.filter(is_before) } else { None };
+            return Ok(Signers { key, also, is_unfinished: false });
+        }
+        let kept = present(self.ledger_key())?;
+        if let Some(next) = present(self.signing_key(NEXT))?.filter(|next| next.verifier() == *current) {
+            return Ok(Signers { key: next, also: kept.filter(is_before), is_unfinished: true });
+        }
+        let path = self.folder.join(LEDGER);
+        let Some(kept) = kept else { return Err(KeyError::Absent { what: "signing key", path }) };
+        let detail = if kept.verifier().name() == current.name() {
+            format!("it is another key than the one that the archive names, {}", current.id())
+        } else {
+            "it is the key of another archive".to_owned()
+        };
+        Err(KeyError::Malformed { what: "signing key of this archive", path, detail })
+    }
+
+    /// Puts the key that takes over in its place and the one before beside it. It can be cut off
+    /// anywhere and done again.
+    pub fn finish_change(&self) -> Result<(), KeyError> {
+        let next = self.signing_key(NEXT)?;
+        match present(self.signing_key(LEDGER))? {
+            Some(before) => self.store_signing_key(RETIRED, &before)?,
+            // Of a key that is lost the public half may be left.
+            None => {
+                if let Some(before) = self.ledger_vkey().filter(|before| *before != next.verifier()) {
+                    self.write(&public_name(RETIRED), &format!("{}\n", before.to_text()), false)?;
+                }
+            }
+        }
+        // The public half first: until the private one is in its place, all this is done again.
+        self.write(&public_name(LEDGER), &format!("{}\n", next.verifier().to_text()), false)?;
+        fs_err::rename(self.folder.join(NEXT), self.folder.join(LEDGER)).map_err(Error::from)?;
+        sync_folder(&self.folder)?;
+        moment(&self.folder, "key in its place");
+        Ok(())
+    }
+
+    /// Keeps the key that signs the access log, and its public half.
+    pub fn store_access_key(&self, key: &SigningKey) -> Result<(), Error> {
+        self.store_signing_key(ACCESS, key)
+    }
+
+    /// The key that signs the access log.
+    pub fn access_key(&self) -> Result<SigningKey, KeyError> {
+        self.signing_key(ACCESS)
+    }
+
+    /// The public half of the access log's key that is kept here.
+    pub fn access_vkey(&self) -> Option<VerifierKey> {
+        self.public_key(ACCESS)
     }
 
     /// The names of the accounts, sorted.

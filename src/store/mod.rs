@@ -6,6 +6,7 @@
 
 mod about;
 pub mod access;
+mod access_log;
 mod appender;
 mod blobs;
 mod change;
@@ -21,6 +22,7 @@ pub(crate) mod tests;
 mod tree;
 mod writer;
 
+pub use access_log::{AccessDatabase, AccessLog, AccessTables, StoredVisit, access_origin, examine_access};
 pub use appender::{Appender, Turn, WriterThread};
 pub use blobs::{Blobs, DiskSpace, Incoming};
 pub use change::{AccountRow, Audit, Batch, Change, InFlight, NewRecord, Standing, StateChange, WalkResult, WalkRow};
@@ -29,10 +31,12 @@ pub use layout::{Layout, WriteLock, write_whole};
 pub use moment::moment;
 #[cfg(feature = "failpoints")]
 pub use moment::{Watch, watch};
-pub use reader::{ArchiveRow, Block, Reader, SubjectRow, Tables, VersionRow, expected_about, expected_definitions};
+pub use reader::{
+    ArchiveRow, Block, OwnRecord, Reader, SubjectRow, Tables, VersionRow, expected_about, expected_definitions,
+};
 pub use state::{DebtRow, FileRow, RunRow};
 pub use tree::SPAN;
-pub use writer::{Appended, Writer, create, message_ranges};
+pub use writer::{Appended, NewKey, Writer, create, message_ranges};
 
 /// The source that `init` makes: the one server of this archive.
 pub const FIRST_SOURCE: crate::model::SourceId = crate::model::SourceId(1);

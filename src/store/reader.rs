@@ -12,7 +12,7 @@ use super::layout::Layout;
 use super::tree::{self, SPAN, SPAN_LEVEL};
 use crate::ledger::{self, ArchiveId, Checkpoint, Note, VerifierKey};
 use crate::model::{ChannelId, Digest, MessageTs, RecordSeq, SourceId};
-use crate::record::{Kind, Record, decode_block};
+use crate::record::{Kind, OWN, OwnNote, Record, decode_block};
 
 /// Decoded blocks that are kept for the next reader.
 const CACHED_BLOCKS: usize = 256;
@@ -34,6 +34,21 @@ pub struct ArchiveRow {
     pub created_at: String,
     /// The server of its first source.
     pub server: String,
+    /// The format that it was made in.
+    pub format: i64,
+}
+
+/// A record in which the archive says what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnRecord {
+    /// Its number.
+    pub seq: RecordSeq,
+    /// Its version.
+    pub version: u32,
+    /// When it was written.
+    pub at: String,
+    /// What it says.
+    pub note: OwnNote,
 }
 
 /// A block in the open.
@@ -97,16 +112,16 @@ pub struct Tables {
 pub(super) fn archive_row(connection: &Connection, layout: &Layout) -> Result<ArchiveRow, Error> {
     let row = connection
         .query_row(
-            "SELECT id, origin, vkey, created_at, (SELECT server FROM source WHERE id = 1) FROM archive",
+            "SELECT id, origin, vkey, created_at, (SELECT server FROM source WHERE id = 1), format FROM archive",
             [],
-            |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+            |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)),
         )
         .optional()?;
     let damaged = |detail: &str| Error::Damaged { path: layout.database(), detail: detail.to_owned() };
-    let (id, origin, vkey, created_at, server) = row
+    let (id, origin, vkey, created_at, server, format) = row
         .ok_or_else(|| damaged("it does not say which archive it is; the making of this one may have been cut off"))?;
     let id = ArchiveId(id.try_into().map_err(|_| damaged("the archive's id is not 16 bytes"))?);
-    Ok(ArchiveRow { id, origin, vkey, created_at, server })
+    Ok(ArchiveRow { id, origin, vkey, created_at, server, format })
 }
 
 pub(super) fn head(connection: &Connection) -> Result<u64, Error> {
@@ -115,6 +130,35 @@ pub(super) fn head(connection: &Connection) -> Result<u64, Error> {
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     Ok(last.map_or(0, |(first, count)| (first + count).cast_unsigned()))
+}
+
+/// One record, read from the disk.
+fn read_record(connection: &Connection, seq: RecordSeq) -> Result<Record, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT first, dictionary, digest, bytes FROM block WHERE first = (SELECT max(first) FROM block WHERE first <= ?1)",
+    )?;
+    let mut rows = statement.query([seq.0.cast_signed()])?;
+    let missing = || Error::Corrupt { seq, detail: "there is no such record".to_owned() };
+    let block = decode_row(connection, rows.next()?.ok_or_else(missing)?)?;
+    let place = usize::try_from(seq.0 - block.first.0).ok();
+    place.and_then(|place| block.records.into_iter().nth(place)).ok_or_else(missing)
+}
+
+/// The records in which the archive says what it is, oldest first.
+pub(super) fn own_records(connection: &Connection) -> Result<Vec<OwnRecord>, Error> {
+    let mut statement =
+        connection.prepare_cached("SELECT version, seq FROM subject WHERE kind = ?1 AND key = ?2 ORDER BY version")?;
+    let rows: Vec<(u32, i64)> = statement
+        .query_map(params![Kind::Archive.number(), OWN], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<_, _>>()?;
+    let mut out = Vec::new();
+    for (version, seq) in rows {
+        let seq = RecordSeq(seq.cast_unsigned());
+        let record = read_record(connection, seq)?;
+        let note = OwnNote::parse(&record.body).map_err(|detail| Error::Corrupt { seq, detail })?;
+        out.push(OwnRecord { seq, version, at: record.header.observed_at, note });
+    }
+    Ok(out)
 }
 
 /// A row of `first, dictionary, digest, bytes`.
@@ -605,9 +649,17 @@ impl Reader {
         }
     }
 
-    /// The verification key that the archive names. It is the archive's own word.
+    /// The records in which the archive says what it is, oldest first.
+    pub fn own_records(&self) -> Result<Vec<OwnRecord>, Error> {
+        self.with(own_records)
+    }
+
+    /// The verification key that the archive names as the one that signs now. It is the archive's own
+    /// word.
     pub fn own_key(&self) -> Option<VerifierKey> {
-        VerifierKey::parse(&self.archive().vkey).ok()
+        let newest = self.own_records().ok().and_then(|records| records.into_iter().next_back());
+        let text = newest.map_or_else(|| self.archive().vkey.clone(), |newest| newest.note.vkey);
+        VerifierKey::parse(&text).ok()
     }
 
     /// A counter such as `message.subjects`; 0 when nothing was counted.
@@ -692,7 +744,7 @@ fn channel_rows(connection: &Connection) -> Result<Vec<(i64, SourceId, String, u
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn nodes(connection: &Connection) -> Result<Vec<(u8, u64, Vec<u8>)>, Error> {
+pub(super) fn nodes(connection: &Connection) -> Result<Vec<(u8, u64, Vec<u8>)>, Error> {
     let mut statement = connection.prepare("SELECT level, idx, hash FROM node ORDER BY level, idx")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned(), row.get(2)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
@@ -717,7 +769,7 @@ fn about(connection: &Connection) -> Result<Vec<(String, String)>, Error> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn definitions(connection: &Connection) -> Result<Vec<(String, String)>, Error> {
+pub(super) fn definitions(connection: &Connection) -> Result<Vec<(String, String)>, Error> {
     let mut statement =
         connection.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;

@@ -1,5 +1,7 @@
-//! The tree on disk: roots of perfect subtrees from level 7 up, each written once and never
-//! changed; the leaves of a span are computed again from its blocks when they are needed.
+//! A tree on disk: roots of perfect subtrees from level 7 up, each written once and never changed,
+//! and the secrets of spans. The records of `archive.db` have one, whose leaves are computed again
+//! from blocks when they are needed, and the access log in `access.db` has one, which keeps its
+//! leaves; the tables `node` and `salt` are alike in both.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -35,6 +37,30 @@ pub(super) fn secret(connection: &Connection, span: u64) -> Result<SpanSecret, E
         seq: RecordSeq(span * SPAN),
         detail: "the secret of its span is missing or not 32 bytes".to_owned(),
     })
+}
+
+/// Draws the secret of a new span and keeps it.
+pub(super) fn make_secret(connection: &Connection, span: u64) -> Result<SpanSecret, Error> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|error| Error::Io(std::io::Error::other(error.to_string())))?;
+    connection
+        .prepare_cached("INSERT INTO salt (span, secret) VALUES (?1, ?2)")?
+        .execute(params![span.cast_signed(), secret])?;
+    Ok(SpanSecret(secret))
+}
+
+/// Appends a leaf to the tree and keeps the nodes that this completes.
+pub(super) fn grow(connection: &Connection, frontier: &mut Frontier, leaf: Digest) -> Result<(), Error> {
+    let mut completed = Vec::new();
+    frontier.push(leaf, |level, index, hash| completed.push((level, index, hash)));
+    for (level, index, hash) in completed.into_iter().filter(|(level, _, _)| *level >= SPAN_LEVEL) {
+        connection.prepare_cached("INSERT INTO node (level, idx, hash) VALUES (?1, ?2, ?3)")?.execute(params![
+            level,
+            index.cast_signed(),
+            hash.0
+        ])?;
+    }
+    Ok(())
 }
 
 /// The leaf hashes of consecutive records that begin at `first`, all of one span.

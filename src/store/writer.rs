@@ -11,10 +11,10 @@ use super::layout::{Layout, WriteLock, write_whole};
 use super::moment::moment;
 use super::reader::{ArchiveRow, archive_row, decode_row, read_open_span};
 use super::state::apply;
-use super::tree::{self, SPAN, SPAN_LEVEL};
-use crate::ledger::{ArchiveId, Checkpoint, Frontier, Note, SigningKey, SpanSecret};
+use super::tree::{self, SPAN};
+use crate::ledger::{ArchiveId, Checkpoint, Frontier, Note, SigningKey, SpanSecret, VerifierKey};
 use crate::model::{ChannelId, Clock, Digest, MessageTs, RecordSeq, SourceId, rfc3339};
-use crate::record::{BlockLimits, Kind, Record, encode_block};
+use crate::record::{BlockLimits, KeyBefore, Kind, OWN, Origin, OwnNote, Record, encode_block};
 
 /// Compression when written; sealing later does better at leisure.
 const LEVEL: i32 = 3;
@@ -28,6 +28,15 @@ pub struct Appended {
     pub head: u64,
 }
 
+/// Another key that signs from here on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewKey {
+    /// Its public half.
+    pub vkey: String,
+    /// The one before, and why it was followed.
+    pub previous: KeyBefore,
+}
+
 /// The write side of an archive. Holds the lock as long as it lives.
 pub struct Writer {
     connection: Connection,
@@ -35,6 +44,8 @@ pub struct Writer {
     archive: ArchiveRow,
     id: ArchiveId,
     key: Option<SigningKey>,
+    /// The key before, while it signs beside the new one.
+    also: Option<SigningKey>,
     clock: Clock,
     limits: BlockLimits,
     tree: OpenTree,
@@ -109,6 +120,7 @@ impl Writer {
             archive,
             id,
             key,
+            also: None,
             clock,
             limits: BlockLimits::default(),
             tree: OpenTree { frontier, secret },
@@ -120,7 +132,25 @@ impl Writer {
         Ok(writer)
     }
 
+    /// Signs with `key` as well: the one before, for as long as both sign.
+    #[must_use]
+    pub fn also_signing(mut self, key: Option<SigningKey>) -> Self {
+        self.also = key;
+        self
+    }
+
+    /// The keys of which one must have signed the newest checkpoints: those that sign here, and those
+    /// that the archive names.
+    fn known_keys(&self) -> Result<Vec<VerifierKey>, Error> {
+        let mut keys: Vec<VerifierKey> = self.key.iter().chain(&self.also).map(SigningKey::verifier).collect();
+        let named = super::reader::own_records(&self.connection)?.into_iter().map(|own| own.note.vkey);
+        let named = std::iter::once(self.archive.vkey.clone()).chain(named);
+        keys.extend(named.filter_map(|text| VerifierKey::parse(&text).ok()));
+        Ok(keys)
+    }
+
     fn refuse_rollback(&self) -> Result<(), Error> {
+        let keys = self.known_keys()?;
         let mut notes: Vec<String> = self
             .connection
             .prepare("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1")?
@@ -139,7 +169,9 @@ impl Writer {
         }
         for note in notes {
             let parsed = Note::parse(note.as_bytes()).and_then(|note| {
-                if let Some(key) = &self.key {
+                if let Some(key) = &self.key
+                    && !keys.iter().any(|key| note.verify(key).is_ok())
+                {
                     note.verify(&key.verifier())?;
                 }
                 Checkpoint::parse(note.text())
@@ -168,6 +200,15 @@ impl Writer {
     /// Appends records and changes crawl state, in one transaction. Durable on return; on an
     /// error nothing of it happened.
     pub fn append(&mut self, batch: Batch) -> Result<Appended, Error> {
+        self.append_with(batch, |_| Ok(()))
+    }
+
+    /// The same, with something else that stands or falls with it.
+    pub(super) fn append_with(
+        &mut self,
+        batch: Batch,
+        also: impl FnOnce(&Transaction<'_>) -> Result<(), Error>,
+    ) -> Result<Appended, Error> {
         let first = RecordSeq(self.head());
         let mut tree = self.tree.clone();
         let mut channels = self.channels.clone();
@@ -178,6 +219,7 @@ impl Writer {
         for change in &batch.changes {
             apply(&transaction, first, change)?;
         }
+        also(&transaction)?;
         // The commit point: before this line nothing happened, after it everything did. Tree,
         // records and cursors move together; recovery is the next pass of the ordinary crawl.
         moment(self.layout.root(), "batch about to be committed");
@@ -186,6 +228,68 @@ impl Writer {
         self.tree = tree;
         self.channels = channels;
         Ok(Appended { first, head: self.head() })
+    }
+
+    /// Writes down what the archive is, when the newest record of that says something else: in a new
+    /// archive, under a build with other texts for `about`, which are brought up to date with it, and
+    /// when `change` says that another key signs from here on. The number of the record, if one was
+    /// written.
+    pub fn describe(&mut self, change: Option<NewKey>) -> Result<Option<RecordSeq>, Error> {
+        let known = super::reader::own_records(&self.connection)?.pop();
+        let version = known.as_ref().map_or(1, |known| known.version + 1);
+        let current = known.as_ref().map_or(&self.archive.vkey, |known| &known.note.vkey).clone();
+        let (vkey, previous, via) = match change {
+            Some(NewKey { vkey, previous }) => (vkey, Some(previous), "key rotate"),
+            None => (current, None, "archive"),
+        };
+        let texts = super::about::texts(&vkey);
+        let about = texts.iter().map(|(name, text)| ((*name).to_owned(), Digest::of(text.as_bytes()).to_string()));
+        let note = OwnNote {
+            id: self.id.to_string(),
+            origin: self.archive.origin.clone(),
+            created_at: self.archive.created_at.clone(),
+            format: self.archive.format,
+            server: self.archive.server.clone(),
+            vkey,
+            previous,
+            about: about.collect(),
+        };
+        if known.is_some_and(|known| OwnNote { previous: None, ..known.note } == note) {
+            return Ok(None);
+        }
+        // The run that is about to start; a change of key belongs to none.
+        let run: i64 = if note.previous.is_some() {
+            0
+        } else {
+            self.connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM run", [], |row| row.get(0))?
+        };
+        let record = NewRecord {
+            kind: Kind::Archive,
+            source: super::FIRST_SOURCE,
+            channel: None,
+            key: OWN.to_owned(),
+            version,
+            change: if version == 1 { Change::New } else { Change::Changed },
+            origin: Origin::Noted,
+            via,
+            account: String::new(),
+            run: run.cast_unsigned(),
+            observed_at: self.clock.now(),
+            tickets: 0,
+            attachments: Vec::new(),
+            shared_in: Vec::new(),
+            body: note.to_body(),
+        };
+        let appended = self.append_with(Batch { records: vec![record], changes: Vec::new() }, |transaction| {
+            transaction.execute("INSERT INTO maintenance (what) VALUES ('about')", [])?;
+            transaction.execute("DELETE FROM about", [])?;
+            for (name, text) in &texts {
+                transaction.execute("INSERT INTO about (name, text) VALUES (?1, ?2)", params![name, text])?;
+            }
+            transaction.execute("DELETE FROM maintenance", [])?;
+            Ok(())
+        })?;
+        Ok(Some(appended.first))
     }
 
     /// Signs the tree as it is, unless it is unchanged since the last checkpoint or there is no
@@ -203,7 +307,15 @@ impl Writer {
         } else {
             // Never sign what does not continue the last signed tree (C2SP tlog-checkpoint).
             self.refuse_rollback()?;
-            let note = checkpoint.sign(key).to_string();
+            let mut note = checkpoint.sign(key);
+            if let Some(also) = &self.also {
+                let signature = also.signature(note.text());
+                note.add(signature).map_err(|error| Error::Rollback {
+                    size,
+                    detail: format!("it can't be signed by both keys: {error}"),
+                })?;
+            }
+            let note = note.to_string();
             moment(self.layout.root(), "checkpoint signed");
             self.connection.execute(
                 "INSERT INTO checkpoint (size, note, at) VALUES (?1, ?2, ?3)",
@@ -249,29 +361,13 @@ fn append_records(
         numbers.push(number);
         built.push(Record { header: new.header(n), body: new.body });
     }
-    let mut nodes = transaction.prepare_cached("INSERT INTO node (level, idx, hash) VALUES (?1, ?2, ?3)")?;
-    let mut failed = None;
     for (seq, record) in (start..).zip(&built) {
         if seq % SPAN == 0 {
-            let mut secret = [0; 32];
-            getrandom::fill(&mut secret).map_err(|error| Error::Io(std::io::Error::other(error.to_string())))?;
-            transaction
-                .prepare_cached("INSERT INTO salt (span, secret) VALUES (?1, ?2)")?
-                .execute(params![(seq / SPAN).cast_signed(), secret])?;
-            tree.secret = Some(SpanSecret(secret));
+            tree.secret = Some(tree::make_secret(transaction, seq / SPAN)?);
         }
         let secret = tree.secret.as_ref().expect("an open span has its secret");
         let leaf = record.leaf(id, &secret.record_key(RecordSeq(seq))).hash();
-        tree.frontier.push(leaf, |level, index, hash| {
-            if level >= SPAN_LEVEL
-                && let Err(error) = nodes.execute(params![level, index.cast_signed(), hash.0])
-            {
-                failed = Some(error);
-            }
-        });
-    }
-    if let Some(error) = failed {
-        return Err(error.into());
+        tree::grow(transaction, &mut tree.frontier, leaf)?;
     }
     write_blocks(transaction, limits, start, &numbers, &built)?;
     for row in channels.values().filter(|row| numbers.contains(&row.number)) {

@@ -4,6 +4,7 @@
 mod access;
 mod blobs;
 mod checkpoints;
+mod own;
 mod records;
 mod search;
 mod tables;
@@ -18,7 +19,7 @@ use crate::store::{Error, Reader};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Where: `block`, `node`, `checkpoint`, `blob`, `subject`, `span_index`, `counter`,
-    /// `definition`, `database`, `index`, `access`.
+    /// `definition`, `database`, `index`, `archive`, `about`, `access`.
     pub kind: &'static str,
     /// The record it concerns, or the first of several.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,6 +77,8 @@ pub struct Checked {
     pub documents: u64,
     /// Records whose inclusion was proved.
     pub proofs: u64,
+    /// Entries of the access log whose leaves were computed again.
+    pub entries: u64,
 }
 
 /// What a check gave.
@@ -92,6 +95,9 @@ pub struct Report {
     pub notes: Vec<String>,
     /// The key that checkpoints were checked with, or `unpinned` when the archive itself named it.
     pub key: String,
+    /// The keys whose checkpoints are accepted: that one, and those that its trust reaches.
+    #[serde(skip)]
+    pub accepted: Vec<VerifierKey>,
 }
 
 /// How deep a check goes.
@@ -141,43 +147,48 @@ impl Check<'_> {
     }
 }
 
-/// Checks an archive. `key` is one that is trusted; without it the archive's own is used, which
-/// proves only that the archive agrees with itself. `progress` is told records done and all.
+/// The keys that are trusted because they come from elsewhere than the archive. Without one, the
+/// archive's own word counts, which proves only that it agrees with itself.
+#[derive(Debug, Clone, Default)]
+pub struct Trust {
+    /// That of the archive's checkpoints.
+    pub ledger: Option<VerifierKey>,
+    /// That of the access log's.
+    pub access: Option<VerifierKey>,
+}
+
+/// [`check_with`], with no key of the access log's own.
 pub fn check(
     reader: &Reader,
     depth: Depth,
     key: Option<&VerifierKey>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Report, Error> {
+    check_with(reader, depth, &Trust { ledger: key.cloned(), access: None }, progress)
+}
+
+/// Checks an archive. `progress` is told records done and all.
+pub fn check_with(
+    reader: &Reader,
+    depth: Depth,
+    trust: &Trust,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Report, Error> {
+    let key = trust.ledger.as_ref();
     let report = Report {
         ok: false,
         checked: Checked::default(),
         findings: Vec::new(),
         notes: Vec::new(),
         key: "unpinned".to_owned(),
+        accepted: Vec::new(),
     };
     let mut check = Check { reader, report };
-    let own = reader.own_key();
-    let trusted = match (key, own) {
-        (Some(key), own) => {
-            check.report.key = format!("{}+{}", key.name(), key.id());
-            if own.as_ref() != Some(key) {
-                check.find(
-                    Finding::new(
-                        "checkpoint",
-                        "the archive names another verification key than the one that is trusted",
-                    )
-                    .instead(key.to_text(), &reader.archive().vkey),
-                );
-            }
-            Some(key.clone())
-        }
-        (None, own) => {
-            check.report.notes.push("no key was given and none is kept here: the checkpoints were checked with the key that the archive itself names".to_owned());
-            own
-        }
-    };
-    checkpoints::check(&mut check, trusted.as_ref())?;
+    match key {
+        Some(key) => check.report.key = format!("{}+{}", key.name(), key.id()),
+        None => check.report.notes.push("no key was given and none is kept here: the checkpoints were checked with the key that the archive itself names".to_owned()),
+    }
+    checkpoints::check(&mut check, key)?;
     match depth {
         Depth::Quick => {}
         Depth::Sample(count) => records::sample(&mut check, count)?,
@@ -186,10 +197,11 @@ pub fn check(
             if let Some(tables) = check.absorb(reader.tables())? {
                 let seen = records::full(&mut check, &tables, progress)?;
                 tables::rows(&mut check, &tables, &seen)?;
+                own::check(&mut check, &tables)?;
                 blobs::check(&mut check, &seen)?;
                 search::check(&mut check, &seen)?;
             }
-            access::check(&mut check);
+            access::check(&mut check, trust.access.as_ref())?;
         }
     }
     check.report.ok = check.report.findings.is_empty();

@@ -5,7 +5,7 @@ use super::{Check, Finding};
 use crate::history::{Item, Told, Version, item};
 use crate::model::{ChannelId, SourceId};
 use crate::record::{Kind, LIVE, State, change_digest, is_part_of};
-use crate::store::{Change, Error, SubjectRow, Tables, expected_about, expected_definitions};
+use crate::store::{Change, Error, SubjectRow, Tables, expected_definitions};
 
 /// SQLite's own judgement, and that tables and guards are defined as this build defines them.
 pub(super) fn database(check: &mut Check<'_>) -> Result<(), Error> {
@@ -58,9 +58,6 @@ pub(super) fn rows(check: &mut Check<'_>, tables: &Tables, seen: &Seen) -> Resul
     if tables.odd_rows > 0 {
         let detail = "rows stand in tables that this version never writes (erased, dictionary, maintenance)";
         check.find(Finding::new("database", detail).instead(0, tables.odd_rows));
-    }
-    if tables.about != expected_about(&check.reader.archive().vkey) {
-        check.find(Finding::new("about", "the archive's description of itself is not the one that was put there"));
     }
     subjects(check, tables, seen, &names)?;
     spans(check, tables, seen, &names);

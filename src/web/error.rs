@@ -12,6 +12,8 @@ pub(super) enum WebError {
     NotFound,
     /// The request cannot be read.
     Bad(String),
+    /// The access log could not be written, so nothing is shown.
+    Unlogged(String),
     /// The archive could not be read.
     Internal(String),
 }
@@ -29,6 +31,10 @@ impl IntoResponse for WebError {
         let (status, title, detail) = match self {
             Self::NotFound => (StatusCode::NOT_FOUND, text::NOT_FOUND, text::NOT_FOUND_DETAIL.to_owned()),
             Self::Bad(detail) => (StatusCode::BAD_REQUEST, text::BAD_REQUEST, detail),
+            Self::Unlogged(detail) => {
+                tracing::error!(detail, "the access log can't be written, so nothing is shown");
+                (StatusCode::SERVICE_UNAVAILABLE, text::UNLOGGED, text::UNLOGGED_DETAIL.to_owned())
+            }
             Self::Internal(detail) => {
                 // What went wrong inside is for the operator's log; a reader is told where to ask.
                 tracing::error!(detail, "a page could not be made");

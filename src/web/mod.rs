@@ -1,8 +1,8 @@
 //! The audit UI and the read-only TeamChat API, over one router that is tested without a socket.
 //!
 //! It changes no record and never calls TeamChat. Every handler of content is given a [`Scope`] and
-//! passes it on; what is out of scope answers as what does not exist. Pages work without script;
-//! there is none.
+//! passes it on; what is out of scope answers as what does not exist. Whatever is shown has an entry
+//! in the access log first, see [`visits`]. Pages work without script; there is none.
 
 mod assets;
 mod error;
@@ -12,6 +12,7 @@ mod security;
 mod signin;
 pub mod teamchat;
 mod text;
+mod visits;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -118,7 +119,8 @@ impl Web {
 
 /// All routes.
 pub fn router(web: Arc<Web>) -> Router {
-    let signed_in = Router::new()
+    // Every page of content stands in here, behind the door that writes the access log.
+    let content = Router::new()
         .route("/", get(pages::overview::page))
         .route("/search", get(pages::search::page))
         .route("/c", get(pages::channels::page))
@@ -129,6 +131,8 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/f", get(pages::files::list))
         .route("/f/{id}", get(pages::files::page))
         .route("/f/{id}/blob", get(pages::files::blob))
+        .route_layer(from_fn_with_state(Arc::clone(&web), visits::recorded));
+    let signed_in = content
         .route("/logout", post(signin::sign_out))
         .route_layer(from_fn_with_state(Arc::clone(&web), signin::require));
     let open = Router::new()

@@ -2,17 +2,18 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use askama::Template;
-use axum::Form;
-use axum::extract::{Query, Request, State};
+use axum::extract::{FromRequest as _, Query, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Form};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
 use super::error::{WebError, blocking, render};
-use super::{Web, assets, text};
-use crate::store::access::User;
+use super::{Web, assets, text, visits};
+use crate::record::Visit;
+use crate::store::access::{Access, AccessError, User};
 
 /// `__Host-`: only over TLS (or loopback), only for this host, on every path.
 const COOKIE: &str = "__Host-sid";
@@ -38,6 +39,10 @@ pub(super) struct Next_ {
     #[serde(default)]
     next: String,
 }
+
+/// Where the request of who is signed in came from.
+#[derive(Debug, Clone)]
+pub(super) struct Peer(Visit);
 
 /// The fields of the form.
 #[derive(Deserialize)]
@@ -67,8 +72,25 @@ fn local_path(next: &str) -> &str {
     }
 }
 
-pub(super) async fn sign_in(State(web): State<Arc<Web>>, Form(form): Form<SignIn>) -> Result<Response, WebError> {
+/// Runs a change of who is signed in off the async threads; it is not made when it cannot be logged.
+async fn logged<T: Send + 'static>(
+    web: &Web,
+    change: impl FnOnce(&Access) -> Result<T, AccessError> + Send + 'static,
+) -> Result<T, WebError> {
+    let access = web.access.clone();
+    blocking(move || change(&access).map_err(|error| WebError::Unlogged(error.to_string()))).await
+}
+
+pub(super) async fn sign_in(State(web): State<Arc<Web>>, request: Request) -> Result<Response, WebError> {
+    let (parts, body) = request.into_parts();
+    let visit = visits::origin(&parts);
+    let Form(form) = match Form::<SignIn>::from_request(Request::from_parts(parts, body), &()).await {
+        Ok(form) => form,
+        Err(rejection) => return Ok(rejection.into_response()),
+    };
     if form.username.len() > LONGEST_NAME {
+        let _permit = web.hashing.acquire().await.map_err(|error| WebError::Internal(error.to_string()))?;
+        logged(&web, move |access| access.refuse_sign_in("", &visit)).await?;
         return Ok(login_page(StatusCode::UNAUTHORIZED, String::new(), form.next, Some(text::SIGN_IN_REFUSED)));
     }
     let wait = {
@@ -85,16 +107,19 @@ pub(super) async fn sign_in(State(web): State<Arc<Web>>, Form(form): Form<SignIn
     let (shared, name, password) = (Arc::clone(&web), form.username.clone(), form.password);
     let user = blocking(move || Ok(shared.access.check_password(&name, &password)?)).await?;
     let Some(user) = user else {
-        let mut failures = web.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = web.clock.now();
-        failures.retain(|_, (_, since)| now - *since < REMEMBERED);
-        let entry = failures.entry(form.username.clone()).or_insert((0, now));
-        *entry = (entry.0 + 1, now);
-        drop(failures);
+        {
+            let mut failures = web.failures.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = web.clock.now();
+            failures.retain(|_, (_, since)| now - *since < REMEMBERED);
+            let entry = failures.entry(form.username.clone()).or_insert((0, now));
+            *entry = (entry.0 + 1, now);
+        }
+        let name = form.username.clone();
+        logged(&web, move |access| access.refuse_sign_in(&name, &visit)).await?;
         return Ok(login_page(StatusCode::UNAUTHORIZED, form.username, form.next, Some(text::SIGN_IN_REFUSED)));
     };
     web.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(&form.username);
-    let cookie = web.access.start_session(&user.name)?;
+    let cookie = logged(&web, move |access| access.start_session(&user.name, &visit)).await?;
     let cookie = format!("{COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax", cookie.expose_secret());
     Ok(redirect(local_path(&form.next), &cookie))
 }
@@ -110,9 +135,14 @@ fn redirect(to: &str, cookie: &str) -> Response {
     response
 }
 
-pub(super) async fn sign_out(State(web): State<Arc<Web>>, headers: HeaderMap) -> Result<Response, WebError> {
+pub(super) async fn sign_out(
+    State(web): State<Arc<Web>>,
+    Extension(user): Extension<User>,
+    headers: HeaderMap,
+    Extension(Peer(visit)): Extension<Peer>,
+) -> Result<Response, WebError> {
     if let Some(cookie) = session_cookie(&headers) {
-        web.access.end_session(&cookie)?;
+        logged(&web, move |access| access.end_session(&cookie, &user, &visit)).await?;
     }
     Ok(redirect("/login", &format!("{COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0")))
 }
@@ -135,7 +165,10 @@ pub(super) async fn require(
     next: Next,
 ) -> Result<Response, WebError> {
     let user: Option<User> = match session_cookie(request.headers()) {
-        Some(cookie) => web.access.session_user(&cookie)?,
+        Some(cookie) => {
+            let access = web.access.clone();
+            blocking(move || Ok(access.session_user(&cookie)?)).await?
+        }
         None => None,
     };
     let Some(user) = user else {
@@ -149,7 +182,10 @@ pub(super) async fn require(
         return Ok((StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response());
     };
     request.extensions_mut().insert(user);
-    Ok(next.run(request).await)
+    let (mut parts, body) = request.into_parts();
+    let peer = Peer(visits::origin(&parts));
+    parts.extensions.insert(peer);
+    Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
 #[cfg(test)]

@@ -6,5 +6,8 @@ pub(super) const BAD_REQUEST: &str = "This could not be read";
 pub(super) const INTERNAL: &str = "The archive could not be read";
 pub(super) const INTERNAL_DETAIL: &str =
     "The page could not be made. The operator's log says why; `teamchat-archive verify` checks the archive.";
+pub(super) const UNLOGGED: &str = "Nothing can be shown now";
+pub(super) const UNLOGGED_DETAIL: &str =
+    "What is shown is noted in the access log first, and the log can't be written. The operator's log says why.";
 pub(super) const SIGN_IN_REFUSED: &str = "Name or password is not right.";
 pub(super) const GONE_BY_WHOM: &str = "who removed it: not given by the server";

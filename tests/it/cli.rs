@@ -5,6 +5,7 @@ mod coverage;
 mod demo;
 pub(crate) mod flows;
 pub(crate) mod harness;
+mod keys;
 mod kill;
 pub(crate) mod living;
 mod refusals;

@@ -10,6 +10,7 @@ mod overview;
 mod paging;
 mod scope;
 mod signin;
+mod visits;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use serde_json::Value;
 use teamchat_archive::crawl::Options;
 use teamchat_archive::index::Indexer;
 use teamchat_archive::model::{ChannelId, Clock, Role, Scope, UtcTime, Zone};
+use teamchat_archive::record::Visit;
 use teamchat_archive::sandbox::workspace::TruthItem;
 use teamchat_archive::sandbox::{self, Running, story};
 use teamchat_archive::store::access::Access;
@@ -136,7 +138,7 @@ impl Desk {
     /// The cookie of a new account.
     pub(crate) fn cookie(&self, name: &str, role: Role, scope: &Scope) -> String {
         self.access.add_user(name, role, scope, &PASSWORD.to_owned().into()).unwrap();
-        format!("__Host-sid={}", self.access.start_session(name).unwrap().expose_secret())
+        format!("__Host-sid={}", self.access.start_session(name, &Visit::default()).unwrap().expose_secret())
     }
 
     /// The cookie of a new account that sees all.

@@ -16,7 +16,7 @@ use crate::model::{Role, Scope};
 use crate::sandbox::{Options, Running, start};
 use crate::store::access::Access;
 use crate::store::keys::AccountFile;
-use crate::verify::{Depth, check};
+use crate::verify::{Depth, Trust, check_with};
 
 /// How often the living workspace is crawled beside its live events, and how often somebody writes in
 /// it.
@@ -153,7 +153,8 @@ async fn demo(
         "index",
         &format!("reaches record {}", crate::index::status(&demo.archive.layout, demo.archive.reader.head()?).record),
     )?;
-    let report = check(&demo.archive.reader, Depth::Full, demo.archive.keys.ledger_vkey().as_ref(), &mut |_, _| {})?;
+    let trust = Trust { ledger: demo.archive.keys.ledger_vkey(), access: demo.archive.keys.access_vkey() };
+    let report = check_with(&demo.archive.reader, Depth::Full, &trust, &mut |_, _| {})?;
     if !report.ok {
         let detail = report.findings.first().map(|finding| finding.detail.clone()).unwrap_or_default();
         return Err(CliError::new(Exit::Integrity, format!("the fresh archive does not verify: {detail}")));

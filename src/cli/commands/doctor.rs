@@ -87,13 +87,23 @@ fn installation(context: &Context, checks: &mut Vec<Check>) {
         }
     };
     checks.push(check("archive", true, format!("{} opens for reading", archive.layout.root().display())));
-    match archive.keys.ledger_key() {
-        Ok(key) => checks.push(check(
-            "signing key",
-            archive.reader.own_key() == Some(key.verifier()),
-            "the key that is kept is the one the archive names",
-        )),
-        Err(error) => checks.push(check("signing key", false, error.to_string())),
+    match archive.key_state() {
+        Ok(state) => {
+            let detail = match state.ledger.private.as_str() {
+                "kept" => format!("the key that the archive names, {}, is kept", state.ledger.key_id),
+                other => format!("{}: {other}", state.ledger.path.display()),
+            };
+            checks.push(check("signing key", state.ledger.private == "kept", detail));
+            if let Some(previous) = state.previous.filter(|previous| previous.may_be_destroyed) {
+                let detail = format!(
+                    "{} signs no more and may be destroyed: {}",
+                    previous.place.key_id,
+                    previous.place.path.display()
+                );
+                checks.push(untestable("retired key", detail));
+            }
+        }
+        Err(error) => checks.push(check("signing key", false, CliError::from(error).message())),
     }
     let inside = std::path::absolute(archive.keys.folder())
         .ok()

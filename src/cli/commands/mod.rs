@@ -9,6 +9,7 @@ pub(super) mod demo;
 pub(super) mod doctor;
 pub(super) mod index;
 pub(super) mod init;
+pub(super) mod key;
 pub(super) mod login;
 pub(super) mod man;
 pub(super) mod sandbox;

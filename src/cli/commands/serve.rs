@@ -4,9 +4,8 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::app::Archive;
+use crate::app::{AccessSigner, Archive};
 use crate::cli::{CliError, Context, Exit};
-use crate::store::access::Access;
 use crate::web::{Web, router};
 
 /// The audit UI and the read-only TeamChat API
@@ -27,6 +26,7 @@ pub(super) struct Serving {
     pub(super) url: String,
     listener: TcpListener,
     app: axum::Router,
+    signer: Option<AccessSigner>,
 }
 
 /// Opens the web side of an archive on an address.
@@ -37,7 +37,7 @@ pub(super) async fn open(archive: &Archive, listen: SocketAddr) -> Result<Servin
         ))
         .hint("listen on 127.0.0.1 and put a proxy that speaks TLS before it"));
     }
-    let access = Access::open(&archive.layout, archive.clock.clone())?;
+    let (access, signer) = archive.open_access()?;
     let web = Web::new(archive.reader.clone(), access, archive.config.zone(), archive.clock.clone())?
         .with_public_url(archive.config.web.public_url.clone())
         .with_policy(archive.exclusions(), archive.disabled_accounts()?);
@@ -46,13 +46,19 @@ pub(super) async fn open(archive: &Archive, listen: SocketAddr) -> Result<Servin
             .hint("another program may use the port; `--listen 127.0.0.1:0` takes a free one")
     })?;
     let url = format!("http://{}/", listener.local_addr()?);
-    Ok(Serving { url, listener, app: router(Arc::new(web)) })
+    Ok(Serving { url, listener, app: router(Arc::new(web)), signer })
 }
 
 impl Serving {
-    /// Serves until the process is asked to end.
+    /// Serves until the process is asked to end, and signs the access log meanwhile and at the end.
     pub(super) async fn until_stopped(self) -> Result<(), CliError> {
-        axum::serve(self.listener, self.app).with_graceful_shutdown(stopped()).await?;
+        // The access log names who asks.
+        let app = self.app.into_make_service_with_connect_info::<SocketAddr>();
+        let serving = axum::serve(self.listener, app).with_graceful_shutdown(stopped());
+        match self.signer {
+            Some(signer) => signer.during(serving.into_future()).await?,
+            None => serving.await?,
+        }
         Ok(())
     }
 }

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use crate::cli::{CliError, Context, Exit};
 use crate::ledger::{Checkpoint, Note, VerifierKey};
 use crate::store::Error;
-use crate::verify::{Depth, Finding, Report, check};
+use crate::verify::{Depth, Finding, Report, Trust, check_with};
 
 /// Check all that is stored against the ledger and its checkpoints
 ///
@@ -55,11 +55,12 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
         (false, None) => Depth::Full,
     };
     let bar = context.output.bar("records", archive.reader.head().unwrap_or(0));
-    let outcome = check(&archive.reader, depth, key.as_ref(), &mut |done, _| bar.set_position(done));
+    let trust = Trust { ledger: key, access: archive.keys.access_vkey() };
+    let outcome = check_with(&archive.reader, depth, &trust, &mut |done, _| bar.set_position(done));
     bar.finish_and_clear();
     let mut report = outcome?;
     if let Some(path) = &args.checkpoint {
-        outside(&archive.reader, path, key.as_ref().or(archive.reader.own_key().as_ref()), &mut report)?;
+        outside(&archive.reader, path, &mut report)?;
     }
     if context.output.json {
         context.output.json(&report)?;
@@ -69,16 +70,13 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     Ok(if report.ok { Exit::Done } else { Exit::Integrity })
 }
 
-/// A checkpoint kept elsewhere: signed by the trusted key, and continued by the archive.
-fn outside(
-    reader: &crate::store::Reader,
-    path: &std::path::Path,
-    key: Option<&VerifierKey>,
-    report: &mut Report,
-) -> Result<(), CliError> {
+/// A checkpoint kept elsewhere: signed by a key that is accepted, and continued by the archive.
+fn outside(reader: &crate::store::Reader, path: &std::path::Path, report: &mut Report) -> Result<(), CliError> {
     let bytes = fs_err::read(path).map_err(|error| CliError::usage(error.to_string()))?;
     let parsed = Note::parse(&bytes).and_then(|note| {
-        if let Some(key) = key {
+        if let Some(key) = report.accepted.first()
+            && !report.accepted.iter().any(|key| note.verify(key).is_ok())
+        {
             note.verify(key)?;
         }
         Checkpoint::parse(note.text())
@@ -127,8 +125,8 @@ fn describe(report: &Report) -> String {
         }
     }
     text.push_str(&format!(
-        "checked {} records in {} blocks, {} tree nodes, {} checkpoints, {} files ({} bytes), {} index documents, {} proofs\n",
-        checked.records, checked.blocks, checked.nodes, checked.checkpoints, checked.blobs, checked.blob_bytes, checked.documents, checked.proofs
+        "checked {} records in {} blocks, {} tree nodes, {} checkpoints, {} files ({} bytes), {} index documents, {} proofs, {} entries of the access log\n",
+        checked.records, checked.blocks, checked.nodes, checked.checkpoints, checked.blobs, checked.blob_bytes, checked.documents, checked.proofs, checked.entries
     ));
     text.push_str(&format!("key: {}\n", report.key));
     for note in &report.notes {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -16,6 +16,7 @@ use crate::record::Kind;
 use crate::store::FIRST_SOURCE;
 use crate::web::error::{WebError, blocking, render};
 use crate::web::markup::{Change, Piece, encode, visible};
+use crate::web::visits::Told;
 use crate::web::{Web, teamchat};
 
 /// Files of a page.
@@ -276,5 +277,6 @@ pub(crate) async fn blob(
             .await?;
     let policy = "sandbox; default-src 'none'; style-src 'unsafe-inline'";
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, header::HeaderValue::from_static(policy));
-    Ok(response.into_response())
+    response.extensions_mut().insert(Told { content: Some(digest.to_string()), ..Told::default() });
+    Ok(response)
 }

@@ -16,6 +16,7 @@ use crate::record::Kind;
 use crate::web::Web;
 use crate::web::error::{WebError, blocking, render};
 use crate::web::markup::{Piece, encode, visible};
+use crate::web::visits::Told;
 
 /// Hits of a page.
 const PAGE: usize = 20;
@@ -72,7 +73,11 @@ pub(crate) async fn page(
     Query(asked): Query<Asked>,
 ) -> Result<Response, WebError> {
     let (status, page) = blocking(move || build(&web, &viewer, asked)).await?;
-    Ok(render(status, &page))
+    let mut response = render(status, &page);
+    if page.is_asked && page.error.is_none() {
+        response.extensions_mut().insert(Told { hits: Some(page.total), ..Told::default() });
+    }
+    Ok(response)
 }
 
 fn build(web: &Web, viewer: &Viewer, asked: Asked) -> Result<(StatusCode, SearchPage), WebError> {

@@ -8,10 +8,10 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 
 use super::tickets::Opened;
-use super::{Call, Refusal, download_error, header_text, page_of};
+use super::{Call, Refusal, asked, download_error, header_text, page_of, send};
 use crate::history::{Item, item};
 use crate::model::{ChannelId, Digest, Scope, json};
-use crate::record::Kind;
+use crate::record::{Kind, Visit};
 use crate::store::{Blobs, Change, FIRST_SOURCE, Reader};
 use crate::web::Web;
 use crate::web::error::WebError;
@@ -156,7 +156,12 @@ pub(super) fn info(web: &Web, call: &Call) -> Result<Value, Refusal> {
 
 /// `files.download`: the bytes that a ticket opens, for the token it was minted for while that
 /// holds. The ticket is enough; a token that is sent along must be the same.
-pub(super) async fn download(web: &Web, parameters: &HashMap<String, String>, headers: &HeaderMap) -> Response {
+pub(super) async fn download(
+    web: &Web,
+    from: Visit,
+    parameters: &HashMap<String, String>,
+    headers: &HeaderMap,
+) -> Response {
     let ticket = parameters.get("ticket").map(String::as_str).unwrap_or_default();
     let Opened { content, name, holder } = match web.tickets.open(ticket, web.clock.now()) {
         Ok(Some(found)) => found,
@@ -167,13 +172,17 @@ pub(super) async fn download(web: &Web, parameters: &HashMap<String, String>, he
         .and_then(|value| value.strip_prefix("Bearer "))
         .or_else(|| parameters.get("token").map(String::as_str));
     let is_foreign = sent.is_some_and(|secret| !secret.is_empty() && Digest::of(secret.as_bytes()) != holder);
-    if is_foreign || !matches!(web.access.token_of(&holder), Ok(Some(_))) {
-        return download_error("invalid_ticket");
+    let token = match web.access.token_of(&holder) {
+        Ok(Some(token)) if !is_foreign => token,
+        _ => return download_error("invalid_ticket"),
+    };
+    let visit = Visit { content: Some(content.to_string()), ..asked(from, &token, "files.download", &HashMap::new()) };
+    let sent = send_blob(&web.blobs, &content, &name, "application/octet-stream", false, headers).await;
+    if let Ok(response) = sent {
+        return send(web, visit, response).await;
     }
-    match send_blob(&web.blobs, &content, &name, "application/octet-stream", false, headers).await {
-        Ok(response) => response,
-        Err(_) => download_error("file_not_found"),
-    }
+    let error = Some("file_not_found".to_owned());
+    send(web, Visit { error, ..visit }, download_error("file_not_found")).await
 }
 
 /// The first and last byte of a `Range` over `size` bytes; `None` for no usable range, `Err` for

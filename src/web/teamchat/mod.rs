@@ -22,14 +22,17 @@ pub(super) use files::{all_files, send_blob};
 pub use search::{SearchRequest, parse_states, search_reply};
 pub(super) use tickets::Tickets;
 
-use super::Web;
+use super::{Web, visits};
 use crate::history::Directory;
 use crate::model::{ChannelId, Scope, json as bytes_json};
+use crate::record::{Visit, scope_note};
 use crate::store::access::Token;
 use crate::{index, store};
 
 /// A body of parameters is never larger.
 const MAX_BODY: usize = 1 << 20;
+/// Longer parameters are cut in the access log.
+const LONGEST_NOTED: usize = 4096;
 
 /// Documented methods that would change something, or need a live server.
 const READ_ONLY: [&str; 34] = [
@@ -80,6 +83,17 @@ pub(super) enum Refusal {
     Internal(String),
 }
 
+impl Refusal {
+    /// The `error` of the reply.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Code(code) => code,
+            Self::Query(_) => "invalid_query",
+            Self::Internal(_) => "fatal_error",
+        }
+    }
+}
+
 impl From<store::Error> for Refusal {
     fn from(error: store::Error) -> Self {
         Self::Internal(error.to_string())
@@ -126,11 +140,15 @@ impl Call {
 }
 
 /// Any call, by either verb, with parameters in the query, a form, multipart or JSON, and the
-/// token in any of them or as a bearer.
+/// token in any of them or as a bearer. Whatever a token is answered has an entry in the access log
+/// before it is sent.
 pub(super) async fn handle(State(web): State<Arc<Web>>, Path(method): Path<String>, request: Request) -> Response {
     if !matches!(*request.method(), Method::GET | Method::POST | Method::HEAD) {
         return reply(Err(Refusal::Code("invalid_post_type")));
     }
+    let (parts, body) = request.into_parts();
+    let from = visits::origin(&parts);
+    let request = Request::from_parts(parts, body);
     let headers = request.headers().clone();
     let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or("localhost").to_owned();
     let mut parameters: HashMap<String, String> = HashMap::new();
@@ -143,7 +161,7 @@ pub(super) async fn handle(State(web): State<Arc<Web>>, Path(method): Path<Strin
     }
     let method = parameters.get("override_method").cloned().unwrap_or(method);
     if method == "files.download" {
-        return files::download(&web, &parameters, &headers).await;
+        return files::download(&web, from, &parameters, &headers).await;
     }
     if method == "api.test" {
         parameters.remove("token");
@@ -168,28 +186,78 @@ pub(super) async fn handle(State(web): State<Arc<Web>>, Path(method): Path<Strin
         Ok(None) => return reply(Err(Refusal::Code("invalid_auth"))),
         Err(error) => return reply(Err(Refusal::Internal(error.to_string()))),
     };
-    let shared = Arc::clone(&web);
     let base = match &web.public_url {
         Some(url) => format!("{}/teamchatapi/", url.trim_end_matches('/')),
         None => format!("http://{host}/teamchatapi/"),
     };
-    let token_scope = token.scope.clone();
-    if token.scope == Scope::nothing() && method != "auth.test" {
-        return reply(Err(Refusal::Code("no_permission")));
-    }
-    let work = move || -> Result<Response, Refusal> {
-        let call =
-            Call { parameters, scope: token.scope, directory: shared.directory(&token_scope)?, base, bearer: secret };
-        if method == "channels.atom.history" {
-            return atom::history(&shared, &call);
+    let visit = asked(from, &token, &method, &parameters);
+    let outcome = if token.scope == Scope::nothing() && method != "auth.test" {
+        Err(Refusal::Code("no_permission"))
+    } else {
+        let shared = Arc::clone(&web);
+        let work = move || -> Result<(Response, Option<u64>), Refusal> {
+            let directory = shared.directory(&token.scope)?;
+            let call = Call { parameters, scope: token.scope, directory, base, bearer: secret };
+            if method == "channels.atom.history" {
+                return Ok((atom::history(&shared, &call)?, None));
+            }
+            let body = answer(&shared, &method, &call)?;
+            Ok((json_response(&body), matches(&method, &body)))
+        };
+        match tokio::task::spawn_blocking(work).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Refusal::Internal("a reader panicked".to_owned())),
         }
-        answer(&shared, &method, &call).map(|body| json_response(&body))
     };
-    match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(response)) => response,
-        Ok(Err(refusal)) => reply(Err(refusal)),
-        Err(_) => reply(Err(Refusal::Internal("a reader panicked".to_owned()))),
+    let (response, visit) = match outcome {
+        Ok((response, hits)) => (response, Visit { hits, ..visit }),
+        Err(refusal) => {
+            let error = Some(refusal.code().to_owned());
+            (reply(Err(refusal)), Visit { error, ..visit })
+        }
+    };
+    send(&web, visit, response).await
+}
+
+/// The answer, once the access log has an entry of it; else a refusal with nothing of it.
+async fn send(web: &Web, visit: Visit, response: Response) -> Response {
+    match visits::before_sending(web, visit, response.status()).await {
+        Ok(()) => response,
+        Err(error) => {
+            tracing::error!(?error, "the access log can't be written, so nothing is answered");
+            let body = json_response(&json!({"ok": false, "error": "access_log_unavailable"}));
+            (StatusCode::SERVICE_UNAVAILABLE, body).into_response()
+        }
     }
+}
+
+/// What a call asks for, as the access log has it: of its parameters only those that say what of the
+/// archive is meant.
+fn asked(from: Visit, token: &Token, method: &str, parameters: &HashMap<String, String>) -> Visit {
+    let text =
+        |name: &str| parameters.get(name).filter(|text| !text.is_empty()).map(|text| visits::cut(text, LONGEST_NOTED));
+    let ranges = ["ts", "oldest", "latest", "ts_from", "ts_to", "page", "cursor"];
+    let places: Vec<String> =
+        ranges.iter().filter_map(|name| text(name).map(|value| format!("{name}={value}"))).collect();
+    Visit {
+        token: Some(token.name.clone()),
+        role: Some(token.role.as_str().to_owned()),
+        page: Some("api".to_owned()),
+        method: Some(visits::cut(method, LONGEST_NOTED)),
+        channel: text("channel").or_else(|| text("id")),
+        place: (!places.is_empty()).then(|| places.join(" ")),
+        file: text("file"),
+        person: text("user"),
+        query: text("query"),
+        scope: Some(scope_note(&token.scope)),
+        ..from
+    }
+}
+
+/// How many matches the reply of a search counts.
+fn matches(method: &str, body: &Value) -> Option<u64> {
+    let total = |list: &str| body[list]["total"].as_u64().unwrap_or(0);
+    method.starts_with("search.").then(|| total("messages") + total("files"))
 }
 
 fn answer(web: &Web, method: &str, call: &Call) -> Result<Value, Refusal> {
@@ -221,11 +289,14 @@ fn json_response(body: &Value) -> Response {
 fn reply(outcome: Result<Value, Refusal>) -> Response {
     json_response(&match outcome {
         Ok(body) => body,
-        Err(Refusal::Code(code)) => json!({"ok": false, "error": code}),
-        Err(Refusal::Query(detail)) => json!({"ok": false, "error": "invalid_query", "detail": detail}),
-        Err(Refusal::Internal(detail)) => {
-            tracing::error!(detail, "a call of the API failed");
-            json!({"ok": false, "error": "fatal_error"})
+        Err(refusal) => {
+            let mut body = json!({"ok": false, "error": refusal.code()});
+            match refusal {
+                Refusal::Code(_) => {}
+                Refusal::Query(detail) => body["detail"] = json!(detail),
+                Refusal::Internal(detail) => tracing::error!(detail, "a call of the API failed"),
+            }
+            body
         }
     })
 }

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::http::header;
 use secrecy::ExposeSecret as _;
 use teamchat_archive::model::{Role, Scope};
+use teamchat_archive::record::Visit;
 
 use super::{Answer, Desk, PASSWORD, encode, get, post, send, tags};
 
@@ -159,7 +160,7 @@ async fn other_sites_change_nothing() {
 async fn a_session_ends_by_signing_out_and_with_its_account() {
     let desk = Desk::open().await;
     let first = desk.auditor();
-    let second = format!("__Host-sid={}", desk.access.start_session("ada").unwrap().expose_secret());
+    let second = format!("__Host-sid={}", desk.access.start_session("ada", &Visit::default()).unwrap().expose_secret());
     let request = post("/logout").header(header::COOKIE, &first);
     let out = send(&desk.router, request.body(Body::empty()).unwrap()).await;
     assert_eq!((out.status.as_u16(), out.header(header::LOCATION)), (303, "/login"));

@@ -1,0 +1,53 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Check, Finding};
+use crate::model::Digest;
+use crate::store::{Error, Tables, expected_about};
+
+/// What the archive says of itself outside the tree (its row, its server, the texts of `about`), held
+/// against the newest record in which it said so. An archive without such a record, which this build
+/// has not written to yet, is held against this build's texts.
+pub(super) fn check(check: &mut Check<'_>, tables: &Tables) -> Result<(), Error> {
+    let row = check.reader.archive().clone();
+    let path = check.reader.layout().database();
+    let Some(records) = check.absorb(check.reader.own_records())? else { return Ok(()) };
+    let Some(newest) = records.last() else {
+        if tables.about != expected_about(&row.vkey) {
+            check.find(Finding::new("about", "the archive's description of itself is not the one that was put there"));
+        }
+        return Ok(());
+    };
+    let (seq, note) = (newest.seq.0, &newest.note);
+    // The key of the row is the first one; the checkpoints' check follows the changes from there.
+    for (name, said, found) in [
+        ("id", &note.id, row.id.to_string()),
+        ("origin", &note.origin, row.origin),
+        ("created_at", &note.created_at, row.created_at),
+        ("format", &note.format.to_string(), row.format.to_string()),
+        ("source.server", &note.server, row.server),
+    ] {
+        if *said != found {
+            check.find(
+                Finding::new("archive", format!("{name} is not what the archive wrote down of itself"))
+                    .at(seq)
+                    .in_file(&path)
+                    .instead(said, found),
+            );
+        }
+    }
+    let found: BTreeMap<&str, String> =
+        tables.about.iter().map(|(name, text)| (name.as_str(), Digest::of(text.as_bytes()).to_string())).collect();
+    let names: BTreeSet<&str> = found.keys().copied().chain(note.about.keys().map(String::as_str)).collect();
+    for name in names {
+        let (said, found) = (note.about.get(name), found.get(name));
+        if said != found {
+            let text = |side: Option<&String>| side.map_or("no such text", String::as_str).to_owned();
+            check.find(
+                Finding::new("about", format!("the text {name} is not the one that was put there"))
+                    .at(seq)
+                    .instead(text(said), text(found)),
+            );
+        }
+    }
+    Ok(())
+}
