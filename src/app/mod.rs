@@ -3,11 +3,13 @@
 //! The command line and the tests go through here, so that there is one way in which an archive
 //! is made, opened for reading, opened for writing, crawled and indexed.
 
+mod anchors;
 pub mod inventory;
 mod jobs;
 mod relogin;
 mod watch;
 
+pub use anchors::{AnchorStatus, Offered};
 pub use watch::{Audience, LiveCounts, WatchEvent, WatchOptions, watch};
 
 use std::collections::BTreeSet;
@@ -16,6 +18,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
+use crate::anchor::{self, Sink};
 use crate::api::{self, Connection, Credentials, Patience, Politeness, ServerOptions, Trust};
 use crate::config::{Config, ConfigError, Environment, parse_pin};
 use crate::crawl;
@@ -78,6 +81,8 @@ pub struct Archive {
     pub keys: Keys,
     /// What it holds.
     pub reader: Reader,
+    /// The keepers of its checkpoints.
+    pub anchors: Vec<Sink>,
     /// Our clock.
     pub clock: Clock,
 }
@@ -175,10 +180,12 @@ impl Archive {
             environment.keys_folder(&config, &reader.archive().id.to_string()),
             environment.credentials.clone(),
         );
-        Ok(Self { layout, config, keys, reader, clock: clock.clone() })
+        let anchors = anchors::sinks(&config, &layout)?;
+        Ok(Self { layout, config, keys, reader, anchors, clock: clock.clone() })
     }
 
-    /// Takes the writer's lock and starts its thread.
+    /// Takes the writer's lock and starts its thread. An archive that does not continue a checkpoint
+    /// of its own, here or with a keeper that can be looked into, is refused.
     pub fn write(&self) -> Result<(Appender, WriterThread), Error> {
         let lock = self.layout.lock()?;
         let key = self.keys.ledger_key()?;
@@ -191,6 +198,8 @@ impl Archive {
             }
             .into());
         }
+        // Before anything is written: what lies elsewhere may know better than this copy.
+        anchor::refuse_rollback(&self.anchors, &self.reader, &[key.verifier()])?;
         let writer = Writer::open(&self.layout, lock, Some(key), self.clock.clone())?;
         Ok(Appender::start(writer))
     }
@@ -345,13 +354,17 @@ impl Archive {
     ) -> Result<crawl::Summary, Error> {
         let (appender, thread) = self.write()?;
         let outcome = self.passes(accounts, options, progress, &appender).await;
+        // What was signed is offered also when the pass ended badly.
+        let offered = if options.checkpoint { self.offer(&appender).await } else { Ok(Vec::new()) };
         progress.step("index", 0);
         let indexed = self.index(&mut |_| {});
         drop(appender);
         // The lock goes with the writer, when all that was sent to it is done.
         drop(tokio::task::spawn_blocking(move || thread.join()).await.map_err(|_| store::Error::Stopped)??);
-        let summary = outcome?;
+        let mut summary = outcome?;
         indexed?;
+        summary.findings.extend(offered?.iter().filter_map(Offered::finding));
+        summary.findings.sort();
         Ok(summary)
     }
 

@@ -6,6 +6,7 @@
 
 mod about;
 pub mod access;
+mod anchored;
 mod appender;
 mod blobs;
 mod change;
@@ -14,6 +15,7 @@ mod error;
 pub mod keys;
 mod layout;
 mod moment;
+mod notes;
 mod reader;
 mod state;
 #[cfg(test)]
@@ -21,6 +23,7 @@ pub(crate) mod tests;
 mod tree;
 mod writer;
 
+pub use anchored::AnchoredRow;
 pub use appender::{Appender, Turn, WriterThread};
 pub use blobs::{Blobs, DiskSpace, Incoming};
 pub use change::{AccountRow, Audit, Batch, Change, InFlight, NewRecord, Standing, StateChange, WalkResult, WalkRow};
@@ -29,6 +32,7 @@ pub use layout::{Layout, WriteLock, write_whole};
 pub use moment::moment;
 #[cfg(feature = "failpoints")]
 pub use moment::{Watch, watch};
+pub use notes::{Breadth, NoteFile, Unusable, note_files, refuse_contradiction, signed_by};
 pub use reader::{ArchiveRow, Block, Reader, SubjectRow, Tables, VersionRow, expected_about, expected_definitions};
 pub use state::{DebtRow, FileRow, RunRow};
 pub use tree::SPAN;

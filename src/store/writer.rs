@@ -9,10 +9,11 @@ use super::db::{Which, open_writing};
 use super::error::Error;
 use super::layout::{Layout, WriteLock, write_whole};
 use super::moment::moment;
+use super::notes::{refuse_contradiction, signed_by};
 use super::reader::{ArchiveRow, archive_row, decode_row, read_open_span};
 use super::state::apply;
 use super::tree::{self, SPAN, SPAN_LEVEL};
-use crate::ledger::{ArchiveId, Checkpoint, Frontier, Note, SigningKey, SpanSecret};
+use crate::ledger::{ArchiveId, Checkpoint, Frontier, Note, SigningKey, SpanSecret, VerifierKey};
 use crate::model::{ChannelId, Clock, Digest, MessageTs, RecordSeq, SourceId, rfc3339};
 use crate::record::{BlockLimits, Kind, Record, encode_block};
 
@@ -120,35 +121,39 @@ impl Writer {
         Ok(writer)
     }
 
-    fn refuse_rollback(&self) -> Result<(), Error> {
-        let mut notes: Vec<String> = self
+    /// The keys that may have signed what this archive is held against; none without a key.
+    fn trusted(&self) -> Vec<VerifierKey> {
+        self.key.iter().map(SigningKey::verifier).collect()
+    }
+
+    fn continues(&self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        super::reader::check_continues(&self.connection, &self.id, self.tree.frontier.size(), checkpoint)
+    }
+
+    /// Refuses a tree that does not continue the newest checkpoint in the database.
+    fn refuse_fork(&self) -> Result<(), Error> {
+        let newest: Option<String> = self
             .connection
-            .prepare("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1")?
-            .query_map([], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
+            .query_row("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1", [], |row| row.get(0))
+            .optional()?;
+        let Some(newest) = newest else { return Ok(()) };
+        let parsed = Note::parse(newest.as_bytes()).and_then(|note| {
+            signed_by(&note, &self.trusted())?;
+            Checkpoint::parse(note.text())
+        });
+        let checkpoint =
+            parsed.map_err(|error| Error::Rollback { size: 0, detail: format!("its newest checkpoint: {error}") })?;
+        self.continues(&checkpoint)
+    }
+
+    /// The same for what lies in `checkpoints/`.
+    fn refuse_rollback(&self) -> Result<(), Error> {
+        self.refuse_fork()?;
         let folder = self.layout.checkpoints();
-        if folder.exists() {
-            let mut paths: Vec<_> =
-                fs_err::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_, Error>>()?;
-            paths.retain(|path| path.extension().is_some_and(|extension| extension == "note"));
-            paths.sort();
-            // Names are sizes: `latest.note` and the largest of the others say the most.
-            for path in paths.iter().rev().take(2) {
-                notes.push(fs_err::read_to_string(path)?);
-            }
+        if !folder.exists() {
+            return Ok(());
         }
-        for note in notes {
-            let parsed = Note::parse(note.as_bytes()).and_then(|note| {
-                if let Some(key) = &self.key {
-                    note.verify(&key.verifier())?;
-                }
-                Checkpoint::parse(note.text())
-            });
-            let checkpoint = parsed
-                .map_err(|error| Error::Rollback { size: 0, detail: format!("its newest checkpoint: {error}") })?;
-            super::reader::check_continues(&self.connection, &self.id, self.tree.frontier.size(), &checkpoint)?;
-        }
-        Ok(())
+        refuse_contradiction(&folder, &self.archive.origin, &self.trusted(), &|checkpoint| self.continues(checkpoint))
     }
 
     /// Number of records.
@@ -201,8 +206,9 @@ impl Writer {
         let note = if let Some(note) = known {
             note
         } else {
-            // Never sign what does not continue the last signed tree (C2SP tlog-checkpoint).
-            self.refuse_rollback()?;
+            // Never sign what does not continue the last signed tree (C2SP tlog-checkpoint). The
+            // files were looked at when this archive was opened, and nobody else writes it since.
+            self.refuse_fork()?;
             let note = checkpoint.sign(key).to_string();
             moment(self.layout.root(), "checkpoint signed");
             self.connection.execute(

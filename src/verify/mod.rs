@@ -2,12 +2,14 @@
 //! check never stops at the first.
 
 mod access;
+mod anchors;
 mod blobs;
 mod checkpoints;
 mod records;
 mod search;
 mod tables;
 
+pub use anchors::{anchors, outside};
 use serde::Serialize;
 
 use crate::ledger::VerifierKey;
@@ -18,7 +20,7 @@ use crate::store::{Error, Reader};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Where: `block`, `node`, `checkpoint`, `blob`, `subject`, `span_index`, `counter`,
-    /// `definition`, `database`, `index`, `access`.
+    /// `definition`, `database`, `index`, `access`, `anchor`.
     pub kind: &'static str,
     /// The record it concerns, or the first of several.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,6 +78,8 @@ pub struct Checked {
     pub documents: u64,
     /// Records whose inclusion was proved.
     pub proofs: u64,
+    /// Copies, cosignatures and time-stamps of checkpoints that were compared.
+    pub anchors: u64,
 }
 
 /// What a check gave.
