@@ -54,9 +54,11 @@ impl NoteFile {
         let mut bytes = Vec::new();
         let read = fs_err::metadata(path)
             // A pipe would keep whoever opens it.
-            .and_then(|meta| match meta.is_file() {
-                true => fs_err::File::open(path)?.take(MAX_NOTE_BYTES + 1).read_to_end(&mut bytes),
-                false => Err(std::io::Error::other(format!("{} is no file", path.display()))),
+            .and_then(|meta| {
+                if !meta.is_file() {
+                    return Err(std::io::Error::other(format!("{} is no file", path.display())));
+                }
+                fs_err::File::open(path)?.take(MAX_NOTE_BYTES + 1).read_to_end(&mut bytes)
             })
             .map_err(Unusable::Unreadable);
         let parsed = read.and_then(|_| {

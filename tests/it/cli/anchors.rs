@@ -355,7 +355,9 @@ fn remake(place: &Place, key: &SigningKey) -> PathBuf {
     let layout = Layout::new(&folder);
     fs_err::create_dir_all(layout.root()).unwrap();
     let archive = from.archive();
-    create(&layout, archive.id, &key.verifier().to_text(), &archive.origin, &archive.server, &Clock::System).unwrap();
+    let made = chrono::DateTime::parse_from_rfc3339(&archive.created_at).unwrap();
+    let clock = Clock::set(made.timestamp_millis());
+    create(&layout, archive.id, &key.verifier().to_text(), &archive.origin, &archive.server, &clock).unwrap();
     let own = SigningKey::parse(&key.to_private_text()).unwrap();
     let mut writer = Writer::open(&layout, layout.lock().unwrap(), Some(own), Clock::System).unwrap();
     let run = writer.start_run("crawl").unwrap();
