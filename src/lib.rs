@@ -25,10 +25,11 @@
 //! | [`config`] | file, environment and flags; the only reader of the environment | model |
 //! | [`api`] | the TeamChat client; `Reader` cannot write | model |
 //! | [`store`] | SQLite, blocks, tree, blobs, crawl state, accounts, keys; the only SQL | record, ledger, model |
+//! | [`anchor`] | where checkpoints go: a second folder, a witness, a time-stamping authority | ledger, store, model |
 //! | [`history`] | the fold over records: items, versions, timelines, names | store, record, model |
 //! | [`crawl`] | from a server's replies to records | api, history, store, record, model |
 //! | [`index`] | tokenizer, documents, indexer, searcher | history, store, query, record, model |
-//! | [`verify`] | what is stored, held against ledger, checkpoints and itself | index, history, store, record, ledger, model |
+//! | [`verify`] | what is stored, held against ledger, checkpoints and itself | index, history, anchor, store, record, ledger, model |
 //! | [`web`] | pages and the read-only API | verify, index, history, store, query, record, ledger, model |
 //! | [`sandbox`] | a simulated server for tests and the demo; shares no wire types with api | model |
 //! | [`app`] | opens the parts together | all of these |
@@ -62,6 +63,7 @@
 //! the leaves of one span; with the leaf entry and the signed checkpoint it is a tlog-proof file that
 //! needs nothing of ours to be checked.
 
+pub mod anchor;
 pub mod api;
 pub mod app;
 pub mod cli;

@@ -4,6 +4,7 @@
 //! is made, opened for reading, opened for writing, crawled and indexed.
 
 mod access;
+mod anchors;
 pub mod inventory;
 mod jobs;
 mod relogin;
@@ -11,6 +12,7 @@ mod rotation;
 mod watch;
 
 pub use access::AccessSigner;
+pub use anchors::{AnchorStatus, Offered};
 pub use rotation::{KeyPlace, KeyState, Rotated};
 pub use watch::{Audience, LiveCounts, WatchEvent, WatchOptions, watch};
 
@@ -20,6 +22,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
+use crate::anchor::{self, Sink};
 use crate::api::{self, Connection, Credentials, Patience, Politeness, ServerOptions, Trust};
 use crate::config::{Config, ConfigError, Environment, parse_pin};
 use crate::crawl;
@@ -82,6 +85,8 @@ pub struct Archive {
     pub keys: Keys,
     /// What it holds.
     pub reader: Reader,
+    /// The keepers of its checkpoints.
+    pub anchors: Vec<Sink>,
     /// Our clock.
     pub clock: Clock,
 }
@@ -181,11 +186,13 @@ impl Archive {
             environment.keys_folder(&config, &reader.archive().id.to_string()),
             environment.credentials.clone(),
         );
-        Ok(Self { layout, config, keys, reader, clock: clock.clone() })
+        let anchors = anchors::sinks(&config, &layout)?;
+        Ok(Self { layout, config, keys, reader, anchors, clock: clock.clone() })
     }
 
-    /// Takes the writer's lock and starts its thread. What the archive is, is written down first, when
-    /// its newest record of that says something else.
+    /// Takes the writer's lock and starts its thread. An archive that does not continue a checkpoint
+    /// of its own, here or with a keeper that can be looked into, is refused. What the archive is, is
+    /// written down first, when its newest record of that says something else.
     pub fn write(&self) -> Result<(Appender, WriterThread), Error> {
         let mut writer = self.writer()?;
         writer.describe(None)?;
@@ -197,6 +204,8 @@ impl Archive {
         let lock = self.layout.lock()?;
         let (current, previous) = self.key_in_force()?;
         let signers = self.keys.signers(&current, previous.as_ref(), self.clock.now())?;
+        // Before anything is written: what lies elsewhere may know better than this copy.
+        anchor::refuse_rollback(&self.anchors, &self.reader, &self.trusted_keys()?)?;
         let writer = Writer::open(&self.layout, lock, Some(signers.key), self.clock.clone())?;
         let mut writer = writer.also_signing(signers.also);
         if signers.is_unfinished {
@@ -357,13 +366,17 @@ impl Archive {
     ) -> Result<crawl::Summary, Error> {
         let (appender, thread) = self.write()?;
         let outcome = self.passes(accounts, options, progress, &appender).await;
+        // What was signed is offered also when the pass ended badly.
+        let offered = if options.checkpoint { self.offer(&appender).await } else { Ok(Vec::new()) };
         progress.step("index", 0);
         let indexed = self.index(&mut |_| {});
         drop(appender);
         // The lock goes with the writer, when all that was sent to it is done.
         drop(tokio::task::spawn_blocking(move || thread.join()).await.map_err(|_| store::Error::Stopped)??);
-        let summary = outcome?;
+        let mut summary = outcome?;
         indexed?;
+        summary.findings.extend(offered?.iter().filter_map(Offered::finding));
+        summary.findings.sort();
         Ok(summary)
     }
 

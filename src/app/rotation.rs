@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::{Archive, Error, random};
+use crate::anchor;
 use crate::ledger::{SigningKey, VerifierKey};
 use crate::model::{UtcTime, rfc3339};
 use crate::record::{KeyBefore, Reason};
@@ -128,6 +129,7 @@ impl Archive {
             Err(error) => return Err(error.into()),
         };
         let origin = &self.reader.archive().origin;
+        anchor::refuse_rollback(&self.anchors, &self.reader, &self.trusted_keys()?)?;
         let next = SigningKey::new(origin, random()?)
             .map_err(|error| store::Error::Io(std::io::Error::other(error.to_string())))?;
         let vkey = next.verifier();

@@ -17,7 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use super::jobs::indexing::Indexing;
 use super::jobs::listening::Listening;
 use super::jobs::supervisor::Supervisor;
-use super::{Archive, Error};
+use super::{Archive, Error, Offered};
 use crate::api::{self, Connection, Patience};
 use crate::config::Environment;
 use crate::crawl::{self, Account, Heard, Notice, Options, Summary, Wanted};
@@ -93,6 +93,8 @@ pub enum WatchEvent<'a> {
     Live(LiveCounts),
     /// The tree was signed.
     Checkpoint(&'a Checkpoint),
+    /// A keeper of checkpoints was offered one.
+    Offered(&'a Offered),
     /// The index could not be brought up; it is tried again.
     IndexFailed(&'a crate::index::Error),
     /// It was told to stop and ends what is under way.
@@ -113,6 +115,9 @@ impl<F: FnMut(WatchEvent<'_>) -> bool> Audience for F {
 
 /// One thing under way, and what came of it.
 type Work<'a> = Pin<Box<dyn Future<Output = Done> + 'a>>;
+
+/// Checkpoints on their way to their keepers, and what those said.
+type Offering<'a> = Pin<Box<dyn Future<Output = Result<Vec<Offered>, Error>> + 'a>>;
 
 enum Done {
     Pass(Result<Summary, Error>),
@@ -164,6 +169,13 @@ pub async fn watch(
         let ended = StateChange::RunEnded { run, at, result, summary };
         appender.append(Batch { records: Vec::new(), changes: vec![ended] }).await?;
         appender.checkpoint().await?;
+        let offered = tokio::select! {
+            offered = archive.offer(&appender) => offered?,
+            () = stop() => Vec::new(),
+        };
+        for one in &offered {
+            watch.audience.tell(WatchEvent::Offered(one));
+        }
         Ok::<_, Error>(())
     };
     let ended = ended.await;
@@ -221,6 +233,8 @@ impl<'a> Watch<'a> {
         }
         let connect_until = Instant::now() + CONNECT_WITHIN;
         let mut work: Option<Work<'a>> = None;
+        // Beside everything else: a keeper that does not answer holds up nothing.
+        let mut offering: Option<Offering<'a>> = None;
         let mut stopped = Box::pin(stop());
         loop {
             if work.is_none() && (self.waiting.is_empty() || Instant::now() >= connect_until) {
@@ -242,7 +256,17 @@ impl<'a> Watch<'a> {
                         self.tell(WatchEvent::IndexFailed(&error));
                     }
                 }
-                _ = checkpoint.tick() => self.checkpoint().await?,
+                _ = checkpoint.tick() => {
+                    self.checkpoint().await?;
+                    if offering.is_none() {
+                        let (archive, appender) = (self.archive, self.appender);
+                        offering = Some(Box::pin(archive.offer(appender)));
+                    }
+                }
+                offered = async { offering.as_mut().expect("it is there").await }, if offering.is_some() => {
+                    offering = None;
+                    self.offered(&offered?);
+                }
                 _ = report.tick() => self.report(),
                 _ = alive.tick() => self.alive().await?,
             }
@@ -259,6 +283,12 @@ impl<'a> Watch<'a> {
             };
             if let Some(done) = last {
                 self.done(done)?;
+            }
+        }
+        if let Some(offering) = offering {
+            tokio::select! {
+                offered = offering => self.offered(&offered?),
+                () = stop() => {}
             }
         }
         self.report();
@@ -406,6 +436,12 @@ impl<'a> Watch<'a> {
             self.tell(WatchEvent::Checkpoint(&checkpoint));
         }
         Ok(())
+    }
+
+    fn offered(&mut self, offered: &[Offered]) {
+        for one in offered {
+            self.tell(WatchEvent::Offered(one));
+        }
     }
 
     /// Says that it lives, once the writer has answered: a watch whose disk hangs is as good as dead.

@@ -109,8 +109,13 @@ impl From<store::Error> for CliError {
             E::DiskFull(_) => out.hint("make room, then run the same command again: it goes on where it stopped"),
             E::Damaged { .. } => out.hint("`teamchat-archive verify` says what is damaged; put back a copy whose checkpoint you know"),
             E::Corrupt { .. } => out.hint("`teamchat-archive verify` names everything that does not match the ledger"),
-            E::Rollback { .. } => out.hint("nothing is written to it; look for the newer copy, and compare `checkpoints/` with the copies kept elsewhere"),
+            E::Rollback { .. } => out
+                .hint("nothing is written to it, and reading (`search`, `show`, `serve`, `verify`) goes on")
+                .hint("an older copy was put back, or records were changed: look for the newer copy, and compare with the checkpoints kept elsewhere: `verify --checkpoint FILE`"),
             E::AccessLog { .. } => out.hint("nobody is shown anything over it; `teamchat-archive verify` names what does not fit: compare `checkpoints/access/` with the copies kept elsewhere, and put back the newest `access.db`"),
+            E::BadNote { .. } => out
+                .hint("nothing is written while it lies there: it was damaged, changed, or is of another archive")
+                .hint("run `verify`; if all else is right, move the file away: signed copies of all checkpoints are in archive.db"),
             E::Io(ref io) if io.kind() == std::io::ErrorKind::PermissionDenied => out.hint("the files belong to another account, or the directory can't be written"),
             E::Io(_) | E::Sqlite(_) | E::Stopped => out,
         }

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
-use crate::model::{Digest, Zone};
+use crate::model::{Digest, Zone, parse_duration};
 
 /// The prefix of our variables.
 const PREFIX: &str = "TEAMCHAT_ARCHIVE_";
@@ -49,6 +50,9 @@ pub struct Config {
     pub web: WebSection,
     /// What should be there.
     pub coverage: CoverageSection,
+    /// Where checkpoints go.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub anchor: Vec<Anchor>,
     /// What is never fetched, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<Exclude>,
@@ -109,6 +113,108 @@ pub struct CoverageSection {
     pub expected: Option<PathBuf>,
 }
 
+/// `[[anchor]]`: a keeper of checkpoints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Anchor {
+    /// What it is.
+    pub kind: AnchorKind,
+    /// What people call it, and what its answers are kept under: letters, digits, `.`, `_`, `-`.
+    pub name: String,
+    /// A folder's place, from the root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// A witness's submission prefix; where a time-stamping authority takes requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// The key that a witness signs with, as a `vkey`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The least time between two checkpoints that it is given: `1d`. Each one, unless it is a
+    /// time-stamping authority, which is asked once a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every: Option<String>,
+    /// `http://host:port` of a proxy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+}
+
+/// The kinds of keepers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AnchorKind {
+    /// A second folder.
+    Folder,
+    /// A C2SP witness.
+    Witness,
+    /// An RFC 3161 time-stamping authority.
+    Timestamp,
+}
+
+impl Anchor {
+    /// The least time between two checkpoints that it is given.
+    pub fn every(&self) -> Duration {
+        let usual = if self.kind == AnchorKind::Timestamp { Duration::from_hours(24) } else { Duration::ZERO };
+        self.every.as_deref().map_or(Some(usual), parse_duration).unwrap_or(usual)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        if self.name.is_empty() || !self.name.chars().all(is_name) {
+            return Err(format!("anchor.name: `{}` is not letters, digits, `.`, `_` and `-`", self.name));
+        }
+        let wrong = |key: &str, detail: &str| Err(format!("anchor `{}`, {key}: {detail}", self.name));
+        if self.every.as_deref().is_some_and(|text| parse_duration(text).is_none()) {
+            return wrong("every", "a time looks like 90s, 30m, 2h or 1d");
+        }
+        let is_folder = self.kind == AnchorKind::Folder;
+        match (&self.path, is_folder) {
+            (None, true) => return wrong("path", "a folder needs one"),
+            (Some(path), true) if !path.is_absolute() => {
+                return wrong("path", "it begins at the root, such as /mnt/keeper/chat");
+            }
+            (Some(_), false) => return wrong("path", "only a folder has one"),
+            (Some(_), true) | (None, false) => {}
+        }
+        match (&self.url, is_folder) {
+            (None, false) => return wrong("url", "it needs one"),
+            (Some(_), true) => return wrong("url", "a folder has none"),
+            (Some(url), false) => {
+                if let Err(detail) = parse_address(url) {
+                    return wrong("url", detail);
+                }
+            }
+            (None, true) => {}
+        }
+        match (&self.key, self.kind) {
+            (None, AnchorKind::Witness) => {
+                wrong("key", "a witness needs the key that it signs with, as its operator gives it")
+            }
+            (Some(_), AnchorKind::Folder | AnchorKind::Timestamp) => wrong("key", "only a witness has one"),
+            _ => match &self.proxy {
+                Some(_) if is_folder => wrong("proxy", "a folder has none"),
+                Some(proxy) => parse_address(proxy).map_or_else(|detail| wrong("proxy", detail), |_| Ok(())),
+                None => Ok(()),
+            },
+        }
+    }
+}
+
+/// An address of a keeper. It holds no name or password: settings hold no secrets.
+pub fn parse_address(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text).map_err(|_| "it is no URL such as https://witness.example.com/")?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return Err("it is no URL such as https://witness.example.com/");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("no name or password in it: archive.toml holds no secrets");
+    }
+    if url.fragment().is_some() {
+        return Err("it ends before the `#`");
+    }
+    Ok(url)
+}
+
 /// `[[exclude]]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -136,6 +242,7 @@ impl Default for Config {
             limits: LimitsSection::default(),
             web: WebSection::default(),
             coverage: CoverageSection::default(),
+            anchor: Vec::new(),
             exclude: Vec::new(),
         }
     }
@@ -265,6 +372,14 @@ impl Config {
         if !(self.limits.requests_per_second >= 0.0 && self.limits.requests_per_second.is_finite()) {
             return Err("limits.requests_per_second: a number of 0 or more; 0 is without limit".to_owned());
         }
+        let mut names: Vec<&str> = Vec::new();
+        for anchor in &self.anchor {
+            anchor.check()?;
+            if names.contains(&anchor.name.as_str()) {
+                return Err(format!("anchor.name: two are called `{}`", anchor.name));
+            }
+            names.push(&anchor.name);
+        }
         if self.limits.disk_reserve_percent > 100 {
             return Err("limits.disk_reserve_percent: a number from 0 to 100; 0 keeps nothing back".to_owned());
         }
@@ -320,6 +435,40 @@ mod tests {
         assert!(Config::parse("timezone = \"Mars\"", "t", &environment(&[])).is_err());
         assert!(Config::parse("[server]\npin = \"md5:1\"", "t", &environment(&[])).is_err());
         assert!(Config::parse("[limits]\ndisk_reserve_percent = 101", "t", &environment(&[])).is_err());
+    }
+
+    #[test]
+    fn keepers_of_checkpoints_are_checked() {
+        let parse = |text: &str| Config::parse(text, "t", &environment(&[]));
+        let folder = "[[anchor]]\nkind = \"folder\"\nname = \"disk\"\npath = \"/mnt/keeper\"\n";
+        let witness = "[[anchor]]\nkind = \"witness\"\nname = \"w\"\nurl = \"https://w.example/\"\nkey = \"w+1+AA\"\n";
+        let stamps = "[[anchor]]\nkind = \"timestamp\"\nname = \"tsa\"\nurl = \"http://tsa.example/x?y=z\"\n";
+        let all = parse(&[folder, witness, stamps].concat()).unwrap();
+        let every: Vec<u64> = all.anchor.iter().map(|anchor| anchor.every().as_secs()).collect();
+        assert_eq!(every, [0, 0, 86400]);
+        assert_eq!(parse(&format!("{stamps}every = \"7d\"")).unwrap().anchor[0].every(), Duration::from_hours(7 * 24));
+        assert_eq!(parse(&all.to_text().unwrap()).unwrap(), all);
+        for (text, words) in [
+            (folder.replace("folder", "usb"), "usb"),
+            (folder.replace("disk", ""), "anchor.name"),
+            (folder.replace("disk", "a disk"), "anchor.name"),
+            (folder.replace("/mnt/keeper", "keeper"), "root"),
+            (folder.replace("path = \"/mnt/keeper\"\n", ""), "path"),
+            (format!("{folder}key = \"x\""), "key"),
+            (format!("{folder}url = \"http://a/\""), "url"),
+            (format!("{folder}secret = \"x\""), "secret"),
+            (format!("{folder}{folder}"), "two are called `disk`"),
+            (witness.replace("key = \"w+1+AA\"\n", ""), "key"),
+            (witness.replace("https://w.example/", "w.example"), "url"),
+            (witness.replace("https://w.", "https://me:secret@w."), "no secrets"),
+            (format!("{witness}every = \"often\""), "every"),
+            (format!("{witness}proxy = \"proxy:3128\""), "proxy"),
+            (stamps.replace("url", "path"), "path"),
+            (format!("{stamps}key = \"x\""), "key"),
+        ] {
+            let error = parse(&text).unwrap_err().to_string();
+            assert!(error.contains(words), "{text}: {error}");
+        }
     }
 
     #[test]

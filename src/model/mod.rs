@@ -18,7 +18,7 @@ pub use digest::Digest;
 pub use exclusion::Exclusion;
 pub use ids::{ChannelId, FileId, RecordSeq, SourceId, UserId};
 pub use scope::{Role, Scope};
-pub use time::{TimeRange, Zone, parse_time, rfc3339};
+pub use time::{TimeRange, Zone, parse_duration, parse_time, rfc3339};
 pub use ts::MessageTs;
 
 /// A point in time, UTC. What the archive itself noted (never what a server claimed).

@@ -63,6 +63,20 @@ impl Zone {
     }
 }
 
+/// A length of time as people write one: `90s`, `30m`, `2h`, `1d`; a bare number is seconds.
+pub fn parse_duration(text: &str) -> Option<std::time::Duration> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..split].parse().ok()?;
+    let seconds = match &text[split..] {
+        "s" | "" => number,
+        "m" => number.saturating_mul(60),
+        "h" => number.saturating_mul(3600),
+        "d" => number.saturating_mul(86400),
+        _ => return None,
+    };
+    Some(std::time::Duration::from_secs(seconds))
+}
+
 /// `2026-03-04T09:22:07.123Z`.
 pub fn rfc3339(time: UtcTime) -> String {
     time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)

@@ -248,6 +248,18 @@ pub enum StateChange {
         /// The change digest of the reading.
         digest: Option<Digest>,
     },
+    /// A keeper elsewhere has taken a checkpoint. Noted once; a second answer about the same
+    /// checkpoint is passed over.
+    Anchored {
+        /// The checkpoint's size.
+        size: u64,
+        /// Which keeper: `folder:NAME`, `witness:NAME`, `timestamp:NAME`.
+        sink: String,
+        /// When it answered.
+        at: UtcTime,
+        /// What it answered, byte for byte.
+        evidence: Vec<u8>,
+    },
     /// Something that concerns the whole archive was done.
     Mark {
         /// What.

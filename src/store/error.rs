@@ -70,6 +70,14 @@ pub enum Error {
         /// What does not fit.
         detail: String,
     },
+    /// A file that should hold a signed checkpoint of this archive does not.
+    #[error("the checkpoint file {path} can't be trusted: {detail}")]
+    BadNote {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// The writer's thread is gone after an earlier failure.
     #[error("the archive stopped writing after an earlier failure")]
     Stopped,
@@ -83,7 +91,14 @@ impl Error {
 
     /// Whether what is stored is not what was stored: exit code 3.
     pub fn is_integrity(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::Corrupt { .. } | Self::Rollback { .. } | Self::AccessLog { .. })
+        matches!(
+            self,
+            Self::Damaged { .. }
+                | Self::Corrupt { .. }
+                | Self::Rollback { .. }
+                | Self::AccessLog { .. }
+                | Self::BadNote { .. }
+        )
     }
 }
 

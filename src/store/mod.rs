@@ -7,6 +7,7 @@
 mod about;
 pub mod access;
 mod access_log;
+mod anchored;
 mod appender;
 mod blobs;
 mod change;
@@ -15,6 +16,7 @@ mod error;
 pub mod keys;
 mod layout;
 mod moment;
+mod notes;
 mod reader;
 mod state;
 #[cfg(test)]
@@ -23,6 +25,7 @@ mod tree;
 mod writer;
 
 pub use access_log::{AccessDatabase, AccessLog, AccessTables, StoredVisit, access_origin, examine_access};
+pub use anchored::AnchoredRow;
 pub use appender::{Appender, Turn, WriterThread};
 pub use blobs::{Blobs, DiskSpace, Incoming};
 pub use change::{AccountRow, Audit, Batch, Change, InFlight, NewRecord, Standing, StateChange, WalkResult, WalkRow};
@@ -31,6 +34,7 @@ pub use layout::{Layout, WriteLock, write_whole};
 pub use moment::moment;
 #[cfg(feature = "failpoints")]
 pub use moment::{Watch, watch};
+pub use notes::{Breadth, NoteFile, Unusable, note_files, refuse_contradiction, signed_by};
 pub use reader::{
     ArchiveRow, Block, OwnRecord, Reader, SubjectRow, Tables, VersionRow, expected_about, expected_definitions,
 };

@@ -614,6 +614,20 @@ impl Reader {
         })
     }
 
+    /// The proof that the tree of `old` records is a beginning of that of `new` records (RFC 6962
+    /// section 2.1.2).
+    pub fn consistency(&self, old: u64, new: u64) -> Result<Vec<Digest>, Error> {
+        if old > new {
+            let detail = format!("the tree of {old} records is no beginning of one of {new}");
+            return Err(Error::Corrupt { seq: RecordSeq(new), detail });
+        }
+        self.with(|connection| {
+            ledger::consistency_proof(old, new, &mut |level, index| {
+                subtree(connection, &self.archive().id, level, index)
+            })
+        })
+    }
+
     /// The leaf entry of a record, as it was hashed.
     pub fn leaf_entry(&self, seq: RecordSeq) -> Result<ledger::LeafEntry, Error> {
         let record = self.record(seq)?;

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{OptionalExtension as _, Row, Transaction, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction, params};
 
 use super::change::{AccountRow, StateChange, WalkResult, WalkRow};
 use super::error::Error;
@@ -185,22 +185,16 @@ impl Reader {
         })
     }
 
-    /// What is owed.
+    /// What is owed of the server's contents.
     pub fn debts(&self) -> Result<Vec<DebtRow>, Error> {
-        self.with(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT kind, key, reason, since, tries FROM debt ORDER BY kind, key")?;
-            let rows = statement.query_map([], |row| {
-                Ok(DebtRow {
-                    kind: row.get(0)?,
-                    key: row.get(1)?,
-                    reason: row.get(2)?,
-                    since: row.get(3)?,
-                    tries: row.get::<_, i64>(4)?.cast_unsigned(),
-                })
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
+        self.with(|connection| debts(connection, "kind NOT IN ('anchor', 'anchor_contradicts')"))
+    }
+
+    /// The keepers elsewhere that did not take the newest checkpoint: `anchor`, or
+    /// `anchor_contradicts` for one that knows another history; the key is the keeper. Nothing of the
+    /// server is missing for that, so that it is no gap in what is covered.
+    pub fn anchor_debts(&self) -> Result<Vec<DebtRow>, Error> {
+        self.with(|connection| debts(connection, "kind IN ('anchor', 'anchor_contradicts')"))
     }
 
     /// The accounts that were crawled with.
@@ -240,6 +234,22 @@ impl Reader {
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
+}
+
+fn debts(connection: &Connection, which: &str) -> Result<Vec<DebtRow>, Error> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT kind, key, reason, since, tries FROM debt WHERE {which} ORDER BY kind, key"
+    ))?;
+    let rows = statement.query_map([], |row| {
+        Ok(DebtRow {
+            kind: row.get(0)?,
+            key: row.get(1)?,
+            reason: row.get(2)?,
+            since: row.get(3)?,
+            tries: row.get::<_, i64>(4)?.cast_unsigned(),
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 const WALK: &str = "SELECT account, source, channel, pin, walk, walked_until, result, run FROM walk";
@@ -387,6 +397,14 @@ pub(super) fn apply(transaction: &Transaction<'_>, first: RecordSeq, change: &St
                     )?
                     .execute(params![account, source.0, kind.number(), channel, key, digest.0])?,
             };
+        }
+        StateChange::Anchored { size, sink, at, evidence } => {
+            transaction
+                .prepare_cached(
+                    "INSERT INTO anchored (size, sink, at, evidence) SELECT ?1, ?2, ?3, ?4
+                     WHERE NOT EXISTS (SELECT 1 FROM anchored WHERE size = ?1 AND sink = ?2)",
+                )?
+                .execute(params![size.cast_signed(), sink, rfc3339(*at), evidence])?;
         }
         StateChange::Mark { name, at } => {
             transaction

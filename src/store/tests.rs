@@ -206,6 +206,70 @@ fn an_older_copy_under_a_newer_checkpoint_is_refused() {
 }
 
 #[test]
+fn a_checkpoint_file_that_says_nothing_is_named() {
+    let bench = bench();
+    let mut writer = writer(&bench);
+    for start in [0, 10, 20] {
+        writer.append(messages("C1", start..start + 10)).unwrap();
+        writer.checkpoint().unwrap();
+    }
+    drop(writer);
+    let open = || Writer::open(&bench.layout, bench.layout.lock().unwrap(), Some(key()), clock());
+    let path = bench.layout.checkpoints().join("000000000010.note");
+    let whole = fs_err::read(&path).unwrap();
+    for bad in [&b""[..], &whole[..whole.len() / 2]] {
+        fs_err::write(&path, bad).unwrap();
+        assert!(matches!(open(), Err(Error::BadNote { path: named, .. }) if named == path));
+    }
+    fs_err::remove_file(&path).unwrap();
+    assert!(open().is_ok(), "a file that is gone says nothing: it is in the database");
+}
+
+#[test]
+fn every_tree_is_proved_to_be_a_beginning_of_every_later_one() {
+    let bench = bench();
+    let mut writer = writer(&bench);
+    writer.append(messages("C1", 0..300)).unwrap();
+    let reader = Reader::open(&bench.layout).unwrap();
+    let sizes = [0, 1, 2, 127, 128, 129, 200, 256, 257, 300];
+    for old in sizes {
+        for new in sizes.into_iter().filter(|new| *new >= old) {
+            let path = reader.consistency(old, new).unwrap();
+            let (before, after) = (reader.root(old).unwrap(), reader.root(new).unwrap());
+            assert_eq!(verify_consistency(old, new, &before, &after, &path), Ok(()), "{old} to {new}");
+        }
+    }
+    assert!(reader.consistency(3, 2).is_err());
+}
+
+#[test]
+fn an_answer_of_a_keeper_is_kept_once_and_its_debt_is_no_gap() {
+    let bench = bench();
+    let mut writer = writer(&bench);
+    writer.append(messages("C1", 0..10)).unwrap();
+    writer.checkpoint().unwrap();
+    let at = clock().now();
+    let sink = || "witness:w".to_owned();
+    let answer = |size, evidence: &[u8]| StateChange::Anchored { size, sink: sink(), at, evidence: evidence.to_vec() };
+    let mut change = |changes| writer.append(Batch { records: Vec::new(), changes }).unwrap();
+    change(vec![
+        answer(10, b"first"),
+        StateChange::Owed { kind: "anchor", key: sink(), reason: "out of reach".to_owned(), at },
+    ]);
+    change(vec![answer(10, b"second"), answer(7, b"earlier")]);
+    let reader = Reader::open(&bench.layout).unwrap();
+    let kept: Vec<(u64, Vec<u8>)> =
+        reader.anchored().unwrap().into_iter().map(|row| (row.size, row.evidence)).collect();
+    assert_eq!(kept, [(7, b"earlier".to_vec()), (10, b"first".to_vec())]);
+    assert_eq!(reader.last_anchored("witness:w").unwrap().unwrap().size, 10);
+    assert_eq!(reader.last_anchored("witness:x").unwrap(), None);
+    assert!(reader.debts().unwrap().is_empty());
+    assert_eq!(reader.anchor_debts().unwrap()[0].reason, "out of reach");
+    change(vec![StateChange::Paid { kind: "anchor", key: sink() }]);
+    assert!(reader.anchor_debts().unwrap().is_empty());
+}
+
+#[test]
 fn a_changed_byte_in_a_block_is_named() {
     let bench = bench();
     let mut writer = writer(&bench);

@@ -9,6 +9,7 @@ use super::db::{Which, open_writing};
 use super::error::Error;
 use super::layout::{Layout, WriteLock, write_whole};
 use super::moment::moment;
+use super::notes::{refuse_contradiction, signed_by};
 use super::reader::{ArchiveRow, archive_row, decode_row, read_open_span};
 use super::state::apply;
 use super::tree::{self, SPAN};
@@ -139,9 +140,12 @@ impl Writer {
         self
     }
 
-    /// The keys of which one must have signed the newest checkpoints: those that sign here, and those
-    /// that the archive names.
-    fn known_keys(&self) -> Result<Vec<VerifierKey>, Error> {
+    /// The keys that may have signed what this archive is held against: those that sign here, and
+    /// those that the archive names. None without a key.
+    fn trusted(&self) -> Result<Vec<VerifierKey>, Error> {
+        if self.key.is_none() {
+            return Ok(Vec::new());
+        }
         let mut keys: Vec<VerifierKey> = self.key.iter().chain(&self.also).map(SigningKey::verifier).collect();
         let named = super::reader::own_records(&self.connection)?.into_iter().map(|own| own.note.vkey);
         let named = std::iter::once(self.archive.vkey.clone()).chain(named);
@@ -149,38 +153,35 @@ impl Writer {
         Ok(keys)
     }
 
-    fn refuse_rollback(&self) -> Result<(), Error> {
-        let keys = self.known_keys()?;
-        let mut notes: Vec<String> = self
+    fn continues(&self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        super::reader::check_continues(&self.connection, &self.id, self.tree.frontier.size(), checkpoint)
+    }
+
+    /// Refuses a tree that does not continue the newest checkpoint in the database.
+    fn refuse_fork(&self) -> Result<(), Error> {
+        let keys = self.trusted()?;
+        let newest: Option<String> = self
             .connection
-            .prepare("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1")?
-            .query_map([], |row| row.get(0))?
-            .collect::<Result<_, _>>()?;
+            .query_row("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1", [], |row| row.get(0))
+            .optional()?;
+        let Some(newest) = newest else { return Ok(()) };
+        let parsed = Note::parse(newest.as_bytes()).and_then(|note| {
+            signed_by(&note, &keys)?;
+            Checkpoint::parse(note.text())
+        });
+        let checkpoint =
+            parsed.map_err(|error| Error::Rollback { size: 0, detail: format!("its newest checkpoint: {error}") })?;
+        self.continues(&checkpoint)
+    }
+
+    /// The same for what lies in `checkpoints/`.
+    fn refuse_rollback(&self) -> Result<(), Error> {
+        self.refuse_fork()?;
         let folder = self.layout.checkpoints();
-        if folder.exists() {
-            let mut paths: Vec<_> =
-                fs_err::read_dir(&folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_, Error>>()?;
-            paths.retain(|path| path.extension().is_some_and(|extension| extension == "note"));
-            paths.sort();
-            // Names are sizes: `latest.note` and the largest of the others say the most.
-            for path in paths.iter().rev().take(2) {
-                notes.push(fs_err::read_to_string(path)?);
-            }
+        if !folder.exists() {
+            return Ok(());
         }
-        for note in notes {
-            let parsed = Note::parse(note.as_bytes()).and_then(|note| {
-                if let Some(key) = &self.key
-                    && !keys.iter().any(|key| note.verify(key).is_ok())
-                {
-                    note.verify(&key.verifier())?;
-                }
-                Checkpoint::parse(note.text())
-            });
-            let checkpoint = parsed
-                .map_err(|error| Error::Rollback { size: 0, detail: format!("its newest checkpoint: {error}") })?;
-            super::reader::check_continues(&self.connection, &self.id, self.tree.frontier.size(), &checkpoint)?;
-        }
-        Ok(())
+        refuse_contradiction(&folder, &self.archive.origin, &self.trusted()?, &|checkpoint| self.continues(checkpoint))
     }
 
     /// Number of records.
@@ -305,8 +306,9 @@ impl Writer {
         let note = if let Some(note) = known {
             note
         } else {
-            // Never sign what does not continue the last signed tree (C2SP tlog-checkpoint).
-            self.refuse_rollback()?;
+            // Never sign what does not continue the last signed tree (C2SP tlog-checkpoint). The
+            // files were looked at when this archive was opened, and nobody else writes it since.
+            self.refuse_fork()?;
             let mut note = checkpoint.sign(key);
             if let Some(also) = &self.also {
                 let signature = also.signature(note.text());

@@ -2,6 +2,7 @@
 //! check never stops at the first.
 
 mod access;
+mod anchors;
 mod blobs;
 mod checkpoints;
 mod own;
@@ -9,6 +10,7 @@ mod records;
 mod search;
 mod tables;
 
+pub use anchors::{anchors, outside};
 use serde::Serialize;
 
 use crate::ledger::VerifierKey;
@@ -19,7 +21,7 @@ use crate::store::{Error, Reader};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Where: `block`, `node`, `checkpoint`, `blob`, `subject`, `span_index`, `counter`,
-    /// `definition`, `database`, `index`, `archive`, `about`, `access`.
+    /// `definition`, `database`, `index`, `archive`, `about`, `access`, `anchor`.
     pub kind: &'static str,
     /// The record it concerns, or the first of several.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,6 +81,8 @@ pub struct Checked {
     pub proofs: u64,
     /// Entries of the access log whose leaves were computed again.
     pub entries: u64,
+    /// Copies, cosignatures and time-stamps of checkpoints that were compared.
+    pub anchors: u64,
 }
 
 /// What a check gave.

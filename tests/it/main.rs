@@ -4,6 +4,7 @@
 #![allow(clippy::pedantic, clippy::type_complexity, reason = "a flow is read from top to bottom, and is no interface")]
 #![allow(clippy::disallowed_methods, reason = "tests poll other processes, and look at files as a stranger does")]
 
+mod anchors;
 mod as_of;
 mod cli;
 mod crawl;
@@ -12,6 +13,7 @@ mod downloads;
 mod events;
 mod faults;
 mod invariants;
+mod keepers;
 mod ledger;
 mod live;
 mod plan;

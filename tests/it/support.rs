@@ -30,7 +30,7 @@ pub(crate) struct TestArchive {
     pub(crate) layout: Layout,
 }
 
-fn key() -> SigningKey {
+pub(crate) fn key() -> SigningKey {
     SigningKey::new("teamchat-archive/test", [7; 32]).unwrap()
 }
 

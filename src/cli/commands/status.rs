@@ -22,6 +22,12 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
             Some((checkpoint, _, _)) => archive.reader.continues(&checkpoint).map_err(|error| error.to_string()),
             None => Ok(()),
         };
+        let continues = continues.and_then(|()| archive.refuse_rollback().map_err(|error| error.to_string()));
+        let contradicting = archive.anchor_status()?.into_iter().find(|anchor| anchor.contradicts);
+        let continues = match contradicting {
+            Some(anchor) => continues.and(Err(anchor.error.unwrap_or_default())),
+            None => continues,
+        };
         let (word, exit) = match (&continues, incomplete) {
             (Err(detail), _) => (format!("integrity: {detail}"), Exit::Integrity),
             (Ok(()), true) => (
@@ -83,6 +89,7 @@ pub(super) fn status(archive: &Archive) -> Result<Value, CliError> {
         "worst_staleness_seconds": coverage.worst_staleness_seconds,
         "worst_audit_seconds": coverage.worst_audit_seconds,
         "checkpoint": checkpoint,
+        "anchors": archive.anchor_status()?,
         "index": {"record": index.record, "lag": index.lag},
         "storage": {
             "database_bytes": size(database) + size(wal.into()),
@@ -131,6 +138,18 @@ fn describe(status: &Value) -> String {
             checkpoint["key_id"].as_str().unwrap_or_default()
         )),
         None => text.push_str("checkpoint  none yet\n"),
+    }
+    for anchor in status["anchors"].as_array().into_iter().flatten() {
+        let (kind, name) = (anchor["kind"].as_str().unwrap_or_default(), anchor["name"].as_str().unwrap_or_default());
+        let kept = match anchor["size"].as_u64() {
+            Some(size) => format!("{size} records, {}", anchor["time"].as_str().unwrap_or_default()),
+            None => "nothing yet".to_owned(),
+        };
+        text.push_str(&format!("kept        {kind} {name}: {kept}\n"));
+        if let Some(error) = anchor["error"].as_str() {
+            let since = anchor["error_since"].as_str().unwrap_or_default();
+            text.push_str(&format!("            nothing newer since {since}: {error}\n"));
+        }
     }
     text.push_str(&format!(
         "index       reaches record {}, {} behind\n",

@@ -1,9 +1,9 @@
 use std::path::PathBuf;
 
 use crate::cli::{CliError, Context, Exit};
-use crate::ledger::{Checkpoint, Note, VerifierKey};
-use crate::store::Error;
-use crate::verify::{Depth, Finding, Report, Trust, check_with};
+use crate::ledger::VerifierKey;
+use crate::store::{Breadth, NoteFile, Unusable, note_files};
+use crate::verify::{Depth, Report, Trust, anchors, check_with, outside};
 
 /// Check all that is stored against the ledger and its checkpoints
 ///
@@ -12,7 +12,7 @@ use crate::verify::{Depth, Finding, Report, Trust, check_with};
 /// anything is not what it must be; each finding names the record.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  teamchat-archive verify\n  teamchat-archive verify --quick\n  teamchat-archive verify --checkpoint /mnt/elsewhere/latest.note --key ledger.vkey"
+    after_help = "Examples:\n  teamchat-archive verify\n  teamchat-archive verify --quick\n  teamchat-archive verify --checkpoint /mnt/elsewhere/latest.note --key ledger.vkey\n  teamchat-archive verify --checkpoint /mnt/elsewhere"
 )]
 pub(crate) struct Args {
     /// Signatures and roots only
@@ -24,9 +24,9 @@ pub(crate) struct Args {
     /// Prove the inclusion of N records spread over the archive
     #[arg(long, value_name = "N", conflicts_with = "full")]
     sample: Option<u64>,
-    /// A checkpoint kept elsewhere, which the archive must continue
+    /// A checkpoint kept elsewhere, or a folder of them, which the archive must continue (may be repeated)
     #[arg(long, value_name = "FILE")]
-    checkpoint: Option<PathBuf>,
+    checkpoint: Vec<PathBuf>,
     /// The verification key to trust (a .vkey file)
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -49,6 +49,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
         }
         None => archive.keys.ledger_vkey(),
     };
+    let kept = kept_elsewhere(&args.checkpoint)?;
     let depth = match (args.quick, args.sample) {
         (true, _) => Depth::Quick,
         (false, Some(count)) => Depth::Sample(count),
@@ -58,10 +59,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let trust = Trust { ledger: key, access: archive.keys.access_vkey() };
     let outcome = check_with(&archive.reader, depth, &trust, &mut |done, _| bar.set_position(done));
     bar.finish_and_clear();
-    let mut report = outcome?;
-    if let Some(path) = &args.checkpoint {
-        outside(&archive.reader, path, &mut report)?;
-    }
+    let report = outcome?;
+    let keys = report.accepted.clone();
+    let report = anchors(&archive.reader, &archive.anchors, &keys, depth, report)?;
+    let report = outside(&archive.reader, &kept, &keys, report)?;
     if context.output.json {
         context.output.json(&report)?;
     } else {
@@ -70,43 +71,27 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     Ok(if report.ok { Exit::Done } else { Exit::Integrity })
 }
 
-/// A checkpoint kept elsewhere: signed by a key that is accepted, and continued by the archive.
-fn outside(reader: &crate::store::Reader, path: &std::path::Path, report: &mut Report) -> Result<(), CliError> {
-    let bytes = fs_err::read(path).map_err(|error| CliError::usage(error.to_string()))?;
-    let parsed = Note::parse(&bytes).and_then(|note| {
-        if let Some(key) = report.accepted.first()
-            && !report.accepted.iter().any(|key| note.verify(key).is_ok())
-        {
-            note.verify(key)?;
-        }
-        Checkpoint::parse(note.text())
-    });
-    let problem = match parsed {
-        Err(error) => Some(error.to_string()),
-        Ok(checkpoint) if checkpoint.origin != reader.archive().origin => {
-            Some(format!("it is a checkpoint of another archive, {}", checkpoint.origin))
-        }
-        Ok(checkpoint) => match reader.continues(&checkpoint) {
-            Ok(()) => {
-                report.checked.checkpoints += 1;
-                None
+/// The checkpoints that the flags name. What can't be read is a wrong flag; what can be read and is
+/// no checkpoint of this archive is a finding.
+fn kept_elsewhere(paths: &[PathBuf]) -> Result<Vec<NoteFile>, CliError> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let found = note_files(path, Breadth::All).map_err(|error| CliError::usage(error.to_string()))?;
+            if found.is_empty() {
+                return Err(CliError::usage(format!("there is no checkpoint (*.note) in {}", path.display())));
             }
-            Err(error @ (Error::Rollback { .. } | Error::Corrupt { .. })) => Some(error.to_string()),
-            Err(error) => return Err(error.into()),
-        },
-    };
-    if let Some(detail) = problem {
-        report.findings.push(Finding {
-            kind: "checkpoint",
-            record: None,
-            path: Some(path.display().to_string()),
-            expected: "an archive that continues it".to_owned(),
-            found: "one that does not".to_owned(),
-            detail,
-        });
-        report.ok = false;
+            files.extend(found);
+        } else {
+            files.push(NoteFile::read(path));
+        }
     }
-    Ok(())
+    for file in &files {
+        if let Err(Unusable::Unreadable(error)) = &file.parsed {
+            return Err(CliError::usage(format!("the checkpoint can't be read: {error}")));
+        }
+    }
+    Ok(files)
 }
 
 fn describe(report: &Report) -> String {
@@ -128,6 +113,9 @@ fn describe(report: &Report) -> String {
         "checked {} records in {} blocks, {} tree nodes, {} checkpoints, {} files ({} bytes), {} index documents, {} proofs, {} entries of the access log\n",
         checked.records, checked.blocks, checked.nodes, checked.checkpoints, checked.blobs, checked.blob_bytes, checked.documents, checked.proofs, checked.entries
     ));
+    if checked.anchors > 0 {
+        text.push_str(&format!("and {} copies, cosignatures and time-stamps of checkpoints\n", checked.anchors));
+    }
     text.push_str(&format!("key: {}\n", report.key));
     for note in &report.notes {
         text.push_str(&format!("note: {note}\n"));

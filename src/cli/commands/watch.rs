@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::crawl::{describe, parse_duration, parse_rate};
 use super::serve::stopped;
-use crate::app::{LiveCounts, WatchEvent, WatchOptions, watch};
+use crate::app::{LiveCounts, Offered, WatchEvent, WatchOptions, watch};
 use crate::cli::{CliError, Context, Exit};
 
 /// Crawls on a schedule and follows live events until stopped
@@ -52,6 +52,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
         return Err(error);
     }
     outcome?;
+    if archive.anchor_status()?.iter().any(|anchor| anchor.contradicts) {
+        return Ok(Exit::Integrity);
+    }
     Ok(if archive.coverage()?.complete { Exit::Done } else { Exit::Incomplete })
 }
 
@@ -88,6 +91,10 @@ fn say(context: &Context, options: &WatchOptions, event: &WatchEvent<'_>) -> Res
         WatchEvent::Checkpoint(checkpoint) => {
             format!("signed    {} records, root {}", checkpoint.size, checkpoint.root)
         }
+        WatchEvent::Offered(Offered { kind, name, size, outcome }) => match outcome {
+            Ok(()) => format!("kept      {kind} {name} has the checkpoint of {size} records"),
+            Err(error) => format!("kept      not by {kind} {name}: {error}"),
+        },
         WatchEvent::IndexFailed(error) => format!("the index is behind: {error}; it is tried again"),
         WatchEvent::Stopping => "stopping".to_owned(),
     };
@@ -140,6 +147,17 @@ fn line(options: &WatchOptions, event: &WatchEvent<'_>) -> Value {
         WatchEvent::Checkpoint(checkpoint) => {
             json!({"event": "checkpoint", "size": checkpoint.size, "root": checkpoint.root.to_string()})
         }
+        WatchEvent::Offered(Offered { kind, name, size, outcome: Ok(()) }) => {
+            json!({"event": "anchored", "kind": kind, "name": name, "size": size})
+        }
+        WatchEvent::Offered(Offered { kind, name, size, outcome: Err(error) }) => json!({
+            "event": "anchor_failed",
+            "kind": kind,
+            "name": name,
+            "size": size,
+            "contradicts": error.is_contradiction(),
+            "reason": error.to_string(),
+        }),
         WatchEvent::IndexFailed(error) => json!({"event": "index_failed", "reason": error.to_string()}),
         WatchEvent::Stopping => json!({"event": "stopping"}),
     }
