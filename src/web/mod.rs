@@ -2,7 +2,7 @@
 //!
 //! It changes no record and never calls TeamChat. Every handler of content is given a [`Scope`] and
 //! passes it on; what is out of scope answers as what does not exist. Whatever is shown has an entry
-//! in the access log first, see [`visits`]. Pages work without script; there is none.
+//! in the access log first (`visits.rs`). Pages work without script; there is none.
 
 mod assets;
 mod error;
