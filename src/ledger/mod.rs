@@ -6,11 +6,13 @@
 mod checkpoint;
 mod commitment;
 mod note;
+mod opening;
 mod proof;
 mod tree;
 
 pub use checkpoint::{Checkpoint, TlogProof};
 pub use commitment::{ArchiveId, Label, LeafEntry, SpanSecret};
 pub use note::{Note, NoteError, SigningKey, VerifierKey};
+pub use opening::{Opening, OpeningError, Part};
 pub use proof::{ProofError, consistency_proof, inclusion_proof, verify_consistency, verify_inclusion};
 pub use tree::{Frontier, empty_root, hash_children, hash_leaf};

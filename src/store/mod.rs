@@ -14,6 +14,7 @@ mod error;
 pub mod keys;
 mod layout;
 mod moment;
+mod proof;
 mod reader;
 mod state;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub use layout::{Layout, WriteLock, write_whole};
 pub use moment::moment;
 #[cfg(feature = "failpoints")]
 pub use moment::{Watch, watch};
+pub use proof::{ProofError, RecordProof};
 pub use reader::{ArchiveRow, Block, Reader, SubjectRow, Tables, VersionRow, expected_about, expected_definitions};
 pub use state::{DebtRow, FileRow, RunRow};
 pub use tree::SPAN;
