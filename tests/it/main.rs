@@ -14,6 +14,7 @@ mod faults;
 mod invariants;
 mod live;
 mod plan;
+mod proof;
 mod real;
 mod reconcile;
 mod reference;
