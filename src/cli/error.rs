@@ -122,6 +122,19 @@ impl From<store::Error> for CliError {
     }
 }
 
+impl From<store::ProofError> for CliError {
+    fn from(error: store::ProofError) -> Self {
+        use store::ProofError as E;
+        match error {
+            E::Store(error) => error.into(),
+            E::NoCheckpoint => Self::other(error.to_string()).hint("the next `teamchat-archive crawl` signs one"),
+            E::Uncovered { .. } => {
+                Self::other(error.to_string()).hint("the next `teamchat-archive crawl` signs one that covers it")
+            }
+        }
+    }
+}
+
 impl From<api::Error> for CliError {
     fn from(error: api::Error) -> Self {
         use api::Error as E;

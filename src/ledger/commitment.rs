@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::{Digest as _, Sha256};
 
@@ -55,13 +57,13 @@ impl SpanSecret {
 }
 
 /// The salt of one part, from the record's key.
-fn salt(key: &[u8; 32], label: Label) -> [u8; 32] {
+pub(super) fn salt(key: &[u8; 32], label: Label) -> [u8; 32] {
     hmac(key, &[label.byte()])
 }
 
 /// The hiding commitment to one part of a record: without the salt, nothing can be guessed
 /// from it, not even a text as short as "yes".
-fn commit(label: Label, salt: &[u8; 32], bytes: &[u8]) -> Digest {
+pub(super) fn commit(label: Label, salt: &[u8; 32], bytes: &[u8]) -> Digest {
     let mut hash = Sha256::new();
     hash.update(b"teamchat-archive/commit/v1\n");
     hash.update([label.byte()]);
@@ -69,6 +71,18 @@ fn commit(label: Label, salt: &[u8; 32], bytes: &[u8]) -> Digest {
     hash.update((bytes.len() as u64).to_be_bytes());
     hash.update(bytes);
     Digest(hash.finalize().into())
+}
+
+/// The parts of a record in the order in which a leaf commits to them.
+pub(super) fn parts<'a>(
+    header: &'a [u8],
+    body: &'a [u8],
+    attachments: &'a [Digest],
+) -> impl Iterator<Item = (Label, Cow<'a, [u8]>)> {
+    let digests = attachments.iter().enumerate().map(|(n, digest)| {
+        (Label::Attachment(u8::try_from(n).unwrap_or(u8::MAX)), Cow::Owned(digest.to_string().into_bytes()))
+    });
+    [(Label::Header, Cow::Borrowed(header)), (Label::Body, Cow::Borrowed(body))].into_iter().chain(digests)
 }
 
 /// What is fed to the tree for one record.
@@ -85,20 +99,24 @@ impl LeafEntry {
         body: &[u8],
         attachments: &[Digest],
     ) -> Self {
-        let mut entry = Vec::with_capacity(24 + 16 + 2 + 33 * (2 + attachments.len()));
-        entry.extend_from_slice(b"teamchat-archive/leaf/v1\n");
+        let parts = parts(header, body, attachments);
+        Self::of(archive, kind, parts.map(|(label, bytes)| (label, commit(label, &salt(key, label), &bytes))))
+    }
+
+    /// The entry that holds these commitments, in order of their labels: the one place that lays
+    /// it out.
+    pub(super) fn of(archive: &ArchiveId, kind: u8, commitments: impl Iterator<Item = (Label, Digest)>) -> Self {
+        let mut entry = b"teamchat-archive/leaf/v1\n".to_vec();
         entry.extend_from_slice(&archive.0);
-        entry.push(kind);
-        entry.push(u8::try_from(2 + attachments.len()).expect("a record has few attachments"));
-        let mut part = |label: Label, bytes: &[u8]| {
+        entry.extend_from_slice(&[kind, 0]);
+        let count_at = entry.len() - 1;
+        let mut count = 0_u8;
+        for (label, commitment) in commitments {
             entry.push(label.byte());
-            entry.extend_from_slice(&commit(label, &salt(key, label), bytes).0);
-        };
-        part(Label::Header, header);
-        part(Label::Body, body);
-        for (n, digest) in attachments.iter().enumerate() {
-            part(Label::Attachment(u8::try_from(n).unwrap_or(u8::MAX)), digest.to_string().as_bytes());
+            entry.extend_from_slice(&commitment.0);
+            count = count.checked_add(1).expect("a record has few attachments");
         }
+        entry[count_at] = count;
         Self(entry)
     }
 

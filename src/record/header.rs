@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{ArchiveId, LeafEntry};
+use crate::ledger::{ArchiveId, LeafEntry, Opening};
 use crate::model::{ChannelId, Digest, UtcTime, rfc3339};
 
 /// What a record is about. The number is on disk and in the leaf: never reused.
@@ -232,5 +232,11 @@ impl Record {
     pub fn leaf(&self, archive: &ArchiveId, key: &[u8; 32]) -> LeafEntry {
         let header = self.header.to_line();
         LeafEntry::new(archive, self.header.kind.number(), key, &header, &self.body, &self.header.attachment_digests())
+    }
+
+    /// What opens that leaf to whom it is handed.
+    pub fn opening(&self, archive: &ArchiveId, key: &[u8; 32]) -> Opening {
+        let header = self.header.to_line();
+        Opening::new(archive, self.header.kind.number(), key, &header, &self.body, &self.header.attachment_digests())
     }
 }

@@ -17,6 +17,7 @@ pub mod keys;
 mod layout;
 mod moment;
 mod notes;
+mod proof;
 mod reader;
 mod state;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use moment::moment;
 #[cfg(feature = "failpoints")]
 pub use moment::{Watch, watch};
 pub use notes::{Breadth, NoteFile, Unusable, note_files, refuse_contradiction, signed_by};
+pub use proof::{ProofError, RecordProof};
 pub use reader::{
     ArchiveRow, Block, OwnRecord, Reader, SubjectRow, Tables, VersionRow, expected_about, expected_definitions,
 };

@@ -635,6 +635,13 @@ impl Reader {
         Ok(record.leaf(&self.archive().id, &secret.record_key(seq)))
     }
 
+    /// What opens the leaf of a record.
+    pub fn opening(&self, seq: RecordSeq) -> Result<ledger::Opening, Error> {
+        let record = self.record(seq)?;
+        let secret = self.span_secret(seq.0 / SPAN)?;
+        Ok(record.opening(&self.archive().id, &secret.record_key(seq)))
+    }
+
     /// All checkpoints, oldest first: size, note, time of signing.
     pub fn checkpoints(&self) -> Result<Vec<(u64, String, String)>, Error> {
         self.with(|connection| {

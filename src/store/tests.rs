@@ -312,3 +312,22 @@ fn walks_debts_and_accounts_are_kept_with_their_records() {
         .unwrap();
     assert!(reader.debts().unwrap().is_empty());
 }
+
+#[test]
+fn a_proof_is_of_what_was_signed_and_there_is_none_of_what_was_not() {
+    let bench = bench();
+    let mut writer = writer(&bench);
+    writer.append(messages("C1", 0..130)).unwrap();
+    let reader = Reader::open(&bench.layout).unwrap();
+    assert!(matches!(reader.proof(RecordSeq(0)), Err(ProofError::NoCheckpoint)));
+    let checkpoint = writer.checkpoint().unwrap().unwrap();
+    writer.append(messages("C1", 130..131)).unwrap();
+    for seq in [0, 127, 128, 129].map(RecordSeq) {
+        let proof = reader.proof(seq).unwrap();
+        assert_eq!(proof.checkpoint, checkpoint);
+        assert_eq!(proof.opening.entry(), reader.leaf_entry(seq).unwrap());
+        assert!(proof.to_text().ends_with(&format!("\n\n{}", proof.note)));
+    }
+    let later = reader.proof(RecordSeq(130));
+    assert!(matches!(later, Err(ProofError::Uncovered { seq: RecordSeq(130), size: 130 })), "{later:?}");
+}

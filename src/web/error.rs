@@ -10,6 +10,8 @@ use crate::{index, store};
 pub(super) enum WebError {
     /// It does not exist, or is out of scope: the same answer.
     NotFound,
+    /// It is there, and cannot be proved yet: why, and what to do.
+    NoProof(String),
     /// The request cannot be read.
     Bad(String),
     /// The access log could not be written, so nothing is shown.
@@ -30,6 +32,7 @@ impl IntoResponse for WebError {
     fn into_response(self) -> Response {
         let (status, title, detail) = match self {
             Self::NotFound => (StatusCode::NOT_FOUND, text::NOT_FOUND, text::NOT_FOUND_DETAIL.to_owned()),
+            Self::NoProof(detail) => (StatusCode::NOT_FOUND, text::NO_PROOF, detail),
             Self::Bad(detail) => (StatusCode::BAD_REQUEST, text::BAD_REQUEST, detail),
             Self::Unlogged(detail) => {
                 tracing::error!(detail, "the access log can't be written, so nothing is shown");
@@ -49,6 +52,15 @@ impl IntoResponse for WebError {
 impl From<store::Error> for WebError {
     fn from(error: store::Error) -> Self {
         Self::Internal(error.to_string())
+    }
+}
+
+impl From<store::ProofError> for WebError {
+    fn from(error: store::ProofError) -> Self {
+        match error {
+            store::ProofError::Store(error) => error.into(),
+            missing => Self::NoProof(format!("{}: {missing}.", text::NO_PROOF_DETAIL)),
+        }
     }
 }
 

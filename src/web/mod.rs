@@ -128,6 +128,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/r/{record}", get(pages::record::page))
         .route("/r/{record}/raw.json", get(pages::record::raw))
         .route("/r/{record}/proof.tlog-proof", get(pages::record::proof))
+        .route("/r/{record}/proof.json", get(pages::record::proof_json))
         .route("/f", get(pages::files::list))
         .route("/f/{id}", get(pages::files::page))
         .route("/f/{id}/blob", get(pages::files::blob))

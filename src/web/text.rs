@@ -2,6 +2,8 @@
 
 pub(super) const NOT_FOUND: &str = "Not found";
 pub(super) const NOT_FOUND_DETAIL: &str = "There is no such page, or it is not among what you may see.";
+pub(super) const NO_PROOF: &str = "No proof yet";
+pub(super) const NO_PROOF_DETAIL: &str = "The next crawl signs a checkpoint that covers it";
 pub(super) const BAD_REQUEST: &str = "This could not be read";
 pub(super) const INTERNAL: &str = "The archive could not be read";
 pub(super) const INTERNAL_DETAIL: &str =

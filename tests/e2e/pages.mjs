@@ -5,34 +5,13 @@
 // Signs in through the form of /login, then follows every link of the same origin, breadth first. Prints one
 // TAP-like line for each claim and closes with "N passed, M failed"; exits 1 when a claim failed.
 
-import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { fileURLToPath } from "node:url";
-import { parseArgs, promisify } from "node:util";
-import { AxeBuilder } from "@axe-core/playwright";
+import { mkdir } from "node:fs/promises";
+import { parseArgs } from "node:util";
 import { chromium } from "playwright-core";
+import { CHROMIUM_FLAGS, WIDE, checkAccessibility, checkHtml, checkOverflow, claim, conclude, hasFailed, takePictures, unless } from "./claims.mjs";
 
 const MAX_PAGES = 40;
 const MAX_PAGES_PER_KIND = 2;
-const WIDE = { width: 1280, height: 900 };
-const NARROW_WIDTHS = [400, 320];
-const PICTURE_WIDTHS = [1280, 400];
-const MAX_PICTURE_HEIGHT = 6000;
-const SCHEMES = ["light", "dark"];
-const AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"];
-const CHROMIUM_FLAGS = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
-const VNU_JAR = fileURLToPath(new URL("node_modules/vnu-jar/build/dist/vnu.jar", import.meta.url));
 
 const { values: flags } = parseArgs({ options: { pictures: { type: "string" } } });
 const { BASE_URL, USER, PASSWORD } = process.env;
@@ -41,24 +20,6 @@ if (!BASE_URL || !USER || !PASSWORD) {
   process.exit(2);
 }
 const origin = new URL(BASE_URL).origin;
-
-let passed = 0;
-let failed = 0;
-
-// One claim: `problems` is empty when it holds.
-function claim(subject, what, problems) {
-  const number = passed + failed + 1;
-  if (problems.length === 0) {
-    passed += 1;
-    console.log(`ok ${number} - ${subject}: ${what}`);
-  } else {
-    failed += 1;
-    console.log(`not ok ${number} - ${subject}: ${what}`);
-    for (const problem of problems) console.log(`  # ${String(problem).replaceAll("\n", "\n  # ")}`);
-  }
-}
-
-const unless = (holds, problem) => (holds ? [] : [problem]);
 
 // Where a page lives, for people: the address without the origin.
 const shown = (url) => url.slice(origin.length) || "/";
@@ -114,52 +75,6 @@ async function signIn(page) {
     page.locator("form:has(input[name=password]) :is(button:not([type]), button[type=submit], input[type=submit])").click(),
   ]);
   return response;
-}
-
-async function checkOverflow(page, subject) {
-  for (const width of NARROW_WIDTHS) {
-    await page.setViewportSize({ width, height: 800 });
-    const wide = await page.evaluate(() => {
-      const room = document.documentElement.clientWidth;
-      if (document.scrollingElement.scrollWidth <= room) return [];
-      const culprits = [...document.querySelectorAll("body *")]
-        .filter((element) => element.getBoundingClientRect().right > room + 0.5)
-        .slice(0, 5)
-        .map((element) => `<${element.localName} class="${element.getAttribute("class") ?? ""}"> reaches ${Math.round(element.getBoundingClientRect().right)} px`);
-      return [`the page is ${document.scrollingElement.scrollWidth} px wide`, ...culprits];
-    });
-    claim(subject, `fits in ${width} px`, wide);
-  }
-  await page.setViewportSize(WIDE);
-}
-
-async function checkAccessibility(page, subject) {
-  for (const scheme of SCHEMES) {
-    await page.emulateMedia({ colorScheme: scheme });
-    const { violations } = await new AxeBuilder({ page }).withTags(AXE_TAGS).analyze();
-    const problems = violations.flatMap((violation) =>
-      violation.nodes.slice(0, 3).map((node) => `${violation.id}: ${violation.help}: ${node.target.join(" ")}\n${node.failureSummary}`),
-    );
-    claim(subject, `axe finds nothing (${scheme})`, problems);
-  }
-  await page.emulateMedia({ colorScheme: "light" });
-}
-
-async function takePictures(page, directory, name) {
-  for (const scheme of SCHEMES) {
-    await page.emulateMedia({ colorScheme: scheme });
-    for (const width of PICTURE_WIDTHS) {
-      await page.setViewportSize({ width, height: WIDE.height });
-      const height = await page.evaluate(() => document.documentElement.scrollHeight);
-      await page.screenshot({
-        path: path.join(directory, `${name}-${width}-${scheme}.png`),
-        fullPage: true,
-        clip: { x: 0, y: 0, width, height: Math.min(height, MAX_PICTURE_HEIGHT) },
-      });
-    }
-  }
-  await page.emulateMedia({ colorScheme: "light" });
-  await page.setViewportSize(WIDE);
 }
 
 // All claims about one page in one browser with script; returns what later checks need.
@@ -222,34 +137,6 @@ function checkTitles(pages) {
   }
 }
 
-// The HTML as it was sent, all pages in one start of the checker.
-async function checkHtml(pages) {
-  const directory = await mkdtemp(path.join(tmpdir(), "teamchat-archive-pages-"));
-  try {
-    const files = await Promise.all(
-      pages.map(async ({ html }, index) => {
-        const file = path.join(directory, `${index}.html`);
-        await writeFile(file, html);
-        return file;
-      }),
-    );
-    const { stdout } = await promisify(execFile)(
-      "java",
-      ["-jar", VNU_JAR, "--errors-only", "--format", "json", "--stdout", "--exit-zero-always", ...files],
-      { maxBuffer: 64 * 1024 * 1024 },
-    );
-    const { messages } = JSON.parse(stdout);
-    const known = new Map(pages.map((_, index) => [`${index}.html`, []]));
-    for (const { url = "", lastLine, message, extract } of messages) {
-      const list = known.get(path.basename(url)) ?? known.get("0.html");
-      list.push(`line ${lastLine}: ${message}\n${extract ?? ""}`);
-    }
-    pages.forEach(({ url }, index) => claim(shown(url), "the HTML is valid", known.get(`${index}.html`)));
-  } finally {
-    await rm(directory, { recursive: true });
-  }
-}
-
 // Follows links breadth first from `/`; what is not a page (a download, a feed) only has to be there.
 async function walk(browser) {
   const queue = [`${origin}/`];
@@ -307,13 +194,13 @@ async function main() {
       claim("/login", how, unless(response.status() === 200 && where !== "/login", `status ${response.status()} at ${where}`));
       await page.close();
     }
-    if (failed > 0 && (await inside.context.cookies()).length === 0) return;
+    if (hasFailed() && (await inside.context.cookies()).length === 0) return;
 
     const pages = await walk(inside);
     claim("/", "leads to other pages", unless(pages.length > 1, `${pages.length} pages found`));
     for (const page of pages) await checkWithoutScript(plain, page);
     checkTitles([login, ...pages]);
-    await checkHtml([login, ...pages]);
+    await checkHtml([login, ...pages].map(({ url, html }) => ({ subject: shown(url), html })));
   } finally {
     await browser.close();
   }
@@ -324,5 +211,4 @@ try {
 } catch (error) {
   claim("pages.mjs", "runs to its end", [error.stack ?? error]);
 }
-console.log(`${passed} passed, ${failed} failed`);
-process.exitCode = failed > 0 ? 1 : 0;
+conclude();

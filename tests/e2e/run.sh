@@ -1,10 +1,11 @@
 #!/bin/sh
-# Reads the pages of a demo in a browser: starts it, waits until it is ready, runs pages.mjs, ends it.
+# Reads the pages of a demo in a browser: starts it, waits until it is ready, runs pages.mjs, ends it. Before
+# that it runs verifier.mjs: the page that checks proofs, on proofs from the same demo's archive.
 #
 #   tests/e2e/run.sh BINARY [ARGUMENTS OF pages.mjs…]
 #
 # Needs node, java, chromium (CHROMIUM names another) and the packages of package.json beside it.
-# Its status is that of pages.mjs; 2 when something is missing.
+# Its status is 0 when both pass; 2 when something is missing.
 set -eu
 
 fail() {
@@ -61,6 +62,19 @@ until grep -q '"password"' "$folder/said"; do
 done
 
 status=0
+
+# What a stranger gets in hand: the page, the key, and the proofs of a message and of a file.
+archive() { "$binary" --archive "$folder/demo/archive" "$@"; }
+mkdir "$folder/handed"
+cp "$folder/demo/keys/ledger.vkey" "$folder/handed"
+archive verifier --html >"$folder/handed/verify.html"
+for kind in messages files; do
+    archive search crane --json --kind "$kind" --limit 1 >"$folder/found"
+    record=$(node -p 'const found = JSON.parse(fs.readFileSync(process.argv[1])); found[process.argv[2]].matches[0].archive.record' "$folder/found" "$kind")
+    archive show "$record" --proof >"$folder/handed/$kind.tlog-proof"
+done
+(cd "$here" && node verifier.mjs "$folder/handed" "$@") || status=$?
+
 (
     cd "$here"
     # The ready line is JSON; node is there to read it.

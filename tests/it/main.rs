@@ -17,6 +17,7 @@ mod keepers;
 mod ledger;
 mod live;
 mod plan;
+mod proof;
 mod real;
 mod reconcile;
 mod reference;

@@ -8,6 +8,7 @@ mod api;
 mod hostile;
 mod overview;
 mod paging;
+mod proof;
 mod scope;
 mod signin;
 mod visits;

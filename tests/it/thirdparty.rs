@@ -15,7 +15,7 @@ use crate::talk::http_client;
 
 /// The Python that has the clients: that of `TEAMCHAT_ARCHIVE_TEST_PYTHON`, else of the
 /// environment that `make test-setup` makes.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let python = std::env::var_os("TEAMCHAT_ARCHIVE_TEST_PYTHON")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin/python3"), PathBuf::from);
     assert!(python.exists(), "no Python with the third-party clients at {}: run `make test-setup`", python.display());

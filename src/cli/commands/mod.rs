@@ -19,5 +19,6 @@ pub(super) mod show;
 pub(super) mod status;
 pub(super) mod token;
 pub(super) mod user;
+pub(super) mod verifier;
 pub(super) mod verify;
 pub(super) mod watch;

@@ -5,8 +5,7 @@ use crate::cli::{CliError, Context, Exit};
 use crate::history::{
     AsOf, Directory, Item, ItemAt, ItemState, PersonKind, Reference, directory, directory_at, item, item_at, resolve,
 };
-use crate::ledger::TlogProof;
-use crate::model::{ChannelId, RecordSeq, UtcTime, Zone, json as bytes_json, parse_time, rfc3339};
+use crate::model::{ChannelId, UtcTime, Zone, json as bytes_json, parse_time, rfc3339};
 use crate::record::{Kind, Record, State};
 use crate::store::Reader;
 
@@ -25,7 +24,8 @@ pub(crate) struct Args {
     /// The bytes as they were received, and nothing else
     #[arg(long, conflicts_with = "proof")]
     raw: bool,
-    /// The inclusion proof in the newest checkpoint (C2SP tlog-proof)
+    /// The inclusion proof in the newest checkpoint (C2SP tlog-proof), with what opens the record:
+    /// who gets it reads the record. `teamchat-archive verifier` prints a program that checks it
     #[arg(long)]
     proof: bool,
     /// How it read at this time: RFC 3339, YYYY-MM-DD, or a message's time stamp
@@ -53,7 +53,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
         context.output.bytes(&record.body)?;
         return Ok(Exit::Done);
     }
-    let proof = if args.proof { Some(proof(reader, seq)?) } else { None };
+    let proof = if args.proof { Some(reader.proof(seq)?.to_text()) } else { None };
     if context.output.json {
         let mut value = describe(&args.reference, &found);
         if let Some(moment) = &moment {
@@ -64,7 +64,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
         }
         context.output.json(&value)?;
     } else if let Some(proof) = proof {
-        context.output.data(&proof)?;
+        context.output.bytes(proof.as_bytes())?;
     } else if let Some(moment) = &moment {
         context.output.data(&visible(&moment.text()))?;
     } else {
@@ -216,20 +216,6 @@ fn body(record: &Record) -> Value {
 fn pretty(record: &Record) -> String {
     let pretty = bytes_json::parse(&record.body).and_then(|value| serde_json::to_string_pretty(&value).ok());
     pretty.unwrap_or_else(|| String::from_utf8_lossy(&record.body).into_owned())
-}
-
-/// The proof that a record is in the newest signed checkpoint.
-fn proof(reader: &Reader, seq: RecordSeq) -> Result<String, CliError> {
-    let (checkpoint, note, _) = reader
-        .newest_checkpoint()?
-        .ok_or_else(|| CliError::other("no checkpoint was signed yet").hint("the next `crawl` signs one"))?;
-    if seq.0 >= checkpoint.size {
-        return Err(CliError::other(format!("record {seq} was added after the newest checkpoint"))
-            .hint("the next `crawl` signs one that covers it"));
-    }
-    let path = reader.inclusion(seq, checkpoint.size)?;
-    let entry = reader.leaf_entry(seq)?;
-    Ok(TlogProof { index: seq.0, path, extra: Some(entry.as_bytes().to_vec()), checkpoint: note }.to_text())
 }
 
 fn state(item: &Item) -> &'static str {

@@ -1,16 +1,20 @@
 use std::sync::Arc;
 
 use askama::Template;
+use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::view::{MessageView, Moment, VersionView, channel_href, is_present, message, state_word, versions};
 use super::{Shell, Viewer};
 use crate::history::{Item, Reference, resolve};
-use crate::ledger::TlogProof;
-use crate::model::{ChannelId, Digest, RecordSeq, json};
+use crate::ledger::Label;
+use crate::model::{ChannelId, Digest, Scope, json};
 use crate::record::Kind;
+use crate::store::RecordProof;
 use crate::web::Web;
 use crate::web::error::{WebError, blocking, render};
 use crate::web::markup::{Change, Piece, encode, visible};
@@ -31,6 +35,7 @@ struct RecordPage {
     body_bytes: usize,
     leaf: String,
     proof: Option<String>,
+    no_proof: String,
     channel: Option<(String, String)>,
     file: Option<String>,
     neighbours: (Option<u64>, Option<u64>),
@@ -58,16 +63,33 @@ pub(crate) fn find(web: &Web, viewer: &Viewer, reference: &str) -> Result<Refere
     if viewer.scope.allows_any(&channels_of(web, &found)?) { Ok(found) } else { Err(WebError::NotFound) }
 }
 
-/// The inclusion proof of a record in the newest checkpoint.
-pub(crate) fn proof_text(web: &Web, seq: RecordSeq) -> Result<Option<String>, WebError> {
-    let Some((checkpoint, note, _)) = web.reader.newest_checkpoint()? else { return Ok(None) };
-    if seq.0 >= checkpoint.size {
-        return Ok(None);
+/// The proof of a record in the newest checkpoint, as far as the viewer may see it: a header that
+/// names other channels (those in which a file was shared) stays closed, and the proof good.
+fn proof_for(web: &Web, viewer: &Viewer, found: &Reference) -> Result<RecordProof, WebError> {
+    let mut proof = web.reader.proof(found.seq)?;
+    let header = &found.record.header;
+    let is_open = |id: &String| ChannelId::parse(id).is_some_and(|channel| viewer.scope.allows(&channel));
+    if viewer.scope != Scope::All && !header.shared_in.iter().all(is_open) {
+        proof.opening.redact(Label::Header);
     }
-    let path = web.reader.inclusion(seq, checkpoint.size)?;
-    let entry = web.reader.leaf_entry(seq)?;
-    let proof = TlogProof { index: seq.0, path, extra: Some(entry.as_bytes().to_vec()), checkpoint: note };
-    Ok(Some(proof.to_text()))
+    Ok(proof)
+}
+
+/// What `proof.json` says. Hashes are in hexadecimal digits.
+#[derive(Serialize)]
+struct ProofReply<'a> {
+    record: u64,
+    archive: String,
+    origin: &'a str,
+    size: u64,
+    root: String,
+    index: u64,
+    path: Vec<String>,
+    leaf: String,
+    opening: &'a RawValue,
+    checkpoint: &'a str,
+    key: &'a str,
+    proof: String,
 }
 
 /// Everything about one record.
@@ -126,6 +148,11 @@ fn build(web: &Web, viewer: &Viewer, reference: &str) -> Result<RecordPage, WebE
     let pretty = json::parse(&record.body).and_then(|value| serde_json::to_string_pretty(&value).ok());
     let head = web.reader.head()?;
     let title = format!("Record {}", found.seq);
+    let (proof, no_proof) = match proof_for(web, viewer, &found) {
+        Ok(proof) => (Some(proof.to_text()), String::new()),
+        Err(WebError::NoProof(why)) => (None, why),
+        Err(error) => return Err(error),
+    };
     Ok(RecordPage {
         shell: Shell::new(web, viewer, "search", title),
         seq: found.seq.0,
@@ -140,7 +167,8 @@ fn build(web: &Web, viewer: &Viewer, reference: &str) -> Result<RecordPage, WebE
         body_digest: Digest::of(&record.body).to_string(),
         body_bytes: record.body.len(),
         leaf: web.reader.leaf_entry(found.seq)?.hash().to_string(),
-        proof: proof_text(web, found.seq)?,
+        proof,
+        no_proof,
         channel,
         file: file.map(|id| format!("/f/{}", encode(&id))),
         neighbours: (found.seq.0.checked_sub(1), Some(found.seq.0 + 1).filter(|next| *next < head)),
@@ -169,14 +197,44 @@ pub(crate) async fn proof(
     viewer: Viewer,
     Path(reference): Path<String>,
 ) -> Result<Response, WebError> {
-    let (seq, text) = blocking(move || {
+    let proof = blocking(move || {
         let found = find(&web, &viewer, &format!("record:{reference}"))?;
-        Ok((found.seq, proof_text(&web, found.seq)?.ok_or(WebError::NotFound)?))
+        proof_for(&web, &viewer, &found)
     })
     .await?;
     let headers = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8".to_owned()),
-        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"record-{seq}.tlog-proof\"")),
+        (header::CONTENT_DISPOSITION, format!("attachment; filename=\"record-{}.tlog-proof\"", proof.seq)),
     ];
-    Ok((headers, text).into_response())
+    Ok((headers, proof.to_text()).into_response())
+}
+
+/// The proof for programs.
+pub(crate) async fn proof_json(
+    State(web): State<Arc<Web>>,
+    viewer: Viewer,
+    Path(reference): Path<String>,
+) -> Result<Response, WebError> {
+    blocking(move || {
+        let found = find(&web, &viewer, &format!("record:{reference}"))?;
+        let proof = proof_for(&web, &viewer, &found)?;
+        let opening = RawValue::from_string(proof.opening.to_line());
+        let opening = opening.map_err(|error| WebError::Internal(format!("an opening is no JSON: {error}")))?;
+        let reply = ProofReply {
+            record: proof.seq.0,
+            archive: proof.opening.archive().to_string(),
+            origin: &proof.checkpoint.origin,
+            size: proof.checkpoint.size,
+            root: proof.checkpoint.root.to_string(),
+            index: proof.seq.0,
+            path: proof.path.iter().map(ToString::to_string).collect(),
+            leaf: proof.opening.entry().hash().to_string(),
+            opening: &opening,
+            checkpoint: &proof.note,
+            key: &web.reader.archive().vkey,
+            proof: proof.to_text(),
+        };
+        Ok(Json(reply).into_response())
+    })
+    .await
 }

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
-use teamchat_archive::ledger::{Checkpoint, Note, VerifierKey, hash_leaf, verify_inclusion};
+use teamchat_archive::ledger::{Checkpoint, Note, Opening, VerifierKey, verify_inclusion};
 use teamchat_archive::model::Digest;
 use teamchat_archive::sandbox::{self, story};
 
@@ -515,7 +515,7 @@ fn a_proof_leads_from_the_record_to_the_signed_checkpoint() {
         note.verify(&vkey).unwrap();
         let checkpoint = Checkpoint::parse(note.text()).unwrap();
         assert_eq!(checkpoint.size, number(&place.status(), "/checkpoint/size"));
-        let leaf = hash_leaf(&base64.decode(extra).unwrap());
+        let leaf = Opening::parse(&base64.decode(extra).unwrap()).unwrap().entry().hash();
         verify_inclusion(record, checkpoint.size, &leaf, &path, &checkpoint.root).unwrap();
         assert!(verify_inclusion(record + 1, checkpoint.size, &leaf, &path, &checkpoint.root).is_err());
         let shown = place.run(&["show", &record.to_string(), "--proof", "--json"]).expect(DONE).json();

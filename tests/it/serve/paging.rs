@@ -183,6 +183,7 @@ async fn garbage_is_refused_and_breaks_nothing() {
         &format!("/r/{head}"),
         &format!("/r/{head}/raw.json"),
         "/r/18446744073709551615/proof.tlog-proof",
+        &format!("/r/{head}/proof.json"),
         "/f/garbage",
         "/f/garbage/blob",
         "/f/..%2F..%2Farchive.toml/blob",

@@ -179,7 +179,7 @@ async fn a_reviewer_sees_the_records_of_two_channels_only() {
     assert_eq!(absent.status, 404);
     for seq in 0..head {
         let may_see = narrow.may_see(seq);
-        for suffix in ["", "/raw.json", "/proof.tlog-proof"] {
+        for suffix in ["", "/raw.json", "/proof.tlog-proof", "/proof.json"] {
             // Each record's page; of each seventh its bytes and proof as well.
             if !suffix.is_empty() && !seq.is_multiple_of(7) {
                 continue;
