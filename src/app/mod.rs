@@ -25,7 +25,7 @@ use crate::ledger::{ArchiveId, SigningKey};
 use crate::model::{Clock, Exclusion};
 use crate::record::Kind;
 use crate::store::keys::{AccountFile, KeyError, Keys, account_name};
-use crate::store::{self, Appender, Layout, Reader, Writer, WriterThread};
+use crate::store::{self, Appender, Compacted, Layout, Reader, SealLimits, Writer, WriterThread};
 
 /// What can go wrong when parts work together.
 #[derive(Debug, thiserror::Error)]
@@ -180,6 +180,11 @@ impl Archive {
 
     /// Takes the writer's lock and starts its thread.
     pub fn write(&self) -> Result<(Appender, WriterThread), Error> {
+        Ok(Appender::start(self.writer()?))
+    }
+
+    /// Takes the writer's lock.
+    fn writer(&self) -> Result<Writer, Error> {
         let lock = self.layout.lock()?;
         let key = self.keys.ledger_key()?;
         if self.reader.own_key().is_some_and(|own| own != key.verifier()) {
@@ -191,8 +196,18 @@ impl Archive {
             }
             .into());
         }
-        let writer = Writer::open(&self.layout, lock, Some(key), self.clock.clone())?;
-        Ok(Appender::start(writer))
+        Ok(Writer::open(&self.layout, lock, Some(key), self.clock.clone())?)
+    }
+
+    /// Seals what can be sealed; see [`store::compact`]. The lock is held for as long as it takes.
+    pub fn compact(&self, limits: SealLimits, progress: &mut dyn FnMut(u64, u64)) -> Result<Compacted, Error> {
+        let mut writer = self.writer()?;
+        let compacted = store::compact(&mut writer, limits, progress)?;
+        // A new dictionary is a record, and whoever adds records brings the index up to them.
+        if compacted.trained > 0 {
+            self.index(&mut |_| {})?;
+        }
+        Ok(compacted)
     }
 
     /// A connection to its server.

@@ -10,7 +10,7 @@ use super::db::{Which, open_writing};
 use super::error::Error;
 use super::layout::{Layout, WriteLock, write_whole};
 use super::moment::moment;
-use super::reader::{ArchiveRow, archive_row, decode_row, read_open_span};
+use super::reader::{ArchiveRow, BLOCK, archive_row, decode_row, read_open_span};
 use super::state::apply;
 use super::tree::{self, SPAN, SPAN_LEVEL};
 use crate::ledger::{ArchiveId, Checkpoint, Frontier, Note, SigningKey, SpanSecret};
@@ -31,12 +31,12 @@ pub struct Appended {
 
 /// The write side of an archive. Holds the lock as long as it lives.
 pub struct Writer {
-    connection: Connection,
-    layout: Layout,
+    pub(super) connection: Connection,
+    pub(super) layout: Layout,
     archive: ArchiveRow,
-    id: ArchiveId,
+    pub(super) id: ArchiveId,
     key: Option<SigningKey>,
-    clock: Clock,
+    pub(super) clock: Clock,
     limits: BlockLimits,
     tree: OpenTree,
     channels: Channels,
@@ -178,6 +178,15 @@ impl Writer {
     /// Appends records and changes crawl state, in one transaction. Durable on return; on an
     /// error nothing of it happened.
     pub fn append(&mut self, batch: Batch) -> Result<Appended, Error> {
+        self.append_with(batch, |_| Ok(()))
+    }
+
+    /// The same, with something else that stands or falls with it.
+    pub(super) fn append_with(
+        &mut self,
+        batch: Batch,
+        also: impl FnOnce(&Transaction<'_>) -> Result<(), Error>,
+    ) -> Result<Appended, Error> {
         let first = RecordSeq(self.head());
         let mut tree = self.tree.clone();
         let mut touched = HashMap::new();
@@ -189,6 +198,7 @@ impl Writer {
         for change in &batch.changes {
             apply(&transaction, first, change)?;
         }
+        also(&transaction)?;
         // The commit point: before this line nothing happened, after it everything did. Tree,
         // records and cursors move together; recovery is the next pass of the ordinary crawl.
         moment(self.layout.root(), "batch about to be committed");
@@ -445,8 +455,8 @@ impl Counters {
 pub(super) fn open_span_records(connection: &Connection, head: u64) -> Result<Vec<Record>, Error> {
     let start = head / SPAN * SPAN;
     let mut out = Vec::new();
-    let mut statement = connection
-        .prepare_cached("SELECT first, dictionary, digest, bytes FROM block WHERE first >= ?1 ORDER BY first")?;
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {BLOCK} FROM block WHERE first >= ?1 ORDER BY first"))?;
     let mut rows = statement.query([start.cast_signed()])?;
     while let Some(row) = rows.next()? {
         out.extend(decode_row(connection, row)?.records);

@@ -5,6 +5,7 @@ mod access;
 mod blobs;
 mod checkpoints;
 mod records;
+mod sealing;
 mod search;
 mod tables;
 
@@ -18,7 +19,7 @@ use crate::store::{Error, Reader};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Where: `block`, `node`, `checkpoint`, `blob`, `subject`, `span_index`, `counter`,
-    /// `definition`, `database`, `index`, `access`.
+    /// `dictionary`, `definition`, `database`, `index`, `access`.
     pub kind: &'static str,
     /// The record it concerns, or the first of several.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -186,6 +187,7 @@ pub fn check(
             if let Some(tables) = check.absorb(reader.tables())? {
                 let seen = records::full(&mut check, &tables, progress)?;
                 tables::rows(&mut check, &tables, &seen)?;
+                sealing::check(&mut check, &tables)?;
                 blobs::check(&mut check, &seen)?;
                 search::check(&mut check, &seen)?;
             }

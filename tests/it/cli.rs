@@ -1,6 +1,7 @@
 //! The program as people and scripts run it: the real binary beside a sandbox, judged by its exit
 //! codes and by what it prints, with the contract as the only source of what is right.
 
+mod compact;
 mod coverage;
 mod demo;
 pub(crate) mod flows;

@@ -6,6 +6,7 @@
 
 mod as_of;
 mod cli;
+mod compact;
 mod crawl;
 mod disk;
 mod downloads;
