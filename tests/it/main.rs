@@ -15,6 +15,7 @@ mod faults;
 mod invariants;
 mod live;
 mod plan;
+mod reading;
 mod real;
 mod reconcile;
 mod reference;
