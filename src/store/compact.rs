@@ -511,20 +511,19 @@ fn channel_numbers(
             continue;
         };
         let key = (header.source, channel.clone());
-        let number = match known.get(&key) {
-            Some(number) => *number,
-            None => {
-                let number: Option<i64> = connection
-                    .prepare_cached("SELECT number FROM channel WHERE source = ?1 AND id = ?2")?
-                    .query_row(params![SourceId(header.source).0, channel], |row| row.get(0))
-                    .optional()?;
-                let number = number.ok_or_else(|| Error::Corrupt {
-                    seq: RecordSeq(0),
-                    detail: format!("channel {channel}, to which records belong, has no row"),
-                })?;
-                known.insert(key, number);
-                number
-            }
+        let number = if let Some(number) = known.get(&key) {
+            *number
+        } else {
+            let number: Option<i64> = connection
+                .prepare_cached("SELECT number FROM channel WHERE source = ?1 AND id = ?2")?
+                .query_row(params![SourceId(header.source).0, channel], |row| row.get(0))
+                .optional()?;
+            let number = number.ok_or_else(|| Error::Corrupt {
+                seq: RecordSeq(0),
+                detail: format!("channel {channel}, to which records belong, has no row"),
+            })?;
+            known.insert(key, number);
+            number
         };
         out.push(number);
     }

@@ -13,6 +13,8 @@ use crate::model::{Digest, RecordSeq};
 /// Dictionaries that are kept ready: those of several archives, when one process reads several.
 const READY: usize = 8;
 
+/// A row: id, digest, bytes.
+type Stored = (i64, Vec<u8>, Vec<u8>);
 type Prepared = Arc<DecoderDictionary<'static>>;
 
 /// Ready dictionaries by their SHA-256, newest last. What has the same digest is the same
@@ -57,8 +59,8 @@ pub fn dictionary_id(bytes: &[u8]) -> Option<i64> {
     zstd::zstd_safe::get_dict_id_from_dict(bytes).map(|id| i64::from(id.get()))
 }
 
-/// All dictionaries, as they are stored: id, digest, bytes.
-pub(super) fn rows(connection: &Connection) -> Result<Vec<(i64, Vec<u8>, Vec<u8>)>, Error> {
+/// All dictionaries, as they are stored.
+pub(super) fn rows(connection: &Connection) -> Result<Vec<Stored>, Error> {
     let mut statement = connection.prepare("SELECT id, digest, bytes FROM dictionary ORDER BY id")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)

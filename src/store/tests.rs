@@ -263,7 +263,7 @@ fn seeded(spans: u64) -> Bench {
     for level in 0..64 {
         if spans >> level > 0 {
             let numbers = numbers(spans >> level);
-            sql.push_str(&format!("{numbers} INSERT INTO node SELECT {} + 7, i, randomblob(32) FROM n;", level));
+            sql.push_str(&format!("{numbers} INSERT INTO node SELECT {level} + 7, i, randomblob(32) FROM n;"));
         }
     }
     let numbers = numbers(spans);

@@ -315,18 +315,17 @@ impl Rows<'_> {
             Entry::Occupied(entry) => return Ok(entry.into_mut()),
             Entry::Vacant(entry) => entry,
         };
-        let found = match self.known.get(row.key()) {
-            Some(known) => *known,
-            None => {
-                transaction
-                    .prepare_cached("INSERT INTO channel (source, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-                    .execute(params![source.0, channel.as_str()])?;
-                transaction
-                    .prepare_cached("SELECT number, records FROM channel WHERE source = ?1 AND id = ?2")?
-                    .query_row(params![source.0, channel.as_str()], |row| {
-                        Ok(ChannelRow { number: row.get(0)?, records: row.get::<_, i64>(1)?.cast_unsigned() })
-                    })?
-            }
+        let found = if let Some(known) = self.known.get(row.key()) {
+            *known
+        } else {
+            transaction
+                .prepare_cached("INSERT INTO channel (source, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+                .execute(params![source.0, channel.as_str()])?;
+            transaction
+                .prepare_cached("SELECT number, records FROM channel WHERE source = ?1 AND id = ?2")?
+                .query_row(params![source.0, channel.as_str()], |row| {
+                    Ok(ChannelRow { number: row.get(0)?, records: row.get::<_, i64>(1)?.cast_unsigned() })
+                })?
         };
         Ok(row.insert(found))
     }
