@@ -32,7 +32,7 @@ use crate::ledger::{ArchiveId, SigningKey};
 use crate::model::{Clock, Exclusion};
 use crate::record::Kind;
 use crate::store::keys::{AccountFile, KeyError, Keys, account_name};
-use crate::store::{self, Appender, Layout, Reader, Writer, WriterThread};
+use crate::store::{self, Appender, Compacted, Layout, Reader, SealLimits, Writer, WriterThread};
 
 /// What can go wrong when parts work together.
 #[derive(Debug, thiserror::Error)]
@@ -197,6 +197,17 @@ impl Archive {
         let mut writer = self.writer()?;
         writer.describe(None)?;
         Ok(Appender::start(writer))
+    }
+
+    /// Seals what can be sealed; see [`store::compact`]. The lock is held for as long as it takes.
+    pub fn compact(&self, limits: SealLimits, progress: &mut dyn FnMut(u64, u64)) -> Result<Compacted, Error> {
+        let mut writer = self.writer()?;
+        let compacted = store::compact(&mut writer, limits, progress)?;
+        // A new dictionary is a record, and whoever adds records brings the index up to them.
+        if compacted.trained > 0 {
+            self.index(&mut |_| {})?;
+        }
+        Ok(compacted)
     }
 
     /// Takes the writer's lock.

@@ -16,6 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::jobs::indexing::Indexing;
 use super::jobs::listening::Listening;
+use super::jobs::sealing::Compaction;
 use super::jobs::supervisor::Supervisor;
 use super::{Archive, Error, Offered};
 use crate::api::{self, Connection, Patience};
@@ -222,6 +223,7 @@ impl<'a> Watch<'a> {
         self.supervisor.say("READY=1");
 
         let mut indexing = Indexing::new(&self.archive.reader);
+        let (mut compaction, appender) = (Compaction::new(), self.appender);
         let mut checkpoint = interval(self.options.checkpoint_interval.max(Duration::from_secs(1)));
         let mut report = interval(REPORT_EVERY);
         // Half the time that is allowed, as sd_watchdog_enabled(3) advises.
@@ -254,6 +256,11 @@ impl<'a> Watch<'a> {
                 outcome = indexing.step() => {
                     if let Err(error) = outcome {
                         self.tell(WatchEvent::IndexFailed(&error));
+                    }
+                }
+                outcome = compaction.step(appender), if is_idle => {
+                    if let Err(error) = outcome {
+                        tracing::warn!(%error, "what is archived can't be packed more tightly; `verify` says more");
                     }
                 }
                 _ = checkpoint.tick() => {

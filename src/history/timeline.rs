@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::SubsecRound as _;
 
@@ -121,8 +121,13 @@ pub fn count_between(
     to: MessageTs,
 ) -> Result<u64, Error> {
     let mut count = 0_u64;
+    let mut counted = HashSet::new();
     for (_, _, first) in reader.message_blocks(source, channel, from, to)? {
         let block = reader.block(first)?;
+        // Two blocks of the list may have been sealed into one meanwhile.
+        if !counted.insert(block.first) {
+            continue;
+        }
         let is_counted = |record: &&Record| {
             let header = &record.header;
             header.kind == Kind::Message

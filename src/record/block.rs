@@ -14,7 +14,8 @@
 //! length of its body in bytes and the fields that differ; its full header is the shared fields
 //! with these put over them, in the fixed order of [`Header`]. `n` goes up by one from record to
 //! record that has one, and is written only where it does not. A field that is shared but absent in one record
-//! is written there as `null`.
+//! is written there as `null`. A sealed block says so in its first line (`"sealed":true`), so that what
+//! its row says of that can be checked.
 
 use serde_json::{Map, Value};
 
@@ -73,8 +74,29 @@ fn to_map(header: &Header) -> Map<String, Value> {
     }
 }
 
-/// The text of a block.
+/// A block as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DecodedBlock {
+    /// Number of the first record.
+    pub first: RecordSeq,
+    /// Whether it holds whole spans and is never joined with others.
+    pub is_sealed: bool,
+    /// The records.
+    pub records: Vec<Record>,
+}
+
+/// The text of an open block.
 pub fn encode_block(first: RecordSeq, records: &[Record]) -> Vec<u8> {
+    encode(first, records, false).0
+}
+
+/// The text of a sealed block, with the lengths in bytes of its pieces: the first line, then each
+/// record with its line.
+pub fn encode_sealed_block(first: RecordSeq, records: &[Record]) -> (Vec<u8>, Vec<usize>) {
+    encode(first, records, true)
+}
+
+fn encode(first: RecordSeq, records: &[Record], is_sealed: bool) -> (Vec<u8>, Vec<usize>) {
     let maps: Vec<Map<String, Value>> = records.iter().map(|record| to_map(&record.header)).collect();
     let mut shared = maps.first().cloned().unwrap_or_default();
     // The first record's key and the version's and attachments' values are rarely shared; a value
@@ -88,9 +110,14 @@ pub fn encode_block(first: RecordSeq, records: &[Record]) -> Vec<u8> {
         }
     }
     let mut out = Vec::with_capacity(records.iter().map(|record| record.body.len() + 64).sum());
-    let first_line = serde_json::json!({"block": FORMAT, "first": first.0, "count": records.len(), "shared": shared});
+    let mut first_line =
+        serde_json::json!({"block": FORMAT, "first": first.0, "count": records.len(), "shared": shared});
+    if is_sealed {
+        first_line["sealed"] = Value::Bool(true);
+    }
     out.extend_from_slice(first_line.to_string().as_bytes());
     out.push(b'\n');
+    let mut lengths = vec![out.len()];
     let mut expected_n = shared.get("n").and_then(Value::as_u64);
     for (record, map) in records.iter().zip(&maps) {
         let mut own = Map::new();
@@ -115,14 +142,16 @@ pub fn encode_block(first: RecordSeq, records: &[Record]) -> Vec<u8> {
             Some(n) => Some(n + 1),
             None => expected_n,
         };
+        let start = out.len();
         out.extend_from_slice(record.body.len().to_string().as_bytes());
         out.push(b' ');
         out.extend_from_slice(Value::Object(own).to_string().as_bytes());
         out.push(b'\n');
         out.extend_from_slice(&record.body);
         out.push(b'\n');
+        lengths.push(out.len() - start);
     }
-    out
+    (out, lengths)
 }
 
 fn line(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
@@ -130,8 +159,8 @@ fn line(bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
     Some((&bytes[at..end], end + 1))
 }
 
-/// The records of a block, and the number of the first. Every byte must be accounted for.
-pub fn decode_block(bytes: &[u8]) -> Result<(RecordSeq, Vec<Record>), BlockError> {
+/// The records of a block. Every byte must be accounted for.
+pub fn decode_block(bytes: &[u8]) -> Result<DecodedBlock, BlockError> {
     let mut seq = RecordSeq(0);
     let fail = |seq: RecordSeq, what: &str| BlockError { seq, what: what.to_owned() };
     let (head, mut at) = line(bytes, 0).ok_or_else(|| fail(seq, "the block has no first line"))?;
@@ -144,6 +173,11 @@ pub fn decode_block(bytes: &[u8]) -> Result<(RecordSeq, Vec<Record>), BlockError
         (head["first"].as_u64(), head["count"].as_u64(), head["shared"].as_object())
     else {
         return Err(fail(seq, "the block's first line lacks a field"));
+    };
+    let is_sealed = match head.get("sealed") {
+        None => false,
+        Some(Value::Bool(true)) => true,
+        Some(_) => return Err(fail(RecordSeq(first), "the block's first line says neither sealed nor open")),
     };
     seq = RecordSeq(first);
     let mut expected_n = shared.get("n").cloned().unwrap_or(Value::Null);
@@ -177,7 +211,7 @@ pub fn decode_block(bytes: &[u8]) -> Result<(RecordSeq, Vec<Record>), BlockError
     if at != bytes.len() {
         return Err(fail(seq, "bytes follow the last record of the block"));
     }
-    Ok((RecordSeq(first), records))
+    Ok(DecodedBlock { first: RecordSeq(first), is_sealed, records })
 }
 
 #[cfg(test)]
@@ -223,7 +257,7 @@ mod tests {
     fn a_body_may_hold_anything() {
         let records =
             vec![record("1.000000", None, None, 1, b"\n12 {}\n\xff\0"), record("2.000000", None, None, 1, b"")];
-        assert_eq!(decode_block(&encode_block(RecordSeq(0), &records)).unwrap().1, records);
+        assert_eq!(decode_block(&encode_block(RecordSeq(0), &records)).unwrap().records, records);
     }
 
     #[test]
@@ -250,9 +284,14 @@ mod tests {
         fn decode_undoes_encode(items in proptest::collection::vec(
             (any::<String>(), proptest::option::of("[a-c]"), proptest::option::of(0_u64..5), 1_u32..9, proptest::collection::vec(any::<u8>(), 0..40)), 1..20)) {
             let records: Vec<Record> = items.iter().map(|(key, channel, n, version, body)| record(key, channel.as_deref(), *n, *version, body)).collect();
-            let (first, back) = decode_block(&encode_block(RecordSeq(77), &records)).unwrap();
-            prop_assert_eq!(first, RecordSeq(77));
-            prop_assert_eq!(back, records);
+            let open = encode_block(RecordSeq(77), &records);
+            let (sealed, lengths) = encode_sealed_block(RecordSeq(77), &records);
+            prop_assert_eq!(lengths.iter().sum::<usize>(), sealed.len());
+            prop_assert_eq!(lengths.len(), records.len() + 1);
+            for (bytes, is_sealed) in [(open, false), (sealed, true)] {
+                let due = DecodedBlock { first: RecordSeq(77), is_sealed, records: records.clone() };
+                prop_assert_eq!(decode_block(&bytes).unwrap(), due);
+            }
         }
     }
 }

@@ -49,11 +49,14 @@ pub enum Kind {
     /// What the archive says of itself: its id, its log, its verification key and the one before,
     /// the server, and the SHA-256 of each text of its `about` table. Key: `archive`.
     Archive = 17,
+    /// A dictionary that blocks are packed with from then on: its id, its SHA-256, and what it was
+    /// trained on. Key: the id. The dictionary itself stands in a table of its own.
+    Dictionary = 18,
 }
 
 impl Kind {
     /// All kinds, by number.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Message,
         Self::File,
         Self::Comment,
@@ -71,6 +74,7 @@ impl Kind {
         Self::Inventory,
         Self::Roster,
         Self::Archive,
+        Self::Dictionary,
     ];
 
     /// The number on disk.
@@ -103,6 +107,7 @@ impl Kind {
             Self::Inventory => "inventory",
             Self::Roster => "roster",
             Self::Archive => "archive",
+            Self::Dictionary => "dictionary",
         }
     }
 

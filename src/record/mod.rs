@@ -11,7 +11,7 @@ mod own;
 mod redact;
 mod visit;
 
-pub use block::{BlockError, BlockLimits, decode_block, encode_block};
+pub use block::{BlockError, BlockLimits, DecodedBlock, decode_block, encode_block, encode_sealed_block};
 pub use change::{change_digest, is_part_of, roster_members};
 pub use header::{Header, Kind, LIVE, Origin, Record, State};
 pub use own::{KeyBefore, OWN, OwnNote, Reason};

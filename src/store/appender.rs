@@ -5,6 +5,7 @@ use std::thread::JoinHandle;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, mpsc, oneshot};
 
 use super::change::Batch;
+use super::compact::SealLimits;
 use super::error::Error;
 use super::writer::{Appended, Writer};
 use crate::ledger::Checkpoint;
@@ -18,6 +19,7 @@ enum Command {
     Append(Batch, oneshot::Sender<Result<Appended, Error>>),
     StartRun(&'static str, oneshot::Sender<Result<u64, Error>>),
     Checkpoint(oneshot::Sender<Result<Option<Checkpoint>, Error>>),
+    Seal(SealLimits, oneshot::Sender<Result<bool, Error>>),
 }
 
 /// Sends batches to the writer's thread. Clones share it; it ends when the last is dropped.
@@ -48,12 +50,14 @@ impl Appender {
     pub fn start(mut writer: Writer) -> (Self, WriterThread) {
         let (commands, mut queue) = mpsc::channel(QUEUE);
         let thread = std::thread::spawn(move || {
+            let mut sealing = None;
             while let Some(command) = queue.blocking_recv() {
                 // A caller that no longer waits for its answer is none of the writer's business.
                 match command {
                     Command::Append(batch, reply) => drop(reply.send(writer.append(batch))),
                     Command::StartRun(kind, reply) => drop(reply.send(writer.start_run(kind))),
                     Command::Checkpoint(reply) => drop(reply.send(writer.checkpoint())),
+                    Command::Seal(limits, reply) => drop(reply.send(writer.seal_one(limits, &mut sealing))),
                 }
             }
             writer
@@ -88,6 +92,11 @@ impl Appender {
     /// Notes the start of a run and gives its number.
     pub async fn start_run(&self, kind: &'static str) -> Result<u64, Error> {
         self.ask(|reply| Command::StartRun(kind, reply)).await
+    }
+
+    /// Seals one block; `false` when nothing is left to seal. See [`Writer::seal_one`].
+    pub async fn seal(&self, limits: SealLimits) -> Result<bool, Error> {
+        self.ask(|reply| Command::Seal(limits, reply)).await
     }
 
     /// Signs the tree as it is; see [`Writer::checkpoint`].

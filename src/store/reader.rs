@@ -4,9 +4,12 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use zstd::bulk::Decompressor;
+use zstd::dict::DecoderDictionary;
 
 use super::change::{Change, stored_key};
 use super::db::{Which, open_reading};
+use super::dictionary;
 use super::error::Error;
 use super::layout::Layout;
 use super::tree::{self, SPAN, SPAN_LEVEL};
@@ -103,6 +106,11 @@ pub struct Tables {
     pub counters: HashMap<String, i64>,
     /// What the archive says of itself.
     pub about: Vec<(String, String)>,
+    /// What the rows of the blocks say beside where they begin: first, sealed (0 or 1), id of the
+    /// dictionary (0 for none).
+    pub packed: Vec<(u64, i64, i64)>,
+    /// Dictionaries: id, digest, bytes.
+    pub dictionaries: Vec<(i64, Vec<u8>, Vec<u8>)>,
     /// Rows of tables that this version never writes.
     pub odd_rows: i64,
     /// Whether a run came to its end.
@@ -134,9 +142,9 @@ pub(super) fn head(connection: &Connection) -> Result<u64, Error> {
 
 /// One record, read from the disk.
 fn read_record(connection: &Connection, seq: RecordSeq) -> Result<Record, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT first, dictionary, digest, bytes FROM block WHERE first = (SELECT max(first) FROM block WHERE first <= ?1)",
-    )?;
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {BLOCK} FROM block WHERE first = (SELECT max(first) FROM block WHERE first <= ?1)"
+    ))?;
     let mut rows = statement.query([seq.0.cast_signed()])?;
     let missing = || Error::Corrupt { seq, detail: "there is no such record".to_owned() };
     let block = decode_row(connection, rows.next()?.ok_or_else(missing)?)?;
@@ -161,38 +169,70 @@ pub(super) fn own_records(connection: &Connection) -> Result<Vec<OwnRecord>, Err
     Ok(out)
 }
 
-/// A row of `first, dictionary, digest, bytes`.
+/// What [`decode_row`] reads of a block's row.
+pub(super) const BLOCK: &str = "first, sealed, dictionary, digest, bytes";
+
+/// The block of a row of [`BLOCK`].
 pub(super) fn decode_row(connection: &Connection, row: &Row<'_>) -> Result<Block, Error> {
     let first = RecordSeq(row.get::<_, i64>(0)?.cast_unsigned());
-    let dictionary: i64 = row.get(1)?;
-    let digest: Vec<u8> = row.get(2)?;
-    let bytes = row.get_ref(3)?.as_blob().map_err(|error| Error::Corrupt { seq: first, detail: error.to_string() })?;
     let corrupt = |detail: String| Error::Corrupt { seq: first, detail };
-    if Digest::of(bytes).0.as_slice() != digest.as_slice() {
-        return Err(corrupt("its block does not match the block's digest".to_owned()));
-    }
-    let text = if dictionary == 0 {
-        decompress(bytes, &[])
-    } else {
-        let words: Vec<u8> =
-            connection.query_row("SELECT bytes FROM dictionary WHERE id = ?1", [dictionary], |row| row.get(0))?;
-        decompress(bytes, &words)
+    let dictionary: i64 = row.get(2)?;
+    let digest: Vec<u8> = row.get(3)?;
+    let bytes = row.get_ref(4)?.as_blob().map_err(|error| corrupt(error.to_string()))?;
+    let prepared = match dictionary {
+        0 => None,
+        id => {
+            Some(dictionary::prepared(connection, id)?.ok_or_else(|| corrupt(format!("dictionary {id} is missing")))?)
+        }
     };
-    let text = text.map_err(|error| corrupt(format!("its block does not decompress: {error}")))?;
-    let (said, records) = decode_block(&text).map_err(|error| Error::Corrupt { seq: error.seq, detail: error.what })?;
-    if said != first {
-        return Err(corrupt(format!("its block says that it begins at record {said}")));
-    }
-    Ok(Block { first, records })
+    let stored = Stored { first, sealed: row.get(1)?, dictionary, digest: &digest, bytes };
+    open_stored(&stored, prepared.as_deref())
 }
 
-fn decompress(bytes: &[u8], dictionary: &[u8]) -> std::io::Result<Vec<u8>> {
+/// A row of the block table.
+pub(super) struct Stored<'a> {
+    pub(super) first: RecordSeq,
+    pub(super) sealed: i64,
+    pub(super) dictionary: i64,
+    pub(super) digest: &'a [u8],
+    pub(super) bytes: &'a [u8],
+}
+
+/// Opens a block. Everything that its row says of it is held against what it says itself.
+pub(super) fn open_stored(row: &Stored<'_>, prepared: Option<&DecoderDictionary<'_>>) -> Result<Block, Error> {
+    let Stored { first, sealed, dictionary, digest, bytes } = *row;
+    let corrupt = |detail: String| Error::Corrupt { seq: first, detail };
+    if Digest::of(bytes).0.as_slice() != digest {
+        return Err(corrupt("its block does not match the block's digest".to_owned()));
+    }
+    let named = zstd::zstd_safe::get_dict_id_from_frame(bytes).map_or(0, |id| i64::from(id.get()));
+    if named != dictionary {
+        return Err(corrupt(format!("its block was packed with dictionary {named}, its row names {dictionary}")));
+    }
+    let text =
+        decompress(bytes, prepared).map_err(|error| corrupt(format!("its block does not decompress: {error}")))?;
+    let block = decode_block(&text).map_err(|error| Error::Corrupt { seq: error.seq, detail: error.what })?;
+    if block.first != first {
+        return Err(corrupt(format!("its block says that it begins at record {}", block.first)));
+    }
+    if i64::from(block.is_sealed) != sealed {
+        let said = if block.is_sealed { "sealed" } else { "open" };
+        return Err(corrupt(format!("its block says that it is {said}, its row says otherwise")));
+    }
+    Ok(Block { first, records: block.records })
+}
+
+fn decompress(bytes: &[u8], dictionary: Option<&DecoderDictionary<'_>>) -> std::io::Result<Vec<u8>> {
     let size =
         zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten().and_then(|size| usize::try_from(size).ok());
     let size = size
         .filter(|&size| size <= MAX_BLOCK_BYTES)
         .ok_or_else(|| std::io::Error::other("its size is not given or too large"))?;
-    zstd::bulk::Decompressor::with_dictionary(dictionary)?.decompress(bytes, size)
+    let mut decompressor = match dictionary {
+        None => Decompressor::new()?,
+        Some(dictionary) => Decompressor::with_prepared_dictionary(dictionary)?,
+    };
+    decompressor.decompress(bytes, size)
 }
 
 /// The records of the open span, for the writer.
@@ -220,10 +260,10 @@ fn span_leaves(connection: &Connection, archive: &ArchiveId, span: u64) -> Resul
     let secret = tree::secret(connection, span)?;
     let mut records = Vec::new();
     let mut expected = None;
-    let mut statement = connection.prepare_cached(
-        "SELECT first, dictionary, digest, bytes FROM block
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {BLOCK} FROM block
          WHERE first >= (SELECT max(first) FROM block WHERE first <= ?1) AND first < ?2 ORDER BY first",
-    )?;
+    ))?;
     let mut rows = statement.query([start.cast_signed(), end.cast_signed()])?;
     while let Some(row) = rows.next()? {
         let block = decode_row(connection, row)?;
@@ -248,6 +288,14 @@ fn root_at(connection: &Connection, archive: &ArchiveId, size: u64) -> Result<Di
         return Err(Error::Corrupt { seq: RecordSeq(size), detail: "the archive holds fewer records".to_owned() });
     }
     Ok(tree::frontier(connection, size, &leaves)?.root())
+}
+
+/// The last block that begins at record `seq` or before it.
+fn holding(connection: &Connection, seq: u64) -> Result<Option<Block>, Error> {
+    let mut statement = connection
+        .prepare_cached(&format!("SELECT {BLOCK} FROM block WHERE first <= ?1 ORDER BY first DESC LIMIT 1"))?;
+    let mut rows = statement.query([seq.cast_signed()])?;
+    rows.next()?.map(|row| decode_row(connection, row)).transpose()
 }
 
 /// Refuses a tree of `size` records that is not a continuation of `checkpoint`.
@@ -344,25 +392,24 @@ impl Reader {
 
     /// The block that holds record `seq`.
     pub fn block(&self, seq: RecordSeq) -> Result<Arc<Block>, Error> {
-        let first: Option<i64> = self.with(|connection| {
-            Ok(connection
-                .prepare_cached("SELECT max(first) FROM block WHERE first <= ?1")?
-                .query_row([seq.0.cast_signed()], |row| row.get(0))?)
-        })?;
         let missing = || Error::Corrupt { seq, detail: "there is no such record".to_owned() };
-        let first = first.ok_or_else(missing)?.cast_unsigned();
+        // The block may be sealed with its neighbours by another process between any two reads.
+        let found: Option<(i64, i64)> = self.with(|connection| {
+            Ok(connection
+                .prepare_cached("SELECT first, count FROM block WHERE first <= ?1 ORDER BY first DESC LIMIT 1")?
+                .query_row([seq.0.cast_signed()], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?)
+        })?;
+        let (first, count) =
+            found.map(|(first, count)| (first.cast_unsigned(), count.cast_unsigned())).ok_or_else(missing)?;
         if let Some(block) = self.shared.cache.lock().unwrap_or_else(PoisonError::into_inner).blocks.get(&first)
-            && seq.0 < first + block.records.len() as u64
+            && block.records.len() as u64 == count
+            && seq.0 < first + count
         {
             return Ok(Arc::clone(block));
         }
-        let block = self.with(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT first, dictionary, digest, bytes FROM block WHERE first = ?1")?;
-            let mut rows = statement.query([first.cast_signed()])?;
-            let row = rows.next()?.ok_or_else(missing)?;
-            decode_row(connection, row)
-        })?;
+        let block = self.with(|connection| holding(connection, seq.0))?.ok_or_else(missing)?;
+        let first = block.first.0;
         if seq.0 >= first + block.records.len() as u64 {
             return Err(missing());
         }
@@ -389,10 +436,10 @@ impl Reader {
     /// those that read everything.
     pub fn blocks(&self, from: u64, limit: usize) -> Result<Vec<Block>, Error> {
         self.with(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT first, dictionary, digest, bytes FROM block
+            let mut statement = connection.prepare_cached(&format!(
+                "SELECT {BLOCK} FROM block
                  WHERE first >= coalesce((SELECT max(first) FROM block WHERE first <= ?1), 0) ORDER BY first LIMIT ?2",
-            )?;
+            ))?;
             let mut rows = statement.query(params![from.cast_signed(), i64::try_from(limit).unwrap_or(i64::MAX)])?;
             let mut out = Vec::new();
             while let Some(row) = rows.next()? {
@@ -402,17 +449,24 @@ impl Reader {
         })
     }
 
-    /// The block that begins at `first`, read from the disk now.
-    pub fn read_block(&self, first: u64) -> Result<Block, Error> {
-        self.with(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT first, dictionary, digest, bytes FROM block WHERE first = ?1")?;
-            let mut rows = statement.query([first.cast_signed()])?;
-            match rows.next()? {
-                Some(row) => decode_row(connection, row),
-                None => Err(Error::Corrupt { seq: RecordSeq(first), detail: "its block is missing".to_owned() }),
-            }
-        })
+    /// The `count` records from `first` on that a row of the block table holds or held, read from
+    /// the disk now: when they were sealed with others meanwhile, they are taken from there.
+    pub fn read_block(&self, first: u64, count: u64) -> Result<Block, Error> {
+        let missing = || Error::Corrupt { seq: RecordSeq(first), detail: "its block is missing".to_owned() };
+        let mut block = self.with(|connection| holding(connection, first))?.ok_or_else(missing)?;
+        let before = first - block.first.0;
+        let held = block.records.len() as u64;
+        if before == 0 && held == count {
+            return Ok(block);
+        }
+        // A block that has grown or begins elsewhere is a sealed one; any other is what it was.
+        if before.checked_add(count).is_none_or(|end| end > held) {
+            return if before == 0 { Ok(block) } else { Err(missing()) };
+        }
+        let place = |count: u64| usize::try_from(count).expect("a block fits in memory");
+        block.records.truncate(place(before + count));
+        block.records.drain(..place(before));
+        Ok(Block { first: RecordSeq(first), records: block.records })
     }
 
     /// The number under which a channel is known in the tables; `None` when nothing of it is here.
@@ -576,12 +630,18 @@ impl Reader {
                 channels: channel_rows(&snapshot)?,
                 counters: counters(&snapshot)?,
                 about: about(&snapshot)?,
+                packed: packed(&snapshot)?,
+                dictionaries: dictionary::rows(&snapshot)?,
                 odd_rows: snapshot.query_row(
-                    "SELECT (SELECT count(*) FROM erased) + (SELECT count(*) FROM dictionary) + (SELECT count(*) FROM maintenance)",
+                    "SELECT (SELECT count(*) FROM erased) + (SELECT count(*) FROM maintenance)",
                     [],
                     |row| row.get(0),
                 )?,
-                has_ended_runs: snapshot.query_row("SELECT EXISTS (SELECT 1 FROM run WHERE ended_at IS NOT NULL)", [], |row| row.get(0))?,
+                has_ended_runs: snapshot.query_row(
+                    "SELECT EXISTS (SELECT 1 FROM run WHERE ended_at IS NOT NULL)",
+                    [],
+                    |row| row.get(0),
+                )?,
             };
             Ok(tables)
         })
@@ -781,6 +841,12 @@ fn block_rows(connection: &Connection) -> Result<Vec<(u64, u64)>, Error> {
     let mut statement = connection.prepare("SELECT first, count FROM block ORDER BY first")?;
     let rows = statement
         .query_map([], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned())))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+fn packed(connection: &Connection) -> Result<Vec<(u64, i64, i64)>, Error> {
+    let mut statement = connection.prepare("SELECT first, sealed, dictionary FROM block ORDER BY first")?;
+    let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?, row.get(2)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

@@ -9,7 +9,10 @@ pub(crate) struct Bench {
 }
 
 pub(crate) fn bench() -> Bench {
-    let folder = tempfile::tempdir().unwrap();
+    bench_in(tempfile::tempdir().unwrap())
+}
+
+fn bench_in(folder: tempfile::TempDir) -> Bench {
     let layout = Layout::new(folder.path().join("archive"));
     fs_err::create_dir_all(layout.root()).unwrap();
     let key = key();
@@ -330,4 +333,74 @@ fn a_proof_is_of_what_was_signed_and_there_is_none_of_what_was_not() {
     }
     let later = reader.proof(RecordSeq(130));
     assert!(matches!(later, Err(ProofError::Uncovered { seq: RecordSeq(130), size: 130 })), "{later:?}");
+}
+
+/// An archive that looks as if it held `spans` whole spans, as far as an append looks at it: all tables
+/// that grow with it have as many rows as they would.
+fn seeded(spans: u64) -> Bench {
+    let bench = bench_in(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap());
+    let connection = rusqlite::Connection::open(bench.layout.database()).unwrap();
+    let numbers =
+        |count: u64| format!("WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {count})");
+    let mut sql = String::from("PRAGMA synchronous = OFF; BEGIN;");
+    for level in 0..64 {
+        if spans >> level > 0 {
+            let numbers = numbers(spans >> level);
+            sql.push_str(&format!("{numbers} INSERT INTO node SELECT {level} + 7, i, randomblob(32) FROM n;"));
+        }
+    }
+    let numbers = numbers(spans);
+    for insert in [
+        "INSERT INTO salt SELECT i, randomblob(32), NULL FROM n",
+        "INSERT INTO block SELECT i * 128, 128, 0, 0, randomblob(32), randomblob(64) FROM n",
+        "INSERT INTO channel SELECT i + 1, 1, 'S' || i, 128 FROM n",
+        "INSERT INTO span_index SELECT i + 1, i, i, i * 128 FROM n",
+        "INSERT INTO subject SELECT 2, 1, 0, 'F' || i, 1, i * 128, 0 FROM n",
+    ] {
+        sql.push_str(&format!("{numbers} {insert};"));
+    }
+    sql.push_str("COMMIT; PRAGMA wal_checkpoint(TRUNCATE);");
+    connection.execute_batch(&sql).unwrap();
+    bench
+}
+
+#[test]
+fn an_append_costs_at_ten_million_records_what_it_costs_at_ten_thousand() {
+    let benches = [80, 80_000].map(|spans| (spans, seeded(spans)));
+    let mut writers = benches.each_ref().map(|(spans, bench)| {
+        let mut writer = writer(bench);
+        assert_eq!(writer.head(), spans * SPAN);
+        // The log is not emptied meanwhile, so that its length says what was written.
+        writer.connection.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
+        // Channels that are known, as after a pass: many in the large archive.
+        let known = (0..spans / 40).map(|n| message(&format!("S{n}"), 5_000_000, 1, Change::New, "known")).collect();
+        writer.append(Batch { records: known, changes: Vec::new() }).unwrap();
+        writer
+    });
+    let log = |bench: &Bench| fs_err::metadata(bench.layout.root().join("archive.db-wal")).unwrap().len();
+    let before = benches.each_ref().map(|(_, bench)| log(bench));
+    let mut times = [Vec::new(), Vec::new()];
+    let rounds = 101;
+    for round in 0..rounds {
+        for (times, writer) in times.iter_mut().zip(&mut writers) {
+            let began = std::time::Instant::now();
+            writer.append(messages("S1", [6_000_000 + round])).unwrap();
+            times.push(began.elapsed());
+        }
+    }
+    let [small, large] = times.map(|mut times| {
+        times.sort();
+        times[times.len() / 2]
+    });
+    // Searching a table from its beginning, or copying what is known, would take tens of times as long.
+    assert!(large < small * 4, "an append takes {large:?}, in a small archive {small:?}");
+    let written = benches
+        .each_ref()
+        .map(|(_, bench)| log(bench))
+        .iter()
+        .zip(before)
+        .map(|(after, before)| (after - before) / rounds)
+        .collect::<Vec<u64>>();
+    // Trees are a level or two deeper there.
+    assert!(written[1] < written[0] + 3 * 4096, "an append writes {written:?} bytes");
 }

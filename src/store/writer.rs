@@ -1,6 +1,7 @@
 //! The one writer: a batch of records and the state that goes with them become durable together.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
@@ -10,7 +11,7 @@ use super::error::Error;
 use super::layout::{Layout, WriteLock, write_whole};
 use super::moment::moment;
 use super::notes::{refuse_contradiction, signed_by};
-use super::reader::{ArchiveRow, archive_row, decode_row, read_open_span};
+use super::reader::{ArchiveRow, BLOCK, archive_row, decode_row, read_open_span};
 use super::state::apply;
 use super::tree::{self, SPAN};
 use crate::ledger::{ArchiveId, Checkpoint, Frontier, Note, SigningKey, SpanSecret, VerifierKey};
@@ -40,18 +41,27 @@ pub struct NewKey {
 
 /// The write side of an archive. Holds the lock as long as it lives.
 pub struct Writer {
-    connection: Connection,
-    layout: Layout,
+    pub(super) connection: Connection,
+    pub(super) layout: Layout,
     archive: ArchiveRow,
-    id: ArchiveId,
+    pub(super) id: ArchiveId,
     key: Option<SigningKey>,
     /// The key before, while it signs beside the new one.
     also: Option<SigningKey>,
-    clock: Clock,
+    pub(super) clock: Clock,
     limits: BlockLimits,
     tree: OpenTree,
-    channels: HashMap<(SourceId, ChannelId), ChannelRow>,
+    channels: Channels,
     _lock: WriteLock,
+}
+
+type Channels = HashMap<(SourceId, ChannelId), ChannelRow>;
+
+/// The rows of channels as a batch finds and changes them. Kept apart from those that are known until the
+/// batch is durable; a batch looks at its own channels only, however many there are.
+struct Rows<'a> {
+    known: &'a Channels,
+    touched: &'a mut Channels,
 }
 
 #[derive(Clone, Default)]
@@ -212,10 +222,11 @@ impl Writer {
     ) -> Result<Appended, Error> {
         let first = RecordSeq(self.head());
         let mut tree = self.tree.clone();
-        let mut channels = self.channels.clone();
+        let mut touched = HashMap::new();
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if !batch.records.is_empty() {
-            append_records(&transaction, &self.id, &self.limits, &mut tree, &mut channels, batch.records)?;
+            let rows = Rows { known: &self.channels, touched: &mut touched };
+            append_records(&transaction, &self.id, &self.limits, &mut tree, rows, batch.records)?;
         }
         for change in &batch.changes {
             apply(&transaction, first, change)?;
@@ -227,7 +238,7 @@ impl Writer {
         transaction.commit()?;
         moment(self.layout.root(), "batch committed");
         self.tree = tree;
-        self.channels = channels;
+        self.channels.extend(touched);
         Ok(Appended { first, head: self.head() })
     }
 
@@ -342,7 +353,7 @@ fn append_records(
     id: &ArchiveId,
     limits: &BlockLimits,
     tree: &mut OpenTree,
-    channels: &mut HashMap<(SourceId, ChannelId), ChannelRow>,
+    mut rows: Rows<'_>,
     records: Vec<NewRecord>,
 ) -> Result<(), Error> {
     let mut counters = Counters::default();
@@ -351,7 +362,7 @@ fn append_records(
     let mut built = Vec::with_capacity(records.len());
     for (seq, new) in (start..).zip(records) {
         let row = match &new.channel {
-            Some(channel) => Some(channel_row(transaction, channels, new.source, channel)?),
+            Some(channel) => Some(rows.row(transaction, new.source, channel)?),
             None => None,
         };
         let number = row.as_ref().map_or(0, |row| row.number);
@@ -372,33 +383,40 @@ fn append_records(
         tree::grow(transaction, &mut tree.frontier, leaf)?;
     }
     write_blocks(transaction, limits, start, &numbers, &built)?;
-    for row in channels.values().filter(|row| numbers.contains(&row.number)) {
+    for row in rows.touched.values() {
         transaction
-            .prepare_cached("UPDATE channel SET records = ?2 WHERE number = ?1 AND records <> ?2")?
+            .prepare_cached("UPDATE channel SET records = ?2 WHERE number = ?1")?
             .execute(params![row.number, row.records.cast_signed()])?;
     }
     counters.store(transaction)
 }
 
-fn channel_row<'a>(
-    transaction: &Transaction<'_>,
-    channels: &'a mut HashMap<(SourceId, ChannelId), ChannelRow>,
-    source: SourceId,
-    channel: &ChannelId,
-) -> Result<&'a mut ChannelRow, Error> {
-    let key = (source, channel.clone());
-    if !channels.contains_key(&key) {
-        transaction
-            .prepare_cached("INSERT INTO channel (source, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-            .execute(params![source.0, channel.as_str()])?;
-        let row = transaction
-            .prepare_cached("SELECT number, records FROM channel WHERE source = ?1 AND id = ?2")?
-            .query_row(params![source.0, channel.as_str()], |row| {
-                Ok(ChannelRow { number: row.get(0)?, records: row.get::<_, i64>(1)?.cast_unsigned() })
-            })?;
-        channels.insert(key.clone(), row);
+impl Rows<'_> {
+    fn row(
+        &mut self,
+        transaction: &Transaction<'_>,
+        source: SourceId,
+        channel: &ChannelId,
+    ) -> Result<&mut ChannelRow, Error> {
+        let key = (source, channel.clone());
+        let row = match self.touched.entry(key) {
+            Entry::Occupied(entry) => return Ok(entry.into_mut()),
+            Entry::Vacant(entry) => entry,
+        };
+        let found = if let Some(known) = self.known.get(row.key()) {
+            *known
+        } else {
+            transaction
+                .prepare_cached("INSERT INTO channel (source, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
+                .execute(params![source.0, channel.as_str()])?;
+            transaction
+                .prepare_cached("SELECT number, records FROM channel WHERE source = ?1 AND id = ?2")?
+                .query_row(params![source.0, channel.as_str()], |row| {
+                    Ok(ChannelRow { number: row.get(0)?, records: row.get::<_, i64>(1)?.cast_unsigned() })
+                })?
+        };
+        Ok(row.insert(found))
     }
-    Ok(channels.get_mut(&key).expect("the row was just put there"))
 }
 
 /// Lists the version in the subject table and counts it.
@@ -416,11 +434,12 @@ fn note_subject(
             counters.add(name, "versions", 1);
         }
         Change::Changed | Change::BackChanged | Change::Earlier => {
-            let earlier: i64 = transaction
-                .prepare_cached("SELECT count(*) FROM subject WHERE kind = ?1 AND source = ?2 AND channel = ?3 AND key = ?4 AND change IN (1, 4, 7)")?
+            // Whether there is one, not how many: a subject may have been changed a thousand times.
+            let was_changed: bool = transaction
+                .prepare_cached("SELECT EXISTS (SELECT 1 FROM subject WHERE kind = ?1 AND source = ?2 AND channel = ?3 AND key = ?4 AND change IN (1, 4, 7))")?
                 .query_row(params![new.kind.number(), new.source.0, channel, stored_key(new.kind, &new.key)], |row| row.get(0))?;
             counters.add(name, "versions", 1);
-            counters.add(name, "changed", i64::from(earlier == 0));
+            counters.add(name, "changed", i64::from(!was_changed));
         }
         // The first that is known of a channel's visibility is that it was lost.
         Change::Gone if new.version == 1 => counters.add(name, "subjects", 1),
@@ -523,8 +542,8 @@ impl Counters {
 pub(super) fn open_span_records(connection: &Connection, head: u64) -> Result<Vec<Record>, Error> {
     let start = head / SPAN * SPAN;
     let mut out = Vec::new();
-    let mut statement = connection
-        .prepare_cached("SELECT first, dictionary, digest, bytes FROM block WHERE first >= ?1 ORDER BY first")?;
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {BLOCK} FROM block WHERE first >= ?1 ORDER BY first"))?;
     let mut rows = statement.query([start.cast_signed()])?;
     while let Some(row) = rows.next()? {
         out.extend(decode_row(connection, row)?.records);

@@ -7,6 +7,7 @@ mod blobs;
 mod checkpoints;
 mod own;
 mod records;
+mod sealing;
 mod search;
 mod tables;
 
@@ -21,7 +22,7 @@ use crate::store::{Error, Reader};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// Where: `block`, `node`, `checkpoint`, `blob`, `subject`, `span_index`, `counter`,
-    /// `definition`, `database`, `index`, `archive`, `about`, `access`, `anchor`.
+    /// `dictionary`, `definition`, `database`, `index`, `archive`, `about`, `access`, `anchor`.
     pub kind: &'static str,
     /// The record it concerns, or the first of several.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -202,6 +203,7 @@ pub fn check_with(
                 let seen = records::full(&mut check, &tables, progress)?;
                 tables::rows(&mut check, &tables, &seen)?;
                 own::check(&mut check, &tables)?;
+                sealing::check(&mut check, &tables)?;
                 blobs::check(&mut check, &seen)?;
                 search::check(&mut check, &seen)?;
             }

@@ -54,7 +54,7 @@ pub(super) fn full(check: &mut Check<'_>, tables: &Tables, progress: &mut dyn Fn
             broken = true;
         }
         expected = first.saturating_add(count);
-        let Some(block) = check.absorb(check.reader.read_block(first))? else {
+        let Some(block) = check.absorb(check.reader.read_block(first, count))? else {
             broken = true;
             continue;
         };

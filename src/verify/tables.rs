@@ -56,7 +56,7 @@ pub(super) fn rows(check: &mut Check<'_>, tables: &Tables, seen: &Seen) -> Resul
         }
     }
     if tables.odd_rows > 0 {
-        let detail = "rows stand in tables that this version never writes (erased, dictionary, maintenance)";
+        let detail = "rows stand in tables that are empty outside a transaction (erased, maintenance)";
         check.find(Finding::new("database", detail).instead(0, tables.odd_rows));
     }
     subjects(check, tables, seen, &names)?;

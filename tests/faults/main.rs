@@ -5,6 +5,7 @@
 #![allow(clippy::pedantic, clippy::type_complexity, reason = "a flow is read from top to bottom, and is no interface")]
 #![allow(clippy::disallowed_methods, reason = "tests look at files as a stranger does")]
 
+mod compaction;
 mod content;
 mod deaths;
 #[path = "../it/cli/flows.rs"]

@@ -2,6 +2,7 @@
 //! codes and by what it prints, with the contract as the only source of what is right.
 
 mod anchors;
+mod compact;
 mod coverage;
 mod demo;
 pub(crate) mod flows;

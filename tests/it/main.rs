@@ -7,6 +7,7 @@
 mod anchors;
 mod as_of;
 mod cli;
+mod compact;
 mod crawl;
 mod disk;
 mod downloads;
@@ -18,6 +19,7 @@ mod ledger;
 mod live;
 mod plan;
 mod proof;
+mod reading;
 mod real;
 mod reconcile;
 mod reference;

@@ -20,3 +20,8 @@ fn the_medium_corpus_is_archived_whole() {
 fn the_small_corpus_comes_through_errors_and_cut_connections() {
     flows::a_corpus_comes_through_bad_weather(&SMALL, &[(Fault::Error500, 0.1), (Fault::Reset, 0.1)]);
 }
+
+#[test]
+fn the_small_corpus_is_read_without_us() {
+    flows::a_corpus_is_read_without_us(&SMALL);
+}

@@ -17,7 +17,9 @@ use teamchat_archive::ledger::{ArchiveId, SigningKey};
 use teamchat_archive::model::{ChannelId, Clock, Exclusion, MessageTs, json};
 use teamchat_archive::record::Kind;
 use teamchat_archive::sandbox::Running;
-use teamchat_archive::store::{Appender, FIRST_SOURCE, Layout, Reader, Writer, WriterThread, create};
+use teamchat_archive::store::{
+    Appender, Compacted, FIRST_SOURCE, Layout, Reader, SealLimits, Writer, WriterThread, compact, create,
+};
 use teamchat_archive::verify::{self, Depth};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -70,6 +72,16 @@ impl TestArchive {
 
     pub(crate) fn reader(&self) -> Reader {
         Reader::open(&self.layout).unwrap()
+    }
+
+    /// Its writer, as one command after the other has it.
+    pub(crate) fn writer(&self) -> Writer {
+        Writer::open(&self.layout, self.layout.lock().unwrap(), Some(key()), Clock::System).unwrap()
+    }
+
+    /// Seals what can be sealed.
+    pub(crate) fn compact(&self, limits: SealLimits) -> Compacted {
+        compact(&mut self.writer(), limits, &mut |_, _| {}).unwrap()
     }
 
     /// One pass with an account; the archive is closed again afterwards.

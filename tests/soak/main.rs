@@ -39,6 +39,11 @@ fn the_medium_corpus_is_archived_whole() {
 }
 
 #[test]
+fn the_medium_corpus_is_read_without_us() {
+    flows::a_corpus_is_read_without_us(&flows::MEDIUM);
+}
+
+#[test]
 fn the_large_corpus_is_archived_whole() {
     flows::a_corpus_is_archived_whole(&LARGE);
 }

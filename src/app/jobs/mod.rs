@@ -2,4 +2,5 @@
 
 pub(super) mod indexing;
 pub(super) mod listening;
+pub(super) mod sealing;
 pub(super) mod supervisor;

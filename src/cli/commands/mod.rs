@@ -1,6 +1,7 @@
 //! One file a command: its flags, its help, what it prints.
 
 pub(super) mod account;
+pub(super) mod compact;
 pub(super) mod completions;
 pub(super) mod config;
 pub(super) mod coverage;

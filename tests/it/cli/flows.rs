@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -41,19 +42,8 @@ pub(crate) fn corpus_folder(name: &str) -> Option<PathBuf> {
 
 /// SHA-256 of each file of a corpus, by its id, as the corpus itself says.
 fn digests(folder: &Path) -> BTreeMap<String, String> {
-    let mut text = String::new();
-    let packed = folder.join("files.ndjson.zst");
-    if packed.exists() {
-        let file = fs_err::File::open(packed).unwrap();
-        zstd::Decoder::new(file).unwrap().read_to_string(&mut text).unwrap();
-    } else {
-        text = fs_err::read_to_string(folder.join("files.ndjson")).unwrap();
-    }
-    let lines = text.split('\n').filter(|line| !line.is_empty());
-    lines
-        .map(|line| serde_json::from_str::<Value>(line).unwrap())
-        .map(|file| (string(&file, "/id"), string(&file, "/sha256")))
-        .collect()
+    let files = corpus_lines(folder, "files");
+    files.iter().map(|file| (string(file, "/id"), string(file, "/sha256"))).collect()
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
@@ -105,6 +95,69 @@ pub(crate) fn a_corpus_is_archived_whole(expected: &Corpus) {
     let report = place.verified();
     assert_eq!(number(&report, "/checked/records"), number(&status, "/records"));
     assert_eq!(number(&report, "/checked/blobs"), wanted.len() as u64);
+}
+
+/// The lines of a corpus's file, packed or not.
+fn corpus_lines(folder: &Path, name: &str) -> Vec<Value> {
+    let mut text = String::new();
+    let packed = folder.join(format!("{name}.ndjson.zst"));
+    if packed.exists() {
+        let file = fs_err::File::open(packed).unwrap();
+        zstd::Decoder::new(file).unwrap().read_to_string(&mut text).unwrap();
+    } else {
+        text = fs_err::read_to_string(folder.join(format!("{name}.ndjson"))).unwrap();
+    }
+    text.split('\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The archive's own readers print every message of a corpus, before and after it was compacted, and all
+/// records just as they did before.
+pub(crate) fn a_corpus_is_read_without_us(expected: &Corpus) {
+    let Some(folder) = corpus_folder(expected.name) else { return };
+    let server = Server::start(corpus::load(&folder).unwrap());
+    let place = Place::new();
+    place.enrol(&server.ready);
+    place.crawl();
+    let said = |message: &Value| (string(message, "/ts"), string(message, "/user"), string(message, "/text"));
+    let mut due: Vec<_> = corpus_lines(&folder, "messages").iter().map(said).collect();
+    due.sort();
+    assert_eq!(due.len() as u64, expected.messages, "the corpus is another one");
+
+    let read = |program: &str, name: &str, args: &[&str]| -> Vec<u8> {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas/read").join(name);
+        let began = Instant::now();
+        let output = Command::new(program).arg(script).args(args).arg(place.archive()).output().unwrap();
+        assert!(output.status.success() && output.stderr.is_empty(), "{name}: {:?}", output.stderr);
+        aloud(&format!(
+            "{}: {name} {args:?} printed {} bytes in {:?}",
+            expected.name,
+            output.stdout.len(),
+            began.elapsed()
+        ));
+        output.stdout
+    };
+    let mut before = None;
+    for packing in ["open", "sealed"] {
+        if packing == "sealed" {
+            let compacted = place.run(&["compact", "--json"]).expect(DONE).json();
+            aloud(&format!("{}: {compacted}", expected.name));
+            assert!(number(&compacted, "/block_bytes/after") < number(&compacted, "/block_bytes/before"));
+            assert!(number(&compacted, "/database_bytes/after") <= number(&compacted, "/database_bytes/before"));
+            let again = place.run(&["compact", "--json"]).expect(DONE).json();
+            assert_eq!(number(&again, "/records/sealed"), 0, "{again}");
+        }
+        let bodies = read("sh", "read.sh", &["--messages"]);
+        let lines = bodies.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        let mut found: Vec<_> = lines.map(|line| said(&serde_json::from_slice(line).unwrap())).collect();
+        found.sort();
+        assert!(found == due, "{packing}: {} messages for {}", found.len(), due.len());
+        let records = read("python3", "read.py", &[]);
+        assert!(read("sh", "read.sh", &[]) == records, "{packing}: the readers differ");
+        // A dictionary is a record, too: it comes after all that was there.
+        let before = before.get_or_insert_with(|| records.clone());
+        assert!(records.starts_with(before), "{packing}: a record was changed");
+    }
+    place.verified();
 }
 
 /// A corpus comes through whatever the server answers now and then.
