@@ -15,6 +15,7 @@ pub mod keys;
 mod layout;
 mod moment;
 mod reader;
+mod rows;
 mod state;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -30,6 +31,7 @@ pub use moment::moment;
 #[cfg(feature = "failpoints")]
 pub use moment::{Watch, watch};
 pub use reader::{ArchiveRow, Block, Reader, SubjectRow, Tables, VersionRow, expected_about, expected_definitions};
+pub use rows::{BlockOpener, BlockRow, DictionaryRow, Misfit, SaltRow, leaf_hash};
 pub use state::{DebtRow, FileRow, RunRow};
 pub use tree::SPAN;
 pub use writer::{Appended, Writer, create, message_ranges};

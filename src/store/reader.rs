@@ -3,12 +3,14 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::change::{Change, stored_key};
 use super::db::{Which, open_reading};
 use super::error::Error;
 use super::layout::Layout;
+use super::rows::{DictionaryRow, Misfit, SaltRow, dictionary_rows, each, natural, salt_rows};
 use super::tree::{self, SPAN, SPAN_LEVEL};
 use crate::ledger::{self, ArchiveId, Checkpoint, Note, VerifierKey};
 use crate::model::{ChannelId, Digest, MessageTs, RecordSeq, SourceId};
@@ -86,10 +88,20 @@ pub struct Tables {
     pub channels: Vec<(i64, SourceId, String, u64)>,
     /// Counters by name.
     pub counters: HashMap<String, i64>,
+    /// Secrets of spans.
+    pub salts: Vec<SaltRow>,
+    /// Dictionaries.
+    pub dictionaries: Vec<DictionaryRow>,
+    /// Checkpoints: size, note, when it was signed.
+    pub checkpoints: Vec<(u64, String, String)>,
+    /// Contents: SHA-256, size.
+    pub blobs: Vec<(Vec<u8>, u64)>,
     /// What the archive says of itself.
     pub about: Vec<(String, String)>,
-    /// Rows of tables that this version never writes.
-    pub odd_rows: i64,
+    /// Rows of tables that this version never writes: the table, the row for people.
+    pub odd_rows: Vec<(&'static str, String)>,
+    /// Rows that are not what their tables say.
+    pub misfits: Vec<Misfit>,
     /// Whether a run came to its end.
     pub has_ended_runs: bool,
 }
@@ -114,7 +126,7 @@ pub(super) fn head(connection: &Connection) -> Result<u64, Error> {
         .prepare_cached("SELECT first, count FROM block ORDER BY first DESC LIMIT 1")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    Ok(last.map_or(0, |(first, count)| (first + count).cast_unsigned()))
+    Ok(last.map_or(0, |(first, count)| first.saturating_add(count).max(0).cast_unsigned()))
 }
 
 /// A row of `first, dictionary, digest, bytes`.
@@ -143,12 +155,15 @@ pub(super) fn decode_row(connection: &Connection, row: &Row<'_>) -> Result<Block
 }
 
 fn decompress(bytes: &[u8], dictionary: &[u8]) -> std::io::Result<Vec<u8>> {
+    zstd::bulk::Decompressor::with_dictionary(dictionary)?.decompress(bytes, frame_size(bytes)?)
+}
+
+/// The size that a compressed block says it has when it is decompressed.
+pub(super) fn frame_size(bytes: &[u8]) -> std::io::Result<usize> {
     let size =
         zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten().and_then(|size| usize::try_from(size).ok());
-    let size = size
-        .filter(|&size| size <= MAX_BLOCK_BYTES)
-        .ok_or_else(|| std::io::Error::other("its size is not given or too large"))?;
-    zstd::bulk::Decompressor::with_dictionary(dictionary)?.decompress(bytes, size)
+    size.filter(|&size| size <= MAX_BLOCK_BYTES)
+        .ok_or_else(|| std::io::Error::other("its size is not given or too large"))
 }
 
 /// The records of the open span, for the writer.
@@ -358,19 +373,6 @@ impl Reader {
         })
     }
 
-    /// The block that begins at `first`, read from the disk now.
-    pub fn read_block(&self, first: u64) -> Result<Block, Error> {
-        self.with(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT first, dictionary, digest, bytes FROM block WHERE first = ?1")?;
-            let mut rows = statement.query([first.cast_signed()])?;
-            match rows.next()? {
-                Some(row) => decode_row(connection, row),
-                None => Err(Error::Corrupt { seq: RecordSeq(first), detail: "its block is missing".to_owned() }),
-            }
-        })
-    }
-
     /// The number under which a channel is known in the tables; `None` when nothing of it is here.
     fn channel_number(&self, source: SourceId, channel: &ChannelId) -> Result<Option<i64>, Error> {
         self.with(|connection| {
@@ -524,21 +526,28 @@ impl Reader {
     pub fn tables(&self) -> Result<Tables, Error> {
         self.with(|connection| {
             let snapshot = connection.unchecked_transaction()?;
+            let mut misfits = Vec::new();
             let tables = Tables {
-                blocks: block_rows(&snapshot)?,
-                nodes: nodes(&snapshot)?,
-                subjects: subject_rows(&snapshot)?,
-                spans: span_rows(&snapshot)?,
-                channels: channel_rows(&snapshot)?,
-                counters: counters(&snapshot)?,
-                about: about(&snapshot)?,
-                odd_rows: snapshot.query_row(
-                    "SELECT (SELECT count(*) FROM erased) + (SELECT count(*) FROM dictionary) + (SELECT count(*) FROM maintenance)",
+                blocks: block_rows(&snapshot, &mut misfits)?,
+                nodes: nodes(&snapshot, &mut misfits)?,
+                subjects: subject_rows(&snapshot, &mut misfits)?,
+                spans: span_rows(&snapshot, &mut misfits)?,
+                channels: channel_rows(&snapshot, &mut misfits)?,
+                counters: counter_rows(&snapshot, &mut misfits)?,
+                salts: salt_rows(&snapshot, &mut misfits)?,
+                dictionaries: dictionary_rows(&snapshot, &mut misfits)?,
+                checkpoints: checkpoint_rows(&snapshot, &mut misfits)?,
+                blobs: blob_rows(&snapshot, &mut misfits)?,
+                about: about(&snapshot, &mut misfits)?,
+                odd_rows: odd_rows(&snapshot)?,
+                misfits: Vec::new(),
+                has_ended_runs: snapshot.query_row(
+                    "SELECT EXISTS (SELECT 1 FROM run WHERE ended_at IS NOT NULL)",
                     [],
                     |row| row.get(0),
                 )?,
-                has_ended_runs: snapshot.query_row("SELECT EXISTS (SELECT 1 FROM run WHERE ended_at IS NOT NULL)", [], |row| row.get(0))?,
             };
+            let tables = Tables { misfits, ..tables };
             Ok(tables)
         })
     }
@@ -663,9 +672,14 @@ impl Reader {
     }
 }
 
-fn subject_rows(connection: &Connection) -> Result<Vec<SubjectRow>, Error> {
-    let mut statement = connection.prepare("SELECT version, seq, change, kind, source, channel, key FROM subject")?;
-    let rows = statement.query_map([], |row| {
+fn subject_rows(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<SubjectRow>, Error> {
+    let sql = "SELECT version, seq, change, kind, source, channel, key FROM subject";
+    each(connection, "subject", sql, Some("seq"), misfits, |row| {
+        let change: u8 = row.get(2)?;
+        natural(row, 1)?;
+        if Change::from_number(change).is_none() {
+            return Err(rusqlite::Error::IntegralValueOutOfRange(2, change.into()));
+        }
         Ok(SubjectRow {
             kind: row.get(3)?,
             source: row.get(4)?,
@@ -673,29 +687,72 @@ fn subject_rows(connection: &Connection) -> Result<Vec<SubjectRow>, Error> {
             key: row.get(6)?,
             version: version_row(row)?,
         })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    })
 }
 
-fn span_rows(connection: &Connection) -> Result<Vec<(i64, i64, i64, i64)>, Error> {
-    let mut statement =
-        connection.prepare("SELECT channel, min_ts, max_ts, block FROM span_index ORDER BY block, channel")?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+fn span_rows(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<(i64, i64, i64, i64)>, Error> {
+    let sql = "SELECT channel, min_ts, max_ts, block FROM span_index ORDER BY block, channel";
+    each(connection, "span_index", sql, Some("block"), misfits, |row| {
+        natural(row, 3)?;
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    })
 }
 
-fn channel_rows(connection: &Connection) -> Result<Vec<(i64, SourceId, String, u64)>, Error> {
-    let mut statement = connection.prepare("SELECT number, source, id, records FROM channel ORDER BY number")?;
-    let rows = statement.query_map([], |row| {
-        Ok((row.get(0)?, SourceId(row.get(1)?), row.get(2)?, row.get::<_, i64>(3)?.cast_unsigned()))
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+fn channel_rows(
+    connection: &Connection,
+    misfits: &mut Vec<Misfit>,
+) -> Result<Vec<(i64, SourceId, String, u64)>, Error> {
+    let sql = "SELECT number, source, id, records FROM channel ORDER BY number";
+    each(connection, "channel", sql, None, misfits, |row| {
+        Ok((row.get(0)?, SourceId(row.get(1)?), row.get(2)?, natural(row, 3)?))
+    })
 }
 
-fn nodes(connection: &Connection) -> Result<Vec<(u8, u64, Vec<u8>)>, Error> {
-    let mut statement = connection.prepare("SELECT level, idx, hash FROM node ORDER BY level, idx")?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned(), row.get(2)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+fn nodes(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<(u8, u64, Vec<u8>)>, Error> {
+    let sql = "SELECT level, idx, hash FROM node ORDER BY level, idx";
+    each(connection, "node", sql, None, misfits, |row| {
+        let level: u8 = row.get(0)?;
+        let index = natural(row, 1)?;
+        // No tree has a node there: it would stand over more records than can be numbered.
+        if level >= 64 || index > (u64::MAX >> level) {
+            return Err(rusqlite::Error::IntegralValueOutOfRange(0, level.into()));
+        }
+        Ok((level, index, row.get(2)?))
+    })
+}
+
+fn checkpoint_rows(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<(u64, String, String)>, Error> {
+    let sql = "SELECT size, note, at FROM checkpoint ORDER BY size";
+    each(connection, "checkpoint", sql, Some("size"), misfits, |row| Ok((natural(row, 0)?, row.get(1)?, row.get(2)?)))
+}
+
+fn blob_rows(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<(Vec<u8>, u64)>, Error> {
+    let sql = "SELECT digest, size FROM blob ORDER BY digest";
+    each(connection, "blob", sql, None, misfits, |row| Ok((row.get(0)?, natural(row, 1)?)))
+}
+
+fn counter_rows(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<HashMap<String, i64>, Error> {
+    let sql = "SELECT name, value FROM counter";
+    let rows = each(connection, "counter", sql, None, misfits, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Rows of tables that nothing writes yet.
+fn odd_rows(connection: &Connection) -> Result<Vec<(&'static str, String)>, Error> {
+    let mut out = Vec::new();
+    for (table, sql) in [
+        ("erased", "SELECT 'of record ' || coalesce(seq, 'null') FROM erased"),
+        ("maintenance", "SELECT coalesce(what, 'null') FROM maintenance"),
+    ] {
+        let mut statement = connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let text = row.get_ref(0)?;
+            let text = text.as_bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default();
+            out.push((table, text));
+        }
+    }
+    Ok(out)
 }
 
 fn counters(connection: &Connection) -> Result<HashMap<String, i64>, Error> {
@@ -704,22 +761,31 @@ fn counters(connection: &Connection) -> Result<HashMap<String, i64>, Error> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn block_rows(connection: &Connection) -> Result<Vec<(u64, u64)>, Error> {
-    let mut statement = connection.prepare("SELECT first, count FROM block ORDER BY first")?;
-    let rows = statement
-        .query_map([], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned())))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+fn block_rows(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<(u64, u64)>, Error> {
+    let sql = "SELECT first, count, sealed, dictionary, typeof(digest) AS digest, typeof(bytes) AS bytes FROM block ORDER BY first";
+    each(connection, "block", sql, Some("first"), misfits, |row| {
+        let (_, _): (i64, i64) = (row.get(2)?, row.get(3)?);
+        for at in [4, 5] {
+            if row.get::<_, String>(at)? != "blob" {
+                return Err(rusqlite::Error::InvalidColumnType(at, "digest or bytes".to_owned(), Type::Text));
+            }
+        }
+        Ok((natural(row, 0)?, natural(row, 1)?))
+    })
 }
 
-fn about(connection: &Connection) -> Result<Vec<(String, String)>, Error> {
-    let mut statement = connection.prepare("SELECT name, text FROM about ORDER BY name")?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+fn about(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<(String, String)>, Error> {
+    let sql = "SELECT name, text FROM about ORDER BY name";
+    each(connection, "about", sql, None, misfits, |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
+/// Everything that is defined, each named by what it is and on which table: a trigger may bear the
+/// name of a table, and a forged schema may define a name twice.
 fn definitions(connection: &Connection) -> Result<Vec<(String, String)>, Error> {
-    let mut statement =
-        connection.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")?;
+    let mut statement = connection.prepare(
+        "SELECT type || ' ' || name || CASE WHEN tbl_name = name THEN '' ELSE ' on ' || tbl_name END, coalesce(sql, '')
+         FROM sqlite_schema ORDER BY 1, 2",
+    )?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -58,6 +58,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let outcome = check(&archive.reader, depth, key.as_ref(), &mut |done, _| bar.set_position(done));
     bar.finish_and_clear();
     let mut report = outcome?;
+    crate::verify::keys(&archive.keys, &mut report);
     if let Some(path) = &args.checkpoint {
         outside(&archive.reader, path, key.as_ref().or(archive.reader.own_key().as_ref()), &mut report)?;
     }
