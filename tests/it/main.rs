@@ -30,4 +30,5 @@ mod serve;
 mod stub;
 mod support;
 mod talk;
+mod tamper;
 mod thirdparty;
