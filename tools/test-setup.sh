@@ -23,6 +23,7 @@ need sqlite3 sqlite3
 need zstd zstd
 need python3 python3
 need unshare util-linux
+need strace strace
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || packages="$packages python3-venv"
 
 if [ -n "$packages" ]; then
