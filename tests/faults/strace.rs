@@ -34,6 +34,7 @@ const HANDS: usize = 4;
 /// a part that cannot be read is damage, and a file that cannot be opened for writing is to be read.
 const SAYINGS: &[&str] = &[
     "os error 5",
+    "code: 5,",
     "disk I/O error",
     "unable to open database file",
     "the disk fails to read it",
@@ -162,8 +163,10 @@ fn hit(model: &Place, due: &Content, fault: &Fault) -> Vec<String> {
         }
         // A file of settings that the disk does not give is one that cannot be used.
         FAILURE | TEMPORARY | USAGE => {
-            let names_it =
-                disturbed.stderr.contains("error:") && SAYINGS.iter().any(|words| disturbed.stderr.contains(words));
+            // The n-th write of another thread may be the one that tells of the error.
+            let is_cut = fault.call == "write";
+            let names_it = disturbed.stderr.contains("error:")
+                && (is_cut || SAYINGS.iter().any(|words| disturbed.stderr.contains(words)));
             let is_bare = disturbed.stderr.contains("error: Input/output error (os error 5)\n");
             if !names_it || is_bare {
                 say(format!("its error does not say what failed: {disturbed}"));

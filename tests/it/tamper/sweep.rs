@@ -163,7 +163,7 @@ fn strangers(value: &Value) -> Vec<Value> {
 
 /// Rows that are attacked at the same time where the findings about one say nothing of another: each
 /// has to be named.
-const TOGETHER: usize = 8;
+const TOGETHER: usize = 16;
 const INDEPENDENT: &[&str] = &["subject", "span_index", "counter", "blob"];
 
 /// Attacks, those of one inner list at the same time.
