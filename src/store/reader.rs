@@ -552,6 +552,11 @@ impl Reader {
         })
     }
 
+    /// Where each block begins now and how many records its row says it holds.
+    pub fn block_bounds(&self) -> Result<Vec<(u64, u64)>, Error> {
+        self.with(|connection| block_rows(connection, &mut Vec::new()))
+    }
+
     /// The key of each record of a span, for leaf hashes.
     pub fn span_secret(&self, span: u64) -> Result<ledger::SpanSecret, Error> {
         self.with(|connection| tree::secret(connection, span))
