@@ -12,11 +12,11 @@ use super::base::{BASE, Outcome, Target, on_two_copies};
 
 /// How much is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "the integration tests use one, the long form the other")]
 pub(crate) enum Depth {
     /// One change of each cell.
     OneFlip,
     /// Every byte of every cell.
-    #[allow(dead_code, reason = "for the long form")]
     EveryByte,
 }
 
