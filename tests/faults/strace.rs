@@ -28,7 +28,7 @@ const CALLS: &[&str] =
     &["openat", "rename", "renameat", "renameat2", "fsync", "fdatasync", "write", "pwrite64", "read", "pread64"];
 
 /// Crawls under way at the same time: most of the time they wait for a disk or the server.
-const HANDS: usize = 4;
+const HANDS: usize = 6;
 
 /// How an error that names what failed tells of EIO; the last three are the words of SQLite, for which
 /// a part that cannot be read is damage, and a file that cannot be opened for writing is to be read.
