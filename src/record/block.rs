@@ -198,7 +198,7 @@ pub fn decode_block(bytes: &[u8]) -> Result<DecodedBlock, BlockError> {
         }
         full.retain(|_, value| !value.is_null());
         if let Some(n) = full.get("n").and_then(Value::as_u64) {
-            expected_n = Value::from(n + 1);
+            expected_n = Value::from(n.saturating_add(1));
         }
         let header: Header =
             serde_json::from_value(Value::Object(full)).map_err(|error| fail(seq, &format!("its header: {error}")))?;
@@ -206,7 +206,7 @@ pub fn decode_block(bytes: &[u8]) -> Result<DecodedBlock, BlockError> {
         let end = end.ok_or_else(|| fail(seq, "its body has another length than its line says"))?;
         records.push(Record { header, body: bytes[body_at..end].to_vec() });
         at = end + 1;
-        seq.0 += 1;
+        seq.0 = seq.0.saturating_add(1);
     }
     if at != bytes.len() {
         return Err(fail(seq, "bytes follow the last record of the block"));

@@ -5,6 +5,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("FORMAT", include_str!("../../docs/FORMAT.md")),
     ("read.sh", include_str!("../../schemas/read/read.sh")),
     ("read.py", include_str!("../../schemas/read/read.py")),
+    ("verify.py", include_str!("../../schemas/verify/verify.py")),
 ];
 
 /// What an archive carries in its `about` table, so that it can be read without us.

@@ -339,9 +339,11 @@ impl AccessLog {
                 .collect::<Result<_, _>>()?;
             let mut statement = snapshot.prepare("SELECT vkey FROM signer ORDER BY number")?;
             let signers = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            // A row that is no node is one that is missing, and is found as that.
+            let mut misfits = Vec::new();
             Ok(AccessTables {
                 size: size(&snapshot)?,
-                nodes: super::reader::nodes(&snapshot)?,
+                nodes: super::reader::nodes(&snapshot, &mut misfits)?,
                 spans,
                 checkpoints,
                 signers,

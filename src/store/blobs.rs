@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::error::Error;
-use super::layout::sync_folder;
+use super::layout::{at, sync_folder};
 use super::moment::moment;
 use crate::model::Digest;
 
@@ -97,11 +97,11 @@ impl Blobs {
             return Ok((digest, incoming.size));
         }
         moment(&self.root, "content received");
-        incoming.file.as_file().sync_all()?;
+        incoming.file.as_file().sync_all().map_err(at("write", incoming.file.path()))?;
         let folder = path.parent().unwrap_or(&self.root);
         fs_err::create_dir_all(folder)?;
         moment(&self.root, "content synced, its folder made");
-        incoming.file.persist(&path).map_err(|error| error.error)?;
+        incoming.file.persist(&path).map_err(|error| at("put in its place", &path)(error.error))?;
         moment(&self.root, "content in its place");
         for folder in [Some(folder), folder.parent(), Some(self.root.as_path())].into_iter().flatten() {
             sync_folder(folder)?;

@@ -13,8 +13,6 @@ use crate::model::{Digest, RecordSeq};
 /// Dictionaries that are kept ready: those of several archives, when one process reads several.
 const READY: usize = 8;
 
-/// A row: id, digest, bytes.
-type Stored = (i64, Vec<u8>, Vec<u8>);
 type Prepared = Arc<DecoderDictionary<'static>>;
 
 /// Ready dictionaries by their SHA-256, newest last. What has the same digest is the same
@@ -57,11 +55,4 @@ pub(super) fn bytes(connection: &Connection, id: i64) -> Result<Option<Vec<u8>>,
 /// The id in a dictionary's own first bytes; `None` when it is no dictionary of zstd.
 pub fn dictionary_id(bytes: &[u8]) -> Option<i64> {
     zstd::zstd_safe::get_dict_id_from_dict(bytes).map(|id| i64::from(id.get()))
-}
-
-/// All dictionaries, as they are stored.
-pub(super) fn rows(connection: &Connection) -> Result<Vec<Stored>, Error> {
-    let mut statement = connection.prepare("SELECT id, digest, bytes FROM dictionary ORDER BY id")?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
 }

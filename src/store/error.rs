@@ -114,9 +114,22 @@ impl From<std::io::Error> for Error {
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
         use rusqlite::ErrorCode;
+        // The tables refuse values of another kind than their columns, so someone forced one in.
+        if let rusqlite::Error::InvalidColumnType(..)
+        | rusqlite::Error::FromSqlConversionFailure(..)
+        | rusqlite::Error::IntegralValueOutOfRange(..) = error
+        {
+            let detail = format!("a cell is not what its column holds: {error}");
+            return Self::Damaged { path: PathBuf::from("archive.db"), detail };
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::DiskFull(PathBuf::from("the archive's disk")),
-            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            // SQLite calls a file damaged of which the disk fails to give a part.
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged {
+                path: PathBuf::from("archive.db"),
+                detail: format!("{error}, or the disk fails to read it"),
+            },
+            Some(ErrorCode::NotADatabase) => {
                 Self::Damaged { path: PathBuf::from("archive.db"), detail: error.to_string() }
             }
             _ => Self::Sqlite(error),

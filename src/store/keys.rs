@@ -305,6 +305,56 @@ impl Keys {
         self.public_key(ACCESS)
     }
 
+    /// What is wrong with the key files in the folder: the file, and what. A file that is not there
+    /// is no problem.
+    pub fn problems(&self) -> Vec<(PathBuf, String)> {
+        let mut out = Vec::new();
+        let path = self.folder.join("ledger.vkey");
+        let public = match fs_err::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => {
+                out.push((path, error.to_string()));
+                None
+            }
+            Ok(bytes) => {
+                let text = String::from_utf8_lossy(&bytes);
+                match VerifierKey::parse(&text) {
+                    Ok(key) if text.strip_suffix('\n').unwrap_or(&text) == key.to_text() => Some(key),
+                    Ok(_) => {
+                        out.push((path, "it does not hold the verification key alone, as it was written".to_owned()));
+                        None
+                    }
+                    Err(error) => {
+                        out.push((path, format!("it does not hold a verification key: {error}")));
+                        None
+                    }
+                }
+            }
+        };
+        let path = self.folder.join("ledger.key");
+        match fs_err::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            // Whoever checks need not be the one who signs.
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
+            Err(error) => out.push((path, error.to_string())),
+            Ok(bytes) => {
+                let text = SecretString::from(String::from_utf8_lossy(&bytes).into_owned());
+                let line = text.expose_secret().strip_suffix('\n').unwrap_or(text.expose_secret());
+                match SigningKey::parse(line) {
+                    Ok(key) if line != key.to_private_text() => {
+                        out.push((path, "it does not hold the signing key alone, as it was written".to_owned()));
+                    }
+                    Ok(key) if public.is_some_and(|public| public != key.verifier()) => {
+                        out.push((path, "it is not the signing key of the verification key beside it".to_owned()));
+                    }
+                    Ok(_) => {}
+                    Err(error) => out.push((path, format!("it does not hold a signing key: {error}"))),
+                }
+            }
+        }
+        out
+    }
+
     /// The names of the accounts, sorted.
     pub fn account_names(&self) -> Result<Vec<String>, Error> {
         let mut names = Vec::new();

@@ -68,8 +68,7 @@ impl Layout {
             }
             Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
         }
-        file.set_len(0)?;
-        writeln!(file, "process {}", std::process::id())?;
+        file.set_len(0).and_then(|()| writeln!(file, "process {}", std::process::id())).map_err(at("write", &path))?;
         Ok(WriteLock { _file: file })
     }
 }
@@ -90,12 +89,16 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         fs_err::remove_file(&leftover)?;
     }
     let mut temporary = tempfile::Builder::new().prefix(&name).rand_bytes(0).tempfile_in(folder)?;
-    temporary.write_all(bytes)?;
-    temporary.as_file().sync_all()?;
+    temporary.write_all(bytes).and_then(|()| temporary.as_file().sync_all()).map_err(at("write", &leftover))?;
     moment(folder, "file written beside its place");
-    temporary.persist(path).map_err(|error| error.error)?;
+    temporary.persist(path).map_err(|error| at("put in its place", path)(error.error))?;
     moment(folder, "file in its place");
     sync_folder(folder)
+}
+
+/// Says with an error of the system what was attempted, and on which file. Its kind stays.
+pub(super) fn at(attempted: &str, path: &Path) -> impl FnOnce(std::io::Error) -> std::io::Error {
+    move |error| std::io::Error::new(error.kind(), format!("can't {attempted} {}: {error}", path.display()))
 }
 
 /// Makes a rename in `folder` durable.

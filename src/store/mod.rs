@@ -21,6 +21,7 @@ mod moment;
 mod notes;
 mod proof;
 mod reader;
+mod rows;
 mod state;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -44,6 +45,7 @@ pub use proof::{ProofError, RecordProof};
 pub use reader::{
     ArchiveRow, Block, OwnRecord, Reader, SubjectRow, Tables, VersionRow, expected_about, expected_definitions,
 };
+pub use rows::{BlockOpener, BlockRow, DictionaryRow, Misfit, SaltRow, leaf_hash};
 pub use state::{DebtRow, FileRow, RunRow};
 pub use tree::SPAN;
 pub use writer::{Appended, NewKey, Writer, create, message_ranges};

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use zstd::bulk::Decompressor;
 use zstd::dict::DecoderDictionary;
@@ -12,6 +13,7 @@ use super::db::{Which, open_reading};
 use super::dictionary;
 use super::error::Error;
 use super::layout::Layout;
+use super::rows::{DictionaryRow, Misfit, SaltRow, dictionary_rows, each, natural, salt_rows};
 use super::tree::{self, SPAN, SPAN_LEVEL};
 use crate::ledger::{self, ArchiveId, Checkpoint, Note, VerifierKey};
 use crate::model::{ChannelId, Digest, MessageTs, RecordSeq, SourceId};
@@ -104,15 +106,23 @@ pub struct Tables {
     pub channels: Vec<(i64, SourceId, String, u64)>,
     /// Counters by name.
     pub counters: HashMap<String, i64>,
+    /// Secrets of spans.
+    pub salts: Vec<SaltRow>,
+    /// Dictionaries.
+    pub dictionaries: Vec<DictionaryRow>,
+    /// Checkpoints: size, note, when it was signed.
+    pub checkpoints: Vec<(u64, String, String)>,
+    /// Contents: SHA-256, size.
+    pub blobs: Vec<(Vec<u8>, u64)>,
     /// What the archive says of itself.
     pub about: Vec<(String, String)>,
     /// What the rows of the blocks say beside where they begin: first, sealed (0 or 1), id of the
     /// dictionary (0 for none).
     pub packed: Vec<(u64, i64, i64)>,
-    /// Dictionaries: id, digest, bytes.
-    pub dictionaries: Vec<(i64, Vec<u8>, Vec<u8>)>,
-    /// Rows of tables that this version never writes.
-    pub odd_rows: i64,
+    /// Rows of tables that this version never writes: the table, the row for people.
+    pub odd_rows: Vec<(&'static str, String)>,
+    /// Rows that are not what their tables say.
+    pub misfits: Vec<Misfit>,
     /// Whether a run came to its end.
     pub has_ended_runs: bool,
 }
@@ -137,7 +147,7 @@ pub(super) fn head(connection: &Connection) -> Result<u64, Error> {
         .prepare_cached("SELECT first, count FROM block ORDER BY first DESC LIMIT 1")?
         .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    Ok(last.map_or(0, |(first, count)| (first + count).cast_unsigned()))
+    Ok(last.map_or(0, |(first, count)| first.saturating_add(count).max(0).cast_unsigned()))
 }
 
 /// One record, read from the disk.
@@ -223,16 +233,19 @@ pub(super) fn open_stored(row: &Stored<'_>, prepared: Option<&DecoderDictionary<
 }
 
 fn decompress(bytes: &[u8], dictionary: Option<&DecoderDictionary<'_>>) -> std::io::Result<Vec<u8>> {
-    let size =
-        zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten().and_then(|size| usize::try_from(size).ok());
-    let size = size
-        .filter(|&size| size <= MAX_BLOCK_BYTES)
-        .ok_or_else(|| std::io::Error::other("its size is not given or too large"))?;
     let mut decompressor = match dictionary {
         None => Decompressor::new()?,
         Some(dictionary) => Decompressor::with_prepared_dictionary(dictionary)?,
     };
-    decompressor.decompress(bytes, size)
+    decompressor.decompress(bytes, frame_size(bytes)?)
+}
+
+/// The size that a compressed block says it has when it is decompressed.
+pub(super) fn frame_size(bytes: &[u8]) -> std::io::Result<usize> {
+    let size =
+        zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten().and_then(|size| usize::try_from(size).ok());
+    size.filter(|&size| size <= MAX_BLOCK_BYTES)
+        .ok_or_else(|| std::io::Error::other("its size is not given or too large"))
 }
 
 /// The records of the open span, for the writer.
@@ -449,26 +462,6 @@ impl Reader {
         })
     }
 
-    /// The `count` records from `first` on that a row of the block table holds or held, read from
-    /// the disk now: when they were sealed with others meanwhile, they are taken from there.
-    pub fn read_block(&self, first: u64, count: u64) -> Result<Block, Error> {
-        let missing = || Error::Corrupt { seq: RecordSeq(first), detail: "its block is missing".to_owned() };
-        let mut block = self.with(|connection| holding(connection, first))?.ok_or_else(missing)?;
-        let before = first - block.first.0;
-        let held = block.records.len() as u64;
-        if before == 0 && held == count {
-            return Ok(block);
-        }
-        // A block that has grown or begins elsewhere is a sealed one; any other is what it was.
-        if before.checked_add(count).is_none_or(|end| end > held) {
-            return if before == 0 { Ok(block) } else { Err(missing()) };
-        }
-        let place = |count: u64| usize::try_from(count).expect("a block fits in memory");
-        block.records.truncate(place(before + count));
-        block.records.drain(..place(before));
-        Ok(Block { first: RecordSeq(first), records: block.records })
-    }
-
     /// The number under which a channel is known in the tables; `None` when nothing of it is here.
     fn channel_number(&self, source: SourceId, channel: &ChannelId) -> Result<Option<i64>, Error> {
         self.with(|connection| {
@@ -622,29 +615,36 @@ impl Reader {
     pub fn tables(&self) -> Result<Tables, Error> {
         self.with(|connection| {
             let snapshot = connection.unchecked_transaction()?;
+            let mut misfits = Vec::new();
             let tables = Tables {
-                blocks: block_rows(&snapshot)?,
-                nodes: nodes(&snapshot)?,
-                subjects: subject_rows(&snapshot)?,
-                spans: span_rows(&snapshot)?,
-                channels: channel_rows(&snapshot)?,
-                counters: counters(&snapshot)?,
-                about: about(&snapshot)?,
+                blocks: block_rows(&snapshot, &mut misfits)?,
+                nodes: nodes(&snapshot, &mut misfits)?,
+                subjects: subject_rows(&snapshot, &mut misfits)?,
+                spans: span_rows(&snapshot, &mut misfits)?,
+                channels: channel_rows(&snapshot, &mut misfits)?,
+                counters: counter_rows(&snapshot, &mut misfits)?,
+                salts: salt_rows(&snapshot, &mut misfits)?,
+                dictionaries: dictionary_rows(&snapshot, &mut misfits)?,
+                checkpoints: checkpoint_rows(&snapshot, &mut misfits)?,
+                blobs: blob_rows(&snapshot, &mut misfits)?,
+                about: about(&snapshot, &mut misfits)?,
                 packed: packed(&snapshot)?,
-                dictionaries: dictionary::rows(&snapshot)?,
-                odd_rows: snapshot.query_row(
-                    "SELECT (SELECT count(*) FROM erased) + (SELECT count(*) FROM maintenance)",
-                    [],
-                    |row| row.get(0),
-                )?,
+                odd_rows: odd_rows(&snapshot)?,
+                misfits: Vec::new(),
                 has_ended_runs: snapshot.query_row(
                     "SELECT EXISTS (SELECT 1 FROM run WHERE ended_at IS NOT NULL)",
                     [],
                     |row| row.get(0),
                 )?,
             };
+            let tables = Tables { misfits, ..tables };
             Ok(tables)
         })
+    }
+
+    /// Where each block begins now and how many records its row says it holds.
+    pub fn block_bounds(&self) -> Result<Vec<(u64, u64)>, Error> {
+        self.with(|connection| block_rows(connection, &mut Vec::new()))
     }
 
     /// The key of each record of a span, for leaf hashes.
@@ -796,9 +796,14 @@ impl Reader {
     }
 }
 
-fn subject_rows(connection: &Connection) -> Result<Vec<SubjectRow>, Error> {
-    let mut statement = connection.prepare("SELECT version, seq, change, kind, source, channel, key FROM subject")?;
-    let rows = statement.query_map([], |row| {
+fn subject_rows(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<SubjectRow>, Error> {
+    let sql = "SELECT version, seq, change, kind, source, channel, key FROM subject";
+    each(connection, "subject", sql, Some("seq"), misfits, |row| {
+        let change: u8 = row.get(2)?;
+        natural(row, 1)?;
+        if Change::from_number(change).is_none() {
+            return Err(rusqlite::Error::IntegralValueOutOfRange(2, change.into()));
+        }
         Ok(SubjectRow {
             kind: row.get(3)?,
             source: row.get(4)?,
@@ -806,29 +811,72 @@ fn subject_rows(connection: &Connection) -> Result<Vec<SubjectRow>, Error> {
             key: row.get(6)?,
             version: version_row(row)?,
         })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    })
 }
 
-fn span_rows(connection: &Connection) -> Result<Vec<(i64, i64, i64, i64)>, Error> {
-    let mut statement =
-        connection.prepare("SELECT channel, min_ts, max_ts, block FROM span_index ORDER BY block, channel")?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+fn span_rows(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<(i64, i64, i64, i64)>, Error> {
+    let sql = "SELECT channel, min_ts, max_ts, block FROM span_index ORDER BY block, channel";
+    each(connection, "span_index", sql, Some("block"), misfits, |row| {
+        natural(row, 3)?;
+        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+    })
 }
 
-fn channel_rows(connection: &Connection) -> Result<Vec<(i64, SourceId, String, u64)>, Error> {
-    let mut statement = connection.prepare("SELECT number, source, id, records FROM channel ORDER BY number")?;
-    let rows = statement.query_map([], |row| {
-        Ok((row.get(0)?, SourceId(row.get(1)?), row.get(2)?, row.get::<_, i64>(3)?.cast_unsigned()))
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+fn channel_rows(
+    connection: &Connection,
+    misfits: &mut Vec<Misfit>,
+) -> Result<Vec<(i64, SourceId, String, u64)>, Error> {
+    let sql = "SELECT number, source, id, records FROM channel ORDER BY number";
+    each(connection, "channel", sql, None, misfits, |row| {
+        Ok((row.get(0)?, SourceId(row.get(1)?), row.get(2)?, natural(row, 3)?))
+    })
 }
 
-pub(super) fn nodes(connection: &Connection) -> Result<Vec<(u8, u64, Vec<u8>)>, Error> {
-    let mut statement = connection.prepare("SELECT level, idx, hash FROM node ORDER BY level, idx")?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned(), row.get(2)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+pub(super) fn nodes(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<(u8, u64, Vec<u8>)>, Error> {
+    let sql = "SELECT level, idx, hash FROM node ORDER BY level, idx";
+    each(connection, "node", sql, None, misfits, |row| {
+        let level: u8 = row.get(0)?;
+        let index = natural(row, 1)?;
+        // No tree has a node there: it would stand over more records than can be numbered.
+        if level >= 64 || index > (u64::MAX >> level) {
+            return Err(rusqlite::Error::IntegralValueOutOfRange(0, level.into()));
+        }
+        Ok((level, index, row.get(2)?))
+    })
+}
+
+fn checkpoint_rows(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<(u64, String, String)>, Error> {
+    let sql = "SELECT size, note, at FROM checkpoint ORDER BY size";
+    each(connection, "checkpoint", sql, Some("size"), misfits, |row| Ok((natural(row, 0)?, row.get(1)?, row.get(2)?)))
+}
+
+fn blob_rows(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<(Vec<u8>, u64)>, Error> {
+    let sql = "SELECT digest, size FROM blob ORDER BY digest";
+    each(connection, "blob", sql, None, misfits, |row| Ok((row.get(0)?, natural(row, 1)?)))
+}
+
+fn counter_rows(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<HashMap<String, i64>, Error> {
+    let sql = "SELECT name, value FROM counter";
+    let rows = each(connection, "counter", sql, None, misfits, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Rows of tables that nothing writes yet.
+fn odd_rows(connection: &Connection) -> Result<Vec<(&'static str, String)>, Error> {
+    let mut out = Vec::new();
+    for (table, sql) in [
+        ("erased", "SELECT 'of record ' || coalesce(seq, 'null') FROM erased"),
+        ("maintenance", "SELECT coalesce(what, 'null') FROM maintenance"),
+    ] {
+        let mut statement = connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let text = row.get_ref(0)?;
+            let text = text.as_bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default();
+            out.push((table, text));
+        }
+    }
+    Ok(out)
 }
 
 fn counters(connection: &Connection) -> Result<HashMap<String, i64>, Error> {
@@ -837,28 +885,39 @@ fn counters(connection: &Connection) -> Result<HashMap<String, i64>, Error> {
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-fn block_rows(connection: &Connection) -> Result<Vec<(u64, u64)>, Error> {
-    let mut statement = connection.prepare("SELECT first, count FROM block ORDER BY first")?;
-    let rows = statement
-        .query_map([], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get::<_, i64>(1)?.cast_unsigned())))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+fn block_rows(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<(u64, u64)>, Error> {
+    let sql = "SELECT first, count, sealed, dictionary, typeof(digest) AS digest, typeof(bytes) AS bytes FROM block ORDER BY first";
+    each(connection, "block", sql, Some("first"), misfits, |row| {
+        let (_, _): (i64, i64) = (row.get(2)?, row.get(3)?);
+        for at in [4, 5] {
+            if row.get::<_, String>(at)? != "blob" {
+                return Err(rusqlite::Error::InvalidColumnType(at, "digest or bytes".to_owned(), Type::Text));
+            }
+        }
+        Ok((natural(row, 0)?, natural(row, 1)?))
+    })
 }
 
+/// Of blocks whose rows fit their table: first, sealed, dictionary.
 fn packed(connection: &Connection) -> Result<Vec<(u64, i64, i64)>, Error> {
-    let mut statement = connection.prepare("SELECT first, sealed, dictionary FROM block ORDER BY first")?;
-    let rows = statement.query_map([], |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), row.get(1)?, row.get(2)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    // What does not fit is told by `block_rows`.
+    let mut told = Vec::new();
+    let sql = "SELECT first, sealed, dictionary FROM block ORDER BY first";
+    each(connection, "block", sql, None, &mut told, |row| Ok((natural(row, 0)?, row.get(1)?, row.get(2)?)))
 }
 
-fn about(connection: &Connection) -> Result<Vec<(String, String)>, Error> {
-    let mut statement = connection.prepare("SELECT name, text FROM about ORDER BY name")?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
+fn about(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<(String, String)>, Error> {
+    let sql = "SELECT name, text FROM about ORDER BY name";
+    each(connection, "about", sql, None, misfits, |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
+/// Everything that is defined, each named by what it is and on which table: a trigger may bear the
+/// name of a table, and a forged schema may define a name twice.
 pub(super) fn definitions(connection: &Connection) -> Result<Vec<(String, String)>, Error> {
-    let mut statement =
-        connection.prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")?;
+    let mut statement = connection.prepare(
+        "SELECT type || ' ' || name || CASE WHEN tbl_name = name THEN '' ELSE ' on ' || tbl_name END, coalesce(sql, '')
+         FROM sqlite_schema ORDER BY 1, 2",
+    )?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }

@@ -12,18 +12,21 @@ pub(super) fn check(check: &mut Check<'_>, tables: &Tables) -> Result<(), Error>
     let path = check.reader.layout().database();
     let Some(records) = check.absorb(check.reader.own_records())? else { return Ok(()) };
     let Some(newest) = records.last() else {
-        if tables.about != expected_about(&row.vkey) {
-            check.find(Finding::new("about", "the archive's description of itself is not the one that was put there"));
-        }
+        let texts = expected_about(&row.vkey);
+        let due = texts.into_iter().map(|(name, text)| (name, Digest::of(text.as_bytes()).to_string())).collect();
+        about(check, tables, &due, None);
         return Ok(());
     };
     let (seq, note) = (newest.seq.0, &newest.note);
     // The key of the row is the first one; the checkpoints' check follows the changes from there.
+    let oldest = &records[0].note;
+    let first_key = oldest.previous.as_ref().map_or(&oldest.vkey, |before| &before.vkey);
     for (name, said, found) in [
         ("id", &note.id, row.id.to_string()),
         ("origin", &note.origin, row.origin),
         ("created_at", &note.created_at, row.created_at),
         ("format", &note.format.to_string(), row.format.to_string()),
+        ("vkey", first_key, row.vkey),
         ("source.server", &note.server, row.server),
     ] {
         if *said != found {
@@ -35,19 +38,23 @@ pub(super) fn check(check: &mut Check<'_>, tables: &Tables) -> Result<(), Error>
             );
         }
     }
+    about(check, tables, &note.about, Some(seq));
+    Ok(())
+}
+
+/// The texts of `about`, held against the SHA-256 that each should have.
+fn about(check: &mut Check<'_>, tables: &Tables, due: &BTreeMap<String, String>, seq: Option<u64>) {
     let found: BTreeMap<&str, String> =
         tables.about.iter().map(|(name, text)| (name.as_str(), Digest::of(text.as_bytes()).to_string())).collect();
-    let names: BTreeSet<&str> = found.keys().copied().chain(note.about.keys().map(String::as_str)).collect();
+    let names: BTreeSet<&str> = found.keys().copied().chain(due.keys().map(String::as_str)).collect();
     for name in names {
-        let (said, found) = (note.about.get(name), found.get(name));
+        let (said, found) = (due.get(name), found.get(name));
         if said != found {
             let text = |side: Option<&String>| side.map_or("no such text", String::as_str).to_owned();
-            check.find(
-                Finding::new("about", format!("the text {name} is not the one that was put there"))
-                    .at(seq)
-                    .instead(text(said), text(found)),
-            );
+            let mut finding = Finding::new("about", format!("the text {name} is not the one that was put there"))
+                .instead(text(said), text(found));
+            finding.record = seq;
+            check.find(finding);
         }
     }
-    Ok(())
 }

@@ -1,9 +1,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::decode::{Means, Opened, blocks};
+use super::nodes::{self, Spans};
 use super::{Check, Finding};
 use crate::history::{Item, item};
-use crate::index::is_searched_in_stream;
-use crate::ledger::{Frontier, verify_inclusion};
+use crate::ledger::{SpanSecret, verify_inclusion};
 use crate::model::{Digest, RecordSeq, SourceId};
 use crate::record::{Kind, State};
 use crate::store::{Change, Error, Reader, SPAN, Tables, message_ranges};
@@ -17,141 +18,191 @@ pub(super) struct Seen {
     pub(super) ranges: BTreeMap<(u64, String), (i64, i64)>,
     /// Records of each channel.
     pub(super) channel_records: HashMap<(SourceId, String), u64>,
-    /// Contents that records name.
+    /// The channels in the order in which records first named them, which numbers them from 1.
+    pub(super) channels: Vec<(SourceId, String)>,
+    /// Contents that records name, and the first that does.
     pub(super) attachments: HashMap<Digest, u64>,
     /// Numbers of all readings of messages, comments and files that the index must hold.
     pub(super) readings: HashSet<u64>,
     /// Records of the archive when the check began.
     pub(super) head: u64,
+    /// Stretches of records that are missing or could not be read: first, and one past the last.
+    /// What points into them cannot be held against anything.
+    pub(super) unread: Vec<(u64, u64)>,
     /// Distinct subjects of each kind.
     pub(super) subjects: HashMap<&'static str, i64>,
     /// First versions of each kind that hold what the source sent.
     pub(super) first_readings: HashMap<&'static str, i64>,
+    /// Comments: record, id.
+    comments: Vec<(u64, String)>,
+    /// Ids of comments that stand in a channel's stream.
+    in_stream: HashSet<String>,
 }
 
-/// Reads every block, computes every leaf, and compares the tree's nodes and roots.
+impl Seen {
+    /// How many records could not be read.
+    pub(super) fn unread_records(&self) -> u64 {
+        self.unread.iter().fold(0, |sum, (from, to)| sum.saturating_add(to - from))
+    }
+
+    /// Whether a record is one that could not be read.
+    pub(super) fn is_unread(&self, seq: u64) -> bool {
+        self.unread.iter().any(|(from, to)| (*from..*to).contains(&seq))
+    }
+}
+
+/// Reads every block, computes every leaf, and compares the tree's nodes and roots. Each block that
+/// is damaged is named; those after it are checked as if it were not.
 pub(super) fn full(check: &mut Check<'_>, tables: &Tables, progress: &mut dyn FnMut(u64, u64)) -> Result<Seen, Error> {
-    let mut seen = Seen::default();
     let head = tables.blocks.last().map_or(0, |(first, count)| first.saturating_add(*count));
-    seen.head = head;
-    let mut nodes: HashMap<(u8, u64), &Vec<u8>> =
-        tables.nodes.iter().map(|(level, index, hash)| ((*level, *index), hash)).collect();
-    let archive = check.reader.archive().id;
-    let mut frontier = Frontier::default();
-    // After a block that cannot be read, the roots above it cannot be computed: said once.
-    let mut broken = false;
+    let mut seen = Seen { head, ..Seen::default() };
+    let secrets = secrets(check, tables);
+    let dictionaries: HashMap<i64, Vec<u8>> =
+        tables.dictionaries.iter().map(|(id, _, bytes)| (*id, bytes.clone())).collect();
+    let means = Means { archive: check.reader.archive().id, secrets: &secrets, dictionaries: &dictionaries };
+    let mut spans = Spans::new(tables.checkpoints.iter().map(|(size, _, _)| *size));
     let mut expected = 0;
-    let mut comments: Vec<(u64, String)> = Vec::new();
-    let mut in_stream: HashSet<String> = HashSet::new();
-    let mut secret = None;
-    for &(first, count) in &tables.blocks {
-        if first != expected {
-            check.find(
-                Finding::new("block", "records are missing before it, or twice there")
-                    .at(first)
-                    .instead(expected, first),
-            );
-            broken = true;
+    let reader = check.reader;
+    let outcome = blocks(reader, &means, &mut |opened| {
+        // What was appended since the tables were read belongs to the next check.
+        if opened.row.first < head {
+            block(check, &mut seen, &mut spans, &mut expected, opened)?;
+            progress(expected.min(head), head);
         }
-        expected = first.saturating_add(count);
-        let Some(block) = check.absorb(check.reader.read_block(first, count))? else {
-            broken = true;
-            continue;
-        };
-        check.report.checked.blocks += 1;
-        if block.records.len() as u64 != count {
-            check.find(
-                Finding::new("block", "its row counts other records than it holds")
-                    .at(first)
-                    .instead(count, block.records.len()),
-            );
+        Ok(())
+    });
+    check.absorb(outcome)?;
+    spans.close();
+    for span in spans.seen().filter(|span| !secrets.contains_key(span)) {
+        check.find(Finding::new("salt", "the secret of its span is missing or not 32 bytes").at(span * SPAN));
+    }
+    if expected < head {
+        seen.unread.push((expected, head));
+        check.find(
+            Finding::new("block", "the records from here on are missing or could not be read")
+                .at(expected)
+                .instead(head, expected),
+        );
+    }
+    nodes::check(check, tables, &spans, head);
+    readings(check, tables, &mut seen)?;
+    Ok(seen)
+}
+
+/// The secret of each span, and what is wrong with the rows that hold them.
+fn secrets(check: &mut Check<'_>, tables: &Tables) -> HashMap<u64, SpanSecret> {
+    let head = tables.blocks.last().map_or(0, |(first, count)| first.saturating_add(*count));
+    let mut out = HashMap::new();
+    for row in &tables.salts {
+        let start = row.span.saturating_mul(SPAN);
+        if start >= head {
+            check.find(Finding::new("salt", "a secret is there for records that are not").at(start));
         }
-        let mut numbers = Vec::new();
-        let mut channel_names: Vec<String> = Vec::new();
-        for (seq, record) in (first..).zip(&block.records) {
-            let header = &record.header;
-            check.report.checked.records += 1;
-            let channel = header.channel.clone().unwrap_or_default();
-            let number = channel_names.iter().position(|name| *name == channel).unwrap_or_else(|| {
-                channel_names.push(channel.clone());
-                channel_names.len() - 1
+        // Keys take the place of a secret when something is erased from its span, and nothing is yet.
+        if row.keys.is_some() {
+            let detail = "keys stand beside the secret of its span, from which nothing was erased";
+            check.find(Finding::new("salt", detail).at(start).instead("nothing", "keys"));
+        }
+        let secret = row.secret.as_ref().and_then(|secret| <[u8; 32]>::try_from(secret.as_slice()).ok());
+        if let Some(secret) = secret {
+            out.insert(row.span, SpanSecret(secret));
+        }
+    }
+    out
+}
+
+/// One block: its row, its records, what they make of the tables.
+fn block(
+    check: &mut Check<'_>,
+    seen: &mut Seen,
+    spans: &mut Spans,
+    expected: &mut u64,
+    opened: Opened,
+) -> Result<(), Error> {
+    let (first, count) = (opened.row.first, opened.row.count);
+    if first > *expected {
+        let detail = format!("records {expected} to {} are missing", first - 1);
+        check.find(Finding::new("block", detail).at(*expected).instead(*expected, first));
+        seen.unread.push((*expected, first));
+    } else if first < *expected {
+        let detail = format!("it begins before the block ahead of it ends, at record {expected}");
+        check.find(Finding::new("block", detail).at(first).instead(*expected, first));
+    }
+    *expected = first.saturating_add(count);
+    if !matches!(opened.row.sealed, 0 | 1) {
+        let detail = "its row says neither that it is sealed nor that it is not";
+        check.find(Finding::new("block", detail).at(first).instead("0 or 1", opened.row.sealed));
+    } else if opened.row.sealed == 0 && opened.row.dictionary != 0 {
+        let detail = "its row names a dictionary, and only a sealed block has one";
+        check.find(Finding::new("block", detail).at(first).instead(0, opened.row.dictionary));
+    }
+    let block = match opened.block {
+        Ok(block) => block,
+        // Named by its first record: what is wrong may be said of a record that is none.
+        Err(Error::Corrupt { detail, .. }) => {
+            check.find(Finding::new("block", detail).at(first));
+            seen.unread.push((first, *expected));
+            return Ok(());
+        }
+        Err(other) => {
+            seen.unread.push((first, *expected));
+            return check.absorb::<()>(Err(other)).map(drop);
+        }
+    };
+    check.report.checked.blocks += 1;
+    if block.records.len() as u64 != count {
+        check.find(
+            Finding::new("block", "its row counts other records than it holds")
+                .at(first)
+                .instead(block.records.len(), count),
+        );
+        *expected = first.saturating_add(block.records.len() as u64);
+    }
+    seen.in_stream.extend(opened.in_stream);
+    let unread = seen.unread_records();
+    let mut numbers = Vec::new();
+    let mut channel_names: Vec<String> = Vec::new();
+    for ((seq, record), leaf) in (first..).zip(&block.records).zip(opened.leaves) {
+        let header = &record.header;
+        check.report.checked.records += 1;
+        spans.take(seq, leaf);
+        let channel = header.channel.as_deref().unwrap_or_default();
+        let number = channel_names.iter().position(|name| name == channel).unwrap_or_else(|| {
+            channel_names.push(channel.to_owned());
+            channel_names.len() - 1
+        });
+        numbers.push(i64::try_from(number).unwrap_or(i64::MAX));
+        if let Some(n) = header.n {
+            let key = (SourceId(header.source), channel.to_owned());
+            let counted = seen.channel_records.entry(key).or_insert_with_key(|key| {
+                seen.channels.push(key.clone());
+                0
             });
-            numbers.push(i64::try_from(number).unwrap_or(i64::MAX));
-            if let Some(n) = header.n {
-                let counted = seen.channel_records.entry((SourceId(header.source), channel.clone())).or_default();
-                *counted += 1;
-                if *counted != n {
-                    check.find(
-                        Finding::new("block", format!("its number among the records of channel {channel} is wrong"))
-                            .at(seq)
-                            .instead(*counted, n),
-                    );
-                    *counted = n;
-                }
+            *counted += 1;
+            // Records that could not be read may have been of this channel.
+            if *counted != n && !(n > *counted && n - *counted <= unread) {
+                check.find(
+                    Finding::new("block", format!("its number among the records of channel {channel} is wrong"))
+                        .at(seq)
+                        .instead(*counted, n),
+                );
             }
-            note(&mut seen, seq, record);
-            match header.kind {
-                Kind::Comment if header.state == State::Present => {
-                    comments.push((seq, header.key.rsplit('/').next().unwrap_or_default().to_owned()));
-                }
-                Kind::Message => in_stream.extend(is_searched_in_stream(record)),
-                _ => {}
-            }
-            if seq.is_multiple_of(SPAN) || secret.is_none() {
-                secret = check.absorb(check.reader.span_secret(seq / SPAN))?;
-                broken |= secret.is_none();
-            }
-            if broken {
-                continue;
-            }
-            let Some(secret) = &secret else { continue };
-            let leaf = record.leaf(&archive, &secret.record_key(RecordSeq(seq))).hash();
-            let mut computed = Vec::new();
-            frontier.push(leaf, |level, index, hash| computed.push((level, index, hash)));
-            for (level, index, hash) in computed.into_iter().filter(|(level, _, _)| *level >= 7) {
-                check.report.checked.nodes += 1;
-                let start = index << level;
-                match nodes.remove(&(level, index)) {
-                    Some(stored) if stored.as_slice() == hash.0 => {}
-                    Some(stored) => {
-                        let stored = Digest::from_slice(stored)
-                            .map_or_else(|| "not 32 bytes".to_owned(), |digest| digest.to_string());
-                        check.find(
-                            Finding::new(
-                                "node",
-                                format!("the tree's node of level {level}, number {index}, does not match its records"),
-                            )
-                            .at(start)
-                            .instead(hash, stored),
-                        );
-                    }
-                    None => check.find(
-                        Finding::new("node", format!("the tree's node of level {level}, number {index}, is missing"))
-                            .at(start)
-                            .instead(hash, "nothing"),
-                    ),
-                }
-            }
+            *counted = n;
         }
-        for (number, (min, max)) in message_ranges(&numbers, &block.records) {
-            let name = channel_names.get(usize::try_from(number).unwrap_or(usize::MAX)).cloned().unwrap_or_default();
-            seen.ranges.insert((first, name), (min.micros(), max.micros()));
+        note(seen, seq, record);
+        if header.kind == Kind::Comment && header.state == State::Present {
+            seen.comments.push((seq, header.key.rsplit('/').next().unwrap_or_default().to_owned()));
         }
-        progress(expected, head);
     }
-    if !broken {
-        for ((level, index), _) in nodes {
-            check.find(
-                Finding::new(
-                    "node",
-                    format!("the tree has a node of level {level}, number {index}, that no records stand under"),
-                )
-                .at(index << level),
-            );
-        }
-    } else if check.report.findings.is_empty() {
-        check.find(Finding::new("block", "the tree could not be computed to its end"));
+    for (number, (min, max)) in message_ranges(&numbers, &block.records) {
+        let name = channel_names.get(usize::try_from(number).unwrap_or(usize::MAX)).cloned().unwrap_or_default();
+        seen.ranges.insert((first, name), (min.micros(), max.micros()));
     }
+    Ok(())
+}
+
+/// Which records the index must hold.
+fn readings(check: &mut Check<'_>, tables: &Tables, seen: &mut Seen) -> Result<(), Error> {
     // A record that says only that something came back, or was seen elsewhere, is no reading.
     for row in &tables.subjects {
         match row.version.change {
@@ -169,12 +220,12 @@ pub(super) fn full(check: &mut Check<'_>, tables: &Tables, progress: &mut dyn Fn
             _ => {}
         }
     }
-    for (seq, id) in comments {
-        if !in_stream.contains(&id) {
+    for (seq, id) in std::mem::take(&mut seen.comments) {
+        if !seen.in_stream.contains(&id) {
             seen.readings.insert(seq);
         }
     }
-    Ok(seen)
+    Ok(())
 }
 
 /// The subject of a record.

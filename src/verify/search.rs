@@ -49,7 +49,11 @@ pub(super) fn check(check: &mut Check<'_>, seen: &Seen) -> Result<(), Error> {
             );
         }
         // Readings beyond the record reached may be there already: a later version rewrites all.
-        if wanted.next_if_eq(&found).is_none() && *found < reached.min(seen.head) && !seen.readings.contains(found) {
+        if wanted.next_if_eq(&found).is_none()
+            && *found < reached.min(seen.head)
+            && !seen.readings.contains(found)
+            && !seen.is_unread(*found)
+        {
             check.find(
                 Finding::new("index", "a record is there that is no message, comment or file")
                     .at(*found)

@@ -3,9 +3,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::records::Seen;
 use super::{Check, Finding};
 use crate::history::{Item, Told, Version, item};
-use crate::model::{ChannelId, SourceId};
+use crate::model::{ChannelId, SourceId, rfc3339};
 use crate::record::{Kind, LIVE, State, change_digest, is_part_of};
 use crate::store::{Change, Error, SubjectRow, Tables, expected_definitions};
+
+/// How many missing rows are named one by one.
+const MANY: usize = 100;
 
 /// SQLite's own judgement, and that tables and guards are defined as this build defines them.
 pub(super) fn database(check: &mut Check<'_>) -> Result<(), Error> {
@@ -16,52 +19,141 @@ pub(super) fn database(check: &mut Check<'_>) -> Result<(), Error> {
         }
     }
     let Some(format) = check.absorb(check.reader.format())? else { return Ok(()) };
-    let expected: HashMap<String, String> = expected_definitions(format)?.into_iter().collect();
     let Some(found) = check.absorb(check.reader.definitions())? else { return Ok(()) };
-    let found: HashMap<String, String> = found.into_iter().collect();
-    let mut names: Vec<&String> = expected.keys().chain(found.keys()).collect();
-    names.sort();
-    names.dedup();
-    for name in names {
-        match (expected.get(name), found.get(name)) {
-            (Some(a), Some(b)) if a == b => {}
-            (Some(_), None) => check.find(
-                Finding::new("definition", format!("{name} is missing: a guard or table was dropped")).in_file(&path),
-            ),
-            (None, Some(found)) => check.find(
-                Finding::new("definition", format!("{name} does not belong there"))
-                    .in_file(&path)
-                    .instead("nothing", found),
-            ),
-            (Some(expected), Some(found)) => check.find(
-                Finding::new("definition", format!("{name} is defined otherwise"))
-                    .in_file(&path)
-                    .instead(expected, found),
-            ),
-            (None, None) => {}
+    let by_name = |definitions: Vec<(String, String)>| {
+        let mut out: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, definition) in definitions {
+            out.entry(name).or_default().push(definition);
         }
+        out
+    };
+    let (expected, found) = (by_name(expected_definitions(format)?), by_name(found));
+    let names: BTreeSet<&String> = expected.keys().chain(found.keys()).collect();
+    for name in names {
+        let finding = match (expected.get(name), found.get(name)) {
+            (Some(a), Some(b)) if a == b => continue,
+            (Some(_), None) => Finding::new("definition", format!("{name} is missing: a guard or table was dropped")),
+            (None, found) => Finding::new("definition", format!("{name} does not belong there"))
+                .instead("nothing", found.map(|found| found.join("; ")).unwrap_or_default()),
+            (Some(expected), Some(found)) => Finding::new("definition", format!("{name} is defined otherwise"))
+                .instead(expected.join("; "), found.join("; ")),
+        };
+        check.find(finding.in_file(&path));
     }
     Ok(())
 }
 
 /// The tables that point into the records, computed again from them.
-pub(super) fn rows(check: &mut Check<'_>, tables: &Tables, seen: &Seen) -> Result<(), Error> {
+pub(super) fn rows(check: &mut Check<'_>, tables: &Tables, seen: &mut Seen) -> Result<(), Error> {
     let names: HashMap<i64, String> = tables.channels.iter().map(|(number, _, id, _)| (*number, id.clone())).collect();
-    for (_, source, id, records) in &tables.channels {
-        let counted = seen.channel_records.get(&(*source, id.clone())).copied().unwrap_or(0);
-        if counted != *records {
+    for misfit in &tables.misfits {
+        let detail = format!("a row is not what its table holds: {} ({})", misfit.cells, misfit.detail);
+        let finding = Finding::new(misfit.table, detail);
+        check.find(match misfit.seq {
+            Some(seq) => finding.at(seq),
+            None => finding,
+        });
+    }
+    for (table, row) in &tables.odd_rows {
+        let detail = format!("a row stands in a table that this version never writes: {row}");
+        check.find(Finding::new(table, detail).instead("nothing", "a row"));
+    }
+    channels(check, tables, seen);
+    checkpoints(check, tables)?;
+    subjects(check, tables, seen, &names)?;
+    spans(check, tables, seen, &names);
+    if seen.unread.is_empty() {
+        counters(check, tables, seen);
+    } else {
+        let count = seen.unread_records();
+        check.report.notes.push(format!("the counters were not checked: {count} records could not be read"));
+    }
+    Ok(())
+}
+
+/// Channels are numbered in the order in which records first named them, and each counts its records.
+fn channels(check: &mut Check<'_>, tables: &Tables, seen: &Seen) {
+    // A record that could not be read may have been the first of its channel.
+    let numbered = seen.unread.is_empty();
+    let mut expected: BTreeMap<i64, &(SourceId, String)> = (1..).zip(&seen.channels).collect();
+    for (number, source, id, records) in &tables.channels {
+        let due = expected.remove(number);
+        let is = (*source, id.clone());
+        if numbered && due != Some(&is) {
+            let due =
+                due.map_or_else(|| "no such number".to_owned(), |(source, id)| format!("{id} of source {}", source.0));
             check.find(
-                Finding::new("counter", format!("the count of records of channel {id}")).instead(counted, records),
+                Finding::new(
+                    "channel",
+                    format!("channel {id} is listed under the number {number}, which is not its own"),
+                )
+                .instead(due, format!("{id} of source {}", source.0)),
+            );
+        }
+        let counted = seen.channel_records.get(&is).copied().unwrap_or(0);
+        let unread = seen.unread_records();
+        if counted != *records && !(*records > counted && *records - counted <= unread) {
+            check.find(
+                Finding::new("channel", format!("the count of records of channel {id}")).instead(counted, records),
             );
         }
     }
-    if tables.odd_rows > 0 {
-        let detail = "rows stand in tables that are empty outside a transaction (erased, maintenance)";
-        check.find(Finding::new("database", detail).instead(0, tables.odd_rows));
+    if numbered {
+        for (number, (_, id)) in expected {
+            let detail = format!("channel {id}, number {number}, is missing from the table");
+            check.find(Finding::new("channel", detail));
+        }
     }
-    subjects(check, tables, seen, &names)?;
-    spans(check, tables, seen, &names);
-    counters(check, tables, seen);
+}
+
+/// The checkpoints of the database beside those of the folder: each is written to both, to the
+/// database first.
+///
+/// When one was signed is our clock's word. Nothing signs it, and clocks are set back, so it is no
+/// evidence: only that it is a time is checked. What proves the time is an answer of a keeper elsewhere.
+fn checkpoints(check: &mut Check<'_>, tables: &Tables) -> Result<(), Error> {
+    let folder = check.reader.layout().checkpoints();
+    let mut missing = 0_u64;
+    for (size, note, at) in &tables.checkpoints {
+        let is_time = chrono::DateTime::parse_from_rfc3339(at).is_ok_and(|time| rfc3339(time.to_utc()) == *at);
+        if !is_time {
+            let detail = "the time at which it was signed is none";
+            check.find(Finding::new("checkpoint", detail).at(*size).instead("a time", at));
+        }
+        let path = folder.join(format!("{size:012}.note"));
+        match fs_err::read(&path) {
+            Ok(bytes) if bytes == note.as_bytes() => {}
+            Ok(bytes) => check.find(
+                Finding::new("checkpoint", "the checkpoint in the folder is not the one in the database")
+                    .at(*size)
+                    .in_file(&path)
+                    .instead(note, String::from_utf8_lossy(&bytes)),
+            ),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => missing += 1,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if missing > 0 {
+        let folder = folder.display();
+        check.report.notes.push(format!("{missing} checkpoints of the database are not in {folder}"));
+    }
+    if !folder.exists() {
+        return Ok(());
+    }
+    let known: BTreeSet<u64> = tables.checkpoints.iter().map(|(size, _, _)| *size).collect();
+    let mut paths: Vec<_> = fs_err::read_dir(&folder)?.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "note")) {
+        let size: Option<u64> = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+        if let Some(size) = size.filter(|size| !known.contains(size)) {
+            check.find(
+                Finding::new("checkpoint", "the database does not hold the checkpoint that the folder holds")
+                    .at(size)
+                    .in_file(&path)
+                    .instead("a checkpoint", "nothing"),
+            );
+        }
+    }
     Ok(())
 }
 
@@ -75,18 +167,26 @@ fn plain_key(kind: Option<Kind>, key: &str) -> String {
     if trimmed.starts_with('.') { format!("0{trimmed}") } else { trimmed.to_owned() }
 }
 
-fn subjects(check: &mut Check<'_>, tables: &Tables, seen: &Seen, names: &HashMap<i64, String>) -> Result<(), Error> {
-    let mut found = 0_usize;
+fn subjects(
+    check: &mut Check<'_>,
+    tables: &Tables,
+    seen: &mut Seen,
+    names: &HashMap<i64, String>,
+) -> Result<(), Error> {
+    let mut left = std::mem::take(&mut seen.listed);
     let mut changed: BTreeSet<(u8, u32, Option<String>, String)> = BTreeSet::new();
     for SubjectRow { kind, source, channel, key, version: row } in &tables.subjects {
-        let name = if *channel == 0 { None } else { names.get(channel).cloned() };
+        // What it points to could not be read, which is said already.
+        if seen.is_unread(row.seq.0) {
+            continue;
+        }
+        let name = if *channel == 0 { None } else { Some(names.get(channel).cloned().unwrap_or_default()) };
         let plain = plain_key(Kind::from_number(*kind), key);
-        let expected = seen.listed.get(&(*kind, *source, name.clone(), plain.clone(), row.version));
-        if expected == Some(&row.seq.0) {
-            found += 1;
+        let expected = left.remove(&(*kind, *source, name.clone(), plain.clone(), row.version));
+        if expected == Some(row.seq.0) {
             changed.insert((*kind, *source, name, plain));
         } else {
-            let expected = expected.map_or_else(|| "no such version".to_owned(), ToString::to_string);
+            let expected = expected.map_or_else(|| "no such version".to_owned(), |seq| seq.to_string());
             check.find(
                 Finding::new("subject", format!("version {} of {plain} points to the wrong record", row.version))
                     .at(row.seq.0)
@@ -94,8 +194,15 @@ fn subjects(check: &mut Check<'_>, tables: &Tables, seen: &Seen, names: &HashMap
             );
         }
     }
-    if found < seen.listed.len() {
-        check.find(Finding::new("subject", "versions are missing from the table").instead(seen.listed.len(), found));
+    let mut missing: Vec<_> = left.into_iter().map(|((_, _, _, key, version), seq)| (seq, key, version)).collect();
+    missing.sort_unstable();
+    for (seq, key, version) in missing.iter().take(MANY) {
+        let detail = format!("version {version} of {key} is missing from the table");
+        check.find(Finding::new("subject", detail).at(*seq).instead(seq, "nothing"));
+    }
+    if let Some((seq, _, _)) = missing.get(MANY) {
+        let detail = format!("{} more versions are missing from the table", missing.len() - MANY);
+        check.find(Finding::new("subject", detail).at(*seq));
     }
     for (kind, source, channel, key) in changed {
         let Some(kind) = Kind::from_number(kind) else { continue };
@@ -120,15 +227,22 @@ fn changes(check: &mut Check<'_>, item: &Item) {
         });
         let same_contents =
             reading.is_some_and(|reading| reading.record.header.attachments == version.record.header.attachments);
+        let had_none = reading.is_some_and(|reading| reading.record.header.attachments.is_empty());
         let fits = match version.change {
             Change::New => version.version == 1 && !is_gone,
             Change::Gone => is_gone,
             // A channel is seen again: what is noted of it each time bears the time.
             Change::Back => !is_gone && was_gone && (same || item.kind == Kind::Visibility),
-            Change::BackChanged => !is_gone && was_gone && !same,
-            // Reactions are compared as sets, and a file's contents are part of its version.
+            Change::BackChanged => !is_gone && was_gone && !same && item.kind != Kind::Visibility,
+            // Reactions are compared as sets, and a file's contents are part of its version: but that
+            // they could be had at last is no change of it.
             Change::Changed => {
-                !is_gone && !was_gone && before.is_some() && (!same || item.kind == Kind::Reactions || !same_contents)
+                let is_otherwise = match item.kind {
+                    Kind::Reactions => true,
+                    Kind::File => !same || !same_contents && !had_none,
+                    _ => !same || !same_contents,
+                };
+                !is_gone && !was_gone && before.is_some() && is_otherwise
             }
             Change::Shared => item.kind == Kind::File && !is_gone && same && same_contents,
             Change::Fetched if item.kind == Kind::Message => {
@@ -137,10 +251,7 @@ fn changes(check: &mut Check<'_>, item: &Item) {
                 });
                 !is_gone && !same && was_told
             }
-            Change::Fetched => {
-                let had_none = reading.is_some_and(|reading| reading.record.header.attachments.is_empty());
-                item.kind == Kind::File && !is_gone && same && had_none
-            }
+            Change::Fetched => item.kind == Kind::File && !is_gone && same && had_none,
             Change::Earlier => {
                 let known = Item { versions: item.versions[..place].to_vec(), ..item.clone() };
                 let header = &version.record.header;
@@ -175,6 +286,9 @@ fn spans(check: &mut Check<'_>, tables: &Tables, seen: &Seen, names: &HashMap<i6
     let mut left = seen.ranges.clone();
     for &(channel, min, max, block) in &tables.spans {
         let block = block.cast_unsigned();
+        if seen.is_unread(block) {
+            continue;
+        }
         let name = names.get(&channel).cloned().unwrap_or_default();
         match left.remove(&(block, name.clone())) {
             Some(range) if range == (min, max) => {}
@@ -215,6 +329,9 @@ fn counters(check: &mut Check<'_>, tables: &Tables, seen: &Seen) {
         expected.insert(format!("{name}.versions"), of(&seen.first_readings) + later);
         expected.insert(format!("{name}.changed"), i64::try_from(changed.len()).unwrap_or(i64::MAX));
         expected.insert(format!("{name}.gone"), gone.values().map(|gone| i64::from(*gone)).sum());
+    }
+    for name in tables.counters.keys().filter(|name| !expected.contains_key(*name)) {
+        check.find(Finding::new("counter", format!("there is no counter named {name}")));
     }
     for (name, expected) in expected {
         let found = tables.counters.get(&name).copied().unwrap_or(0);

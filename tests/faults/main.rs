@@ -15,6 +15,7 @@ mod flows;
 #[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
 mod harness;
 mod init;
+mod strace;
 #[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
 #[path = "../it/support.rs"]
 mod support;

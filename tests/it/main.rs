@@ -36,4 +36,5 @@ mod serve;
 mod stub;
 mod support;
 mod talk;
+mod tamper;
 mod thirdparty;

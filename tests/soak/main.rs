@@ -15,6 +15,7 @@ mod play;
 #[path = "../it/support.rs"]
 #[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
 mod support;
+mod tamper;
 #[path = "../it/schedules/town.rs"]
 #[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
 mod town;

@@ -59,7 +59,8 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let trust = Trust { ledger: key, access: archive.keys.access_vkey() };
     let outcome = check_with(&archive.reader, depth, &trust, &mut |done, _| bar.set_position(done));
     bar.finish_and_clear();
-    let report = outcome?;
+    let mut report = outcome?;
+    crate::verify::keys(&archive.keys, &mut report);
     let keys = report.accepted.clone();
     let report = anchors(&archive.reader, &archive.anchors, &keys, depth, report)?;
     let report = outside(&archive.reader, &kept, &keys, report)?;
