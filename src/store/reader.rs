@@ -114,6 +114,10 @@ pub struct Tables {
     pub checkpoints: Vec<(u64, String, String)>,
     /// Contents: SHA-256, size.
     pub blobs: Vec<(Vec<u8>, u64)>,
+    /// Numbers of the rows that say which archive it is.
+    pub archives: Vec<i64>,
+    /// Numbers of the sources.
+    pub sources: Vec<i64>,
     /// What the archive says of itself.
     pub about: Vec<(String, String)>,
     /// What the rows of the blocks say beside where they begin: first, sealed (0 or 1), id of the
@@ -130,15 +134,20 @@ pub struct Tables {
 pub(super) fn archive_row(connection: &Connection, layout: &Layout) -> Result<ArchiveRow, Error> {
     let row = connection
         .query_row(
-            "SELECT id, origin, vkey, created_at, (SELECT server FROM source WHERE id = 1), format FROM archive",
+            "SELECT id, origin, vkey, created_at, (SELECT server FROM source WHERE id = 1 AND typeof(server) = 'text'), format
+             FROM archive WHERE one = 1",
             [],
-            |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)),
+            |row| {
+                let server: Option<String> = row.get(4)?;
+                Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?, server, row.get(5)?))
+            },
         )
         .optional()?;
     let damaged = |detail: &str| Error::Damaged { path: layout.database(), detail: detail.to_owned() };
     let (id, origin, vkey, created_at, server, format) = row
         .ok_or_else(|| damaged("it does not say which archive it is; the making of this one may have been cut off"))?;
     let id = ArchiveId(id.try_into().map_err(|_| damaged("the archive's id is not 16 bytes"))?);
+    let server = server.ok_or_else(|| damaged("the table source does not name the server of this archive"))?;
     Ok(ArchiveRow { id, origin, vkey, created_at, server, format })
 }
 
@@ -628,6 +637,8 @@ impl Reader {
                 checkpoints: checkpoint_rows(&snapshot, &mut misfits)?,
                 blobs: blob_rows(&snapshot, &mut misfits)?,
                 about: about(&snapshot, &mut misfits)?,
+                archives: numbers(&snapshot, "SELECT one FROM archive ORDER BY 1")?,
+                sources: numbers(&snapshot, "SELECT id FROM source ORDER BY 1")?,
                 packed: packed(&snapshot)?,
                 odd_rows: odd_rows(&snapshot)?,
                 misfits: Vec::new(),
@@ -896,6 +907,12 @@ fn block_rows(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<
         }
         Ok((natural(row, 0)?, natural(row, 1)?))
     })
+}
+
+fn numbers(connection: &Connection, sql: &str) -> Result<Vec<i64>, Error> {
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Of blocks whose rows fit their table: first, sealed, dictionary.

@@ -10,6 +10,12 @@ use crate::store::{Error, Tables, expected_about};
 pub(super) fn check(check: &mut Check<'_>, tables: &Tables) -> Result<(), Error> {
     let row = check.reader.archive().clone();
     let path = check.reader.layout().database();
+    for (name, rows) in [("archive", &tables.archives), ("source", &tables.sources)] {
+        if *rows != [1] {
+            let detail = format!("the table {name} has other rows than its one");
+            check.find(Finding::new("archive", detail).in_file(&path).instead("[1]", format!("{rows:?}")));
+        }
+    }
     let Some(records) = check.absorb(check.reader.own_records())? else { return Ok(()) };
     let Some(newest) = records.last() else {
         let texts = expected_about(&row.vkey);

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use rusqlite::params;
 use teamchat_archive::ledger::{Checkpoint, Frontier, Note, SigningKey, SpanSecret};
 use teamchat_archive::model::{Digest, RecordSeq};
-use teamchat_archive::record::{Kind, Record, State, encode_block};
+use teamchat_archive::record::{Kind, Record, State, encode_block, encode_sealed_block};
 use teamchat_archive::store::{BlockOpener, Error, FIRST_SOURCE, Reader, SPAN, leaf_hash};
 
 use super::base::{Outcome, Target, key};
@@ -16,8 +16,9 @@ use super::base::{Outcome, Target, key};
 fn forge(target: &Target, signer: Option<&SigningKey>) -> u64 {
     let reader = Reader::open(&target.layout).unwrap();
     let tables = reader.tables().unwrap();
-    let none = HashMap::new();
-    let mut opener = BlockOpener::new(&none);
+    let dictionaries: HashMap<i64, Vec<u8>> =
+        tables.dictionaries.iter().map(|(id, _, bytes)| (*id, bytes.clone())).collect();
+    let mut opener = BlockOpener::new(&dictionaries);
     let rows = reader.block_rows(None, usize::MAX).unwrap();
     let mut blocks: Vec<Vec<Record>> = rows.iter().map(|row| opener.open(row).unwrap().records).collect();
 
@@ -44,10 +45,15 @@ fn forge(target: &Target, signer: Option<&SigningKey>) -> u64 {
     blocks[at][place].body = forged.into_bytes();
 
     let connection = target.attack();
-    let bytes = zstd::bulk::compress(&encode_block(RecordSeq(rows[at].first), &blocks[at]), 3).unwrap();
+    let first = RecordSeq(rows[at].first);
+    let text = match rows[at].sealed {
+        1 => encode_sealed_block(first, &blocks[at]).0,
+        _ => encode_block(first, &blocks[at]),
+    };
+    let bytes = zstd::bulk::compress(&text, 3).unwrap();
     connection
         .execute(
-            "UPDATE block SET bytes = ?1, digest = ?2 WHERE first = ?3",
+            "UPDATE block SET bytes = ?1, digest = ?2, dictionary = 0 WHERE first = ?3",
             params![bytes, Digest::of(&bytes).0, rows[at].first.cast_signed()],
         )
         .unwrap();
@@ -106,7 +112,7 @@ fn a_tree_signed_with_another_key_does_not_fit_the_key_that_is_trusted() {
     forge(&target, Some(&other));
     let Outcome::Found(findings) = target.outcome() else { panic!("the forger is not found") };
     let kinds: Vec<&str> = findings.iter().map(|finding| finding.kind).collect();
-    assert!(kinds.iter().all(|kind| ["checkpoint", "archive"].contains(kind)), "{findings:?}");
+    assert!(kinds.iter().all(|kind| ["checkpoint", "archive", "about"].contains(kind)), "{findings:?}");
     assert!(findings.iter().any(|finding| finding.detail.contains("another verification key")), "{findings:?}");
 }
 
