@@ -6,6 +6,7 @@ mod compact;
 mod coverage;
 mod demo;
 pub(crate) mod flows;
+mod golden;
 pub(crate) mod harness;
 mod keys;
 mod kill;
