@@ -6,7 +6,7 @@ use super::{Archive, Error};
 use crate::anchor::{self, Destination, Offer, Sink};
 use crate::config::{Anchor, AnchorKind, Config, ConfigError, parse_address};
 use crate::crawl::Finding;
-use crate::ledger::{Checkpoint, CosignerKey, VerifierKey};
+use crate::ledger::{Checkpoint, CosignerKey, Note, VerifierKey};
 use crate::store::{self, Appender, Batch, Layout, StateChange};
 
 /// The debt of a keeper that could not take a checkpoint.
@@ -141,13 +141,19 @@ impl Archive {
     }
 
     /// The keys that this archive's checkpoints may be signed with, the one that signs now first: those
-    /// that are kept here, and those that the archive says it had.
+    /// whose public half is kept here, and those that the archive says followed each other. Its word is
+    /// good for what lies under a checkpoint that one of the former signed.
     pub fn trusted_keys(&self) -> Result<Vec<VerifierKey>, store::Error> {
-        let mut named: Vec<String> = self.reader.own_records()?.into_iter().map(|own| own.note.vkey).collect();
-        named.insert(0, self.reader.archive().vkey.clone());
-        let named = named.iter().rev().filter_map(|text| VerifierKey::parse(text).ok());
-        let mut keys: Vec<VerifierKey> = Vec::new();
-        for key in self.keys.ledger_vkey().into_iter().chain(named) {
+        let mut keys = self.keys.public_halves();
+        let mut named: Vec<String> = Vec::new();
+        for own in self.reader.own_records()?.into_iter().rev() {
+            named.push(own.note.vkey);
+            named.extend(own.note.previous.map(|before| before.vkey));
+        }
+        if keys.is_empty() {
+            named.push(self.reader.archive().vkey.clone());
+        }
+        for key in named.iter().filter_map(|text| VerifierKey::parse(text).ok()) {
             if !keys.contains(&key) {
                 keys.push(key);
             }
@@ -158,6 +164,15 @@ impl Archive {
     /// Refuses an archive that does not continue what lies in `checkpoints/` or in one of the folders
     /// that keep copies of it: what whoever writes is held against, for whoever only looks.
     pub fn refuse_rollback(&self) -> Result<(), store::Error> {
+        let kept = self.keys.public_halves();
+        if let Some((checkpoint, note, _)) = self.reader.newest_checkpoint()? {
+            Note::parse(note.as_bytes()).and_then(|note| store::signed_by(&note, &kept)).map_err(|error| {
+                store::Error::Rollback {
+                    size: checkpoint.size,
+                    detail: format!("its newest checkpoint is not one of ours: {error}"),
+                }
+            })?;
+        }
         let keys = self.trusted_keys()?;
         let folder = self.layout.checkpoints();
         if folder.exists() {

@@ -32,7 +32,7 @@ use crate::ledger::{ArchiveId, SigningKey};
 use crate::model::{Clock, Exclusion};
 use crate::record::Kind;
 use crate::store::keys::{AccountFile, KeyError, Keys, account_name};
-use crate::store::{self, Appender, Compacted, Layout, Reader, SealLimits, Writer, WriterThread};
+use crate::store::{self, Appender, Compacted, Layout, Reader, SealLimits, Signing, Writer, WriterThread};
 
 /// What can go wrong when parts work together.
 #[derive(Debug, thiserror::Error)]
@@ -215,10 +215,11 @@ impl Archive {
         let lock = self.layout.lock()?;
         let (current, previous) = self.key_in_force()?;
         let signers = self.keys.signers(&current, previous.as_ref(), self.clock.now())?;
-        // Before anything is written: what lies elsewhere may know better than this copy.
+        // Before the database is opened for writing: what lies elsewhere may know better than this copy.
+        // Should the archive name a key that was never its own, the opening below refuses it.
         anchor::refuse_rollback(&self.anchors, &self.reader, &self.trusted_keys()?)?;
-        let writer = Writer::open(&self.layout, lock, Some(signers.key), self.clock.clone())?;
-        let mut writer = writer.also_signing(signers.also);
+        let signing = Signing { key: Some(signers.key), also: signers.also, trusted: self.keys.public_halves() };
+        let mut writer = Writer::open_with(&self.layout, lock, signing, self.clock.clone())?;
         if signers.is_unfinished {
             // A change of key was cut off after it was recorded.
             writer.checkpoint()?;

@@ -13,7 +13,7 @@ use crate::ledger::{SigningKey, VerifierKey};
 use crate::model::{UtcTime, rfc3339};
 use crate::record::{KeyBefore, Reason};
 use crate::store::keys::KeyError;
-use crate::store::{self, NewKey, Writer, moment};
+use crate::store::{self, NewKey, Signing, Writer, moment};
 
 /// What a change of key gave.
 #[derive(Debug, Clone, Serialize)]
@@ -136,8 +136,13 @@ impl Archive {
         self.keys.store_next_key(&next)?;
         let root = self.layout.root();
         moment(root, "next key kept");
-        let writer = Writer::open(&self.layout, lock, Some(next), self.clock.clone())?;
-        let mut writer = writer.also_signing(kept);
+        let mut trusted = self.keys.public_halves();
+        if is_lost && trusted.is_empty() {
+            // Both halves are gone: there is the archive's own word and no other.
+            trusted.push(current.clone());
+        }
+        let signing = Signing { key: Some(next), also: kept, trusted };
+        let mut writer = Writer::open_with(&self.layout, lock, signing, self.clock.clone())?;
         let reason = if is_lost { Reason::Lost } else { Reason::Rotated };
         let overlap_until = (!is_lost).then(|| rfc3339(self.clock.now() + overlap));
         let before = KeyBefore { vkey: current.to_text(), reason, overlap_until: overlap_until.clone() };

@@ -196,6 +196,12 @@ impl Keys {
         VerifierKey::parse(&text).ok()
     }
 
+    /// The public halves that are kept here of the key that signs and of the one before: what is
+    /// trusted without the archive's word.
+    pub fn public_halves(&self) -> Vec<VerifierKey> {
+        [LEDGER, RETIRED].into_iter().filter_map(|name| self.public_key(name)).collect()
+    }
+
     /// Keeps a new signing key and its public half.
     pub fn store_ledger_key(&self, key: &SigningKey) -> Result<(), Error> {
         self.store_signing_key(LEDGER, key)
@@ -306,53 +312,68 @@ impl Keys {
     }
 
     /// What is wrong with the key files in the folder: the file, and what. A file that is not there
-    /// is no problem.
+    /// is no problem, and neither is a change of key that was cut off between two files.
     pub fn problems(&self) -> Vec<(PathBuf, String)> {
         let mut out = Vec::new();
-        let path = self.folder.join("ledger.vkey");
-        let public = match fs_err::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => {
-                out.push((path, error.to_string()));
-                None
-            }
-            Ok(bytes) => {
-                let text = String::from_utf8_lossy(&bytes);
-                match VerifierKey::parse(&text) {
-                    Ok(key) if text.strip_suffix('\n').unwrap_or(&text) == key.to_text() => Some(key),
-                    Ok(_) => {
-                        out.push((path, "it does not hold the verification key alone, as it was written".to_owned()));
-                        None
-                    }
-                    Err(error) => {
-                        out.push((path, format!("it does not hold a verification key: {error}")));
-                        None
-                    }
-                }
-            }
-        };
-        let path = self.folder.join("ledger.key");
-        match fs_err::read(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            // Whoever checks need not be the one who signs.
-            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {}
-            Err(error) => out.push((path, error.to_string())),
-            Ok(bytes) => {
-                let text = SecretString::from(String::from_utf8_lossy(&bytes).into_owned());
-                let line = text.expose_secret().strip_suffix('\n').unwrap_or(text.expose_secret());
-                match SigningKey::parse(line) {
-                    Ok(key) if line != key.to_private_text() => {
-                        out.push((path, "it does not hold the signing key alone, as it was written".to_owned()));
-                    }
-                    Ok(key) if public.is_some_and(|public| public != key.verifier()) => {
-                        out.push((path, "it is not the signing key of the verification key beside it".to_owned()));
-                    }
-                    Ok(_) => {}
-                    Err(error) => out.push((path, format!("it does not hold a signing key: {error}"))),
-                }
+        let next = self.private_half(NEXT, &mut out);
+        for name in [LEDGER, RETIRED, ACCESS] {
+            let public = self.public_half(name, &mut out);
+            let Some(private) = self.private_half(name, &mut out) else { continue };
+            let is_taking_over = |public: &VerifierKey| name == LEDGER && next.as_ref() == Some(public);
+            if public.is_some_and(|public| public != private && !is_taking_over(&public)) {
+                let detail = "it is not the signing key of the verification key beside it".to_owned();
+                out.push((self.folder.join(name), detail));
             }
         }
         out
+    }
+
+    /// The public half that a file names, when it holds that alone.
+    fn public_half(&self, name: &str, out: &mut Vec<(PathBuf, String)>) -> Option<VerifierKey> {
+        let path = self.folder.join(public_name(name));
+        let bytes = match fs_err::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return None,
+            Err(error) => {
+                out.push((path, error.to_string()));
+                return None;
+            }
+        };
+        let text = String::from_utf8_lossy(&bytes);
+        let detail = match VerifierKey::parse(&text) {
+            Ok(key) if text.strip_suffix('\n').unwrap_or(&text) == key.to_text() => return Some(key),
+            Ok(_) => "it does not hold the verification key alone, as it was written".to_owned(),
+            Err(error) => format!("it does not hold a verification key: {error}"),
+        };
+        out.push((path, detail));
+        None
+    }
+
+    /// The public half of the signing key in a file, when it holds that alone.
+    fn private_half(&self, name: &str, out: &mut Vec<(PathBuf, String)>) -> Option<VerifierKey> {
+        let path = self.folder.join(name);
+        let bytes = match fs_err::read(&path) {
+            Ok(bytes) => bytes,
+            // Whoever checks need not be the one who signs.
+            Err(error)
+                if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied) =>
+            {
+                return None;
+            }
+            Err(error) => {
+                out.push((path, error.to_string()));
+                return None;
+            }
+        };
+        let text = SecretString::from(String::from_utf8_lossy(&bytes).into_owned());
+        let line = text.expose_secret().strip_suffix('\n').unwrap_or(text.expose_secret());
+        let detail = match SigningKey::parse(line) {
+            Ok(key) if line == key.to_private_text() => return Some(key.verifier()),
+            Ok(_) => "it does not hold the signing key alone, as it was written".to_owned(),
+            Err(error) => format!("it does not hold a signing key: {error}"),
+        };
+        out.push((path, detail));
+        None
     }
 
     /// The names of the accounts, sorted.

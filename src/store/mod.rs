@@ -48,7 +48,7 @@ pub use reader::{
 pub use rows::{BlockOpener, BlockRow, DictionaryRow, Misfit, SaltRow, leaf_hash};
 pub use state::{DebtRow, FileRow, RunRow};
 pub use tree::SPAN;
-pub use writer::{Appended, NewKey, Writer, create, message_ranges};
+pub use writer::{Appended, NewKey, Signing, Writer, create, message_ranges};
 
 /// The source that `init` makes: the one server of this archive.
 pub const FIRST_SOURCE: crate::model::SourceId = crate::model::SourceId(1);

@@ -151,6 +151,12 @@ pub(super) fn archive_row(connection: &Connection, layout: &Layout) -> Result<Ar
     Ok(ArchiveRow { id, origin, vkey, created_at, server, format })
 }
 
+/// Records under the newest checkpoint; 0 when there is none.
+pub(super) fn newest_size(connection: &Connection) -> Result<u64, Error> {
+    let size: Option<i64> = connection.query_row("SELECT max(size) FROM checkpoint", [], |row| row.get(0))?;
+    Ok(size.unwrap_or(0).cast_unsigned())
+}
+
 pub(super) fn head(connection: &Connection) -> Result<u64, Error> {
     let last: Option<(i64, i64)> = connection
         .prepare_cached("SELECT first, count FROM block ORDER BY first DESC LIMIT 1")?

@@ -39,15 +39,25 @@ pub struct NewKey {
     pub previous: KeyBefore,
 }
 
+/// The keys that an archive is written with. What is trusted comes from outside the archive: who can
+/// write to it could make it name any key.
+#[derive(Debug, Default)]
+pub struct Signing {
+    /// Signs checkpoints; without it none are signed, and none are judged.
+    pub key: Option<SigningKey>,
+    /// Signs as well: the one before, for as long as both sign.
+    pub also: Option<SigningKey>,
+    /// Others that may have signed the newest checkpoint.
+    pub trusted: Vec<VerifierKey>,
+}
+
 /// The write side of an archive. Holds the lock as long as it lives.
 pub struct Writer {
     pub(super) connection: Connection,
     pub(super) layout: Layout,
     archive: ArchiveRow,
     pub(super) id: ArchiveId,
-    key: Option<SigningKey>,
-    /// The key before, while it signs beside the new one.
-    also: Option<SigningKey>,
+    signing: Signing,
     pub(super) clock: Clock,
     limits: BlockLimits,
     tree: OpenTree,
@@ -114,6 +124,11 @@ impl Writer {
     /// Opens the archive for writing. A tree that does not continue the newest checkpoint found
     /// in the database or in `checkpoints/` is refused: see [`Error::Rollback`].
     pub fn open(layout: &Layout, lock: WriteLock, key: Option<SigningKey>, clock: Clock) -> Result<Self, Error> {
+        Self::open_with(layout, lock, Signing { key, ..Signing::default() }, clock)
+    }
+
+    /// The same where more than one key is in play.
+    pub fn open_with(layout: &Layout, lock: WriteLock, signing: Signing, clock: Clock) -> Result<Self, Error> {
         let connection = open_writing(&layout.database(), Which::Archive)?;
         let archive = archive_row(&connection, layout)?;
         let id = archive.id;
@@ -130,8 +145,7 @@ impl Writer {
             layout: layout.clone(),
             archive,
             id,
-            key,
-            also: None,
+            signing,
             clock,
             limits: BlockLimits::default(),
             tree: OpenTree { frontier, secret },
@@ -143,24 +157,13 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Signs with `key` as well: the one before, for as long as both sign.
-    #[must_use]
-    pub fn also_signing(mut self, key: Option<SigningKey>) -> Self {
-        self.also = key;
-        self
-    }
-
-    /// The keys that may have signed what this archive is held against: those that sign here, and
-    /// those that the archive names. None without a key.
-    fn trusted(&self) -> Result<Vec<VerifierKey>, Error> {
-        if self.key.is_none() {
-            return Ok(Vec::new());
-        }
-        let mut keys: Vec<VerifierKey> = self.key.iter().chain(&self.also).map(SigningKey::verifier).collect();
-        let named = super::reader::own_records(&self.connection)?.into_iter().map(|own| own.note.vkey);
-        let named = std::iter::once(self.archive.vkey.clone()).chain(named);
-        keys.extend(named.filter_map(|text| VerifierKey::parse(&text).ok()));
-        Ok(keys)
+    /// The keys that may have signed the newest checkpoint. None without a key to sign with.
+    fn trusted(&self) -> Vec<VerifierKey> {
+        let Signing { key: Some(key), also, trusted } = &self.signing else { return Vec::new() };
+        let mut keys = vec![key.verifier()];
+        keys.extend(also.iter().map(SigningKey::verifier));
+        keys.extend(trusted.iter().cloned());
+        keys
     }
 
     fn continues(&self, checkpoint: &Checkpoint) -> Result<(), Error> {
@@ -169,7 +172,7 @@ impl Writer {
 
     /// Refuses a tree that does not continue the newest checkpoint in the database.
     fn refuse_fork(&self) -> Result<(), Error> {
-        let keys = self.trusted()?;
+        let keys = self.trusted();
         let newest: Option<String> = self
             .connection
             .query_row("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1", [], |row| row.get(0))
@@ -191,7 +194,18 @@ impl Writer {
         if !folder.exists() {
             return Ok(());
         }
-        refuse_contradiction(&folder, &self.archive.origin, &self.trusted()?, &|checkpoint| self.continues(checkpoint))
+        let mut keys = self.trusted();
+        if !keys.is_empty() {
+            // The newest checkpoint is right, and so are the records under it: the keys that they name
+            // signed what is older.
+            let size = super::reader::newest_size(&self.connection)?;
+            let under = super::reader::own_records(&self.connection)?.into_iter().filter(|own| own.seq.0 < size);
+            for own in under {
+                let named = std::iter::once(own.note.vkey).chain(own.note.previous.map(|before| before.vkey));
+                keys.extend(named.filter_map(|text| VerifierKey::parse(&text).ok()));
+            }
+        }
+        refuse_contradiction(&folder, &self.archive.origin, &keys, &|checkpoint| self.continues(checkpoint))
     }
 
     /// Number of records.
@@ -307,7 +321,7 @@ impl Writer {
     /// Signs the tree as it is, unless it is unchanged since the last checkpoint or there is no
     /// key. The note is in the database before it is written to `checkpoints/`.
     pub fn checkpoint(&mut self) -> Result<Option<Checkpoint>, Error> {
-        let Some(key) = &self.key else { return Ok(None) };
+        let Some(key) = &self.signing.key else { return Ok(None) };
         let size = self.head();
         let known: Option<String> = self
             .connection
@@ -321,7 +335,7 @@ impl Writer {
             // files were looked at when this archive was opened, and nobody else writes it since.
             self.refuse_fork()?;
             let mut note = checkpoint.sign(key);
-            if let Some(also) = &self.also {
+            if let Some(also) = &self.signing.also {
                 let signature = also.signature(note.text());
                 note.add(signature).map_err(|error| Error::Rollback {
                     size,

@@ -205,7 +205,7 @@ async fn what_is_wrong_with_what_was_sealed_is_named() {
     archive.check();
     let drop_guards = "DROP TRIGGER block_update; DROP TRIGGER dictionary_update; DROP TRIGGER dictionary_delete;";
     for (change, kind, words) in [
-        ("INSERT INTO maintenance VALUES ('compact')", "database", "maintenance"),
+        ("INSERT INTO maintenance VALUES ('compact')", "maintenance", "no upkeep is under way"),
         ("UPDATE dictionary SET bytes = CAST(bytes || x'00' AS BLOB)", "dictionary", "does not match its digest"),
         ("UPDATE dictionary SET digest = zeroblob(32)", "dictionary", "does not match its digest"),
         ("UPDATE dictionary SET id = id + 1", "dictionary", "is missing"),

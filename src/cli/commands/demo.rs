@@ -188,6 +188,7 @@ async fn serve(demo: &Demo<'_>, args: &Args, has_story: bool) -> Result<(), CliE
     let ends = demo.context.clock.now() + chrono::TimeDelta::days(1);
     let (token, _) = access.create_token(&format!("demo-{}", random_word()?), Role::Auditor, &Scope::All, ends)?;
     let serving = open(&demo.archive, args.listen).await?;
+    let stop = stopped();
     let ready = json!({"url": serving.url, "username": username, "password": password, "token": token.expose_secret()});
     if demo.context.output.json {
         demo.context.output.json_line(&ready)?;
@@ -212,7 +213,7 @@ async fn serve(demo: &Demo<'_>, args: &Args, has_story: bool) -> Result<(), CliE
     let environment = demo.context.environment.bare();
     let watching = watch(&demo.archive, &environment, &options, &mut tell, stopped);
     // Both end when the process is asked to.
-    let (served, watched) = tokio::join!(serving.until_stopped(), watching);
+    let (served, watched) = tokio::join!(serving.until_stopped(stop), watching);
     watched?;
     served
 }

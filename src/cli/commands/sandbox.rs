@@ -81,13 +81,14 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     context.block_on(async {
         let options = Options { listen: args.listen, faults, control: args.control, seed: args.seed, ..Options::default() };
         let running = start(seed, options).await.map_err(|error| CliError::other(format!("{error:#}")))?;
+        let stopped = stopped();
         if context.output.json {
             context.output.json_line(&json!({"url": running.url, "username": running.username, "password": running.password, "token": running.token}))?;
         } else {
             context.output.data(&format!("sandbox on {}\nusername  {}\npassword  {}\ntoken     {}", running.url, running.username, running.password, running.token))?;
             context.output.say("Ctrl-C ends it");
         }
-        stopped().await;
+        stopped.await;
         running.stop().await;
         Ok::<_, CliError>(())
     })??;

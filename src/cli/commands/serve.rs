@@ -51,10 +51,13 @@ pub(super) async fn open(archive: &Archive, listen: SocketAddr) -> Result<Servin
 
 impl Serving {
     /// Serves until the process is asked to end, and signs the access log meanwhile and at the end.
-    pub(super) async fn until_stopped(self) -> Result<(), CliError> {
+    pub(super) async fn until_stopped(
+        self,
+        stopped: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), CliError> {
         // The access log names who asks.
         let app = self.app.into_make_service_with_connect_info::<SocketAddr>();
-        let serving = axum::serve(self.listener, app).with_graceful_shutdown(stopped());
+        let serving = axum::serve(self.listener, app).with_graceful_shutdown(stopped);
         match self.signer {
             Some(signer) => signer.during(serving.into_future()).await?,
             None => serving.await?,
@@ -63,17 +66,21 @@ impl Serving {
     }
 }
 
-/// Ctrl-C or SIGTERM.
-pub(super) async fn stopped() {
-    let interrupt = tokio::signal::ctrl_c();
-    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
+/// Ctrl-C or SIGTERM, heard from the call on: whoever reads that a command is ready may ask it to end.
+pub(super) fn stopped() -> impl Future<Output = ()> + Send + 'static {
+    use tokio::signal::unix::{SignalKind, signal};
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    async move {
+        match signals {
+            (Ok(mut interrupt), Ok(mut terminate)) => {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
             }
+            // Without a handler the system ends the process by itself.
+            _ => std::future::pending().await,
         }
-        Err(_) => drop(interrupt.await),
     }
 }
 
@@ -81,13 +88,14 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     let archive = context.archive()?;
     context.block_on(async {
         let serving = open(&archive, args.listen).await?;
+        let stopped = stopped();
         if context.output.json {
             context.output.json_line(&json!({"url": serving.url, "setup_url": null}))?;
         } else {
             context.output.data(&format!("serving on {}", serving.url))?;
             context.output.say("Ctrl-C ends it");
         }
-        serving.until_stopped().await
+        serving.until_stopped(stopped).await
     })??;
     Ok(Exit::Done)
 }

@@ -435,8 +435,8 @@ fn a_rewritten_archive_is_found_by_what_was_kept_elsewhere() {
     let true_one = copy_aside(&place, "true");
     put_remade(&place, &remake(&place, &stranger));
     let found = findings(place.run(&["verify", "--json"]).expect(INTEGRITY));
-    says(&found, "checkpoint", "another verification key");
-    says(&found, "checkpoint", "no signature is by the key");
+    says(&found, "archive", "names another verification key");
+    says(&found, "checkpoint", "is not signed by the key that was in force");
     let crawl = place.run(&["crawl"]);
     assert_ne!(crawl.code, DONE, "{crawl}");
     // Without a new signature: the old one does not fit.

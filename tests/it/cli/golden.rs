@@ -40,7 +40,7 @@ fn copy(from: &Path, to: &Path) {
 
 /// Some of everything: edits, deletions, files, a followed key, sealed and open blocks, an access log.
 fn make(folder: &Path) {
-    let server = Server::start(generate::seed(180, 46));
+    let server = Server::start(generate::seed(700, 46));
     let place = Place::new();
     place.enrol(&server.ready);
     place.crawl();
@@ -60,15 +60,16 @@ fn make(folder: &Path) {
         let key = fs_err::read_to_string(place.keys().join("ledger.key")).unwrap();
         let layout = Layout::new(place.archive());
         let lock = layout.lock().unwrap();
-        let mut writer =
-            Writer::open(&layout, lock, Some(SigningKey::parse(&key).unwrap()), Clock::System).unwrap();
+        let mut writer = Writer::open(&layout, lock, Some(SigningKey::parse(&key).unwrap()), Clock::System).unwrap();
         let limits = SealLimits { train_records: 256, ..SealLimits::default() };
         let compacted = compact(&mut writer, limits, &mut |_, _| {}).unwrap();
         assert!(compacted.sealed > 0 && compacted.trained == 1, "{compacted:?}");
     }
     workspace.post(&channel, &me, "golden, after sealing").unwrap();
     place.crawl();
-    place.run_fed(&["user", "add", "ada", "--role", "auditor", "--password-file", "-"], "a long pass phrase\n").expect(DONE);
+    place
+        .run_fed(&["user", "add", "ada", "--role", "auditor", "--password-file", "-"], "a long pass phrase\n")
+        .expect(DONE);
     let mut serve = place.start(&["serve", "--listen", "127.0.0.1:0", "--json"]);
     serve.line();
     serve.terminate();

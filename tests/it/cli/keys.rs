@@ -8,7 +8,7 @@ use teamchat_archive::model::Clock;
 use teamchat_archive::record::{KeyBefore, OwnNote, Reason};
 use teamchat_archive::sandbox::generate;
 use teamchat_archive::store::keys::Keys;
-use teamchat_archive::store::{Layout, NewKey, Reader, Writer, create};
+use teamchat_archive::store::{Layout, NewKey, Reader, Signing, Writer, create};
 use teamchat_archive::verify::{self, Depth, Report};
 
 use crate::talk::http_client;
@@ -123,8 +123,10 @@ fn signed(folder: &std::path::Path) -> Layout {
 }
 
 fn writer(layout: &Layout, seed: u8, also: Option<u8>) -> Writer {
-    let writer = Writer::open(layout, layout.lock().unwrap(), Some(key(seed)), Clock::System).unwrap();
-    writer.also_signing(also.map(key))
+    // Whoever rewrites an archive asks nobody.
+    let trusted = (1..=9).map(|seed| key(seed).verifier()).collect();
+    let signing = Signing { key: Some(key(seed)), also: also.map(key), trusted };
+    Writer::open_with(layout, layout.lock().unwrap(), signing, Clock::System).unwrap()
 }
 
 fn change(from: u8, to: u8, reason: Reason) -> NewKey {
@@ -242,8 +244,8 @@ fn a_change_of_key_that_is_cut_off_anywhere_is_finished_by_whoever_writes_next()
     let origin = verifier(&first).name().to_owned();
     let next = || SigningKey::new(&origin, [77; 32]).unwrap();
     let open = || {
-        let writer = Writer::open(&layout, layout.lock().unwrap(), Some(next()), Clock::System).unwrap();
-        writer.also_signing(Some(keys.ledger_key().unwrap()))
+        let signing = Signing { key: Some(next()), also: Some(keys.ledger_key().unwrap()), trusted: Vec::new() };
+        Writer::open_with(&layout, layout.lock().unwrap(), signing, Clock::System).unwrap()
     };
     let records = number(&place.status(), "/records");
 

@@ -272,7 +272,7 @@ fn whatever_is_changed_in_the_log_is_found_and_named() {
         (&["salt_delete"], "DELETE FROM salt WHERE span = 2", "its span is missing"),
         (&["signer_update"], "UPDATE signer SET vkey = 'x'", "the keys that it is said to be signed with"),
         (&["checkpoint_update"], "UPDATE checkpoint SET note = replace(note, '300', '299')", "stored as another"),
-        (&["entry_update"], "SELECT 1", "entry_update is missing"),
+        (&["entry_update"], "SELECT 1", "trigger entry_update on entry is missing"),
     ] {
         let copy = archive.copy();
         let raw = rusqlite::Connection::open(copy.layout.access()).unwrap();
