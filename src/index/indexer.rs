@@ -135,7 +135,7 @@ impl Indexer {
             payload.is_ours().then_some((folder, index, payload.records_through))
         });
         match usable {
-            Some((folder, index, reached)) => Self::with(layout, folder, index, reached, false),
+            Some((folder, index, reached)) => Self::with(layout, folder, &index, reached, false),
             None => Self::rebuild(layout),
         }
     }
@@ -159,10 +159,10 @@ impl Indexer {
         let index = Index::create_in_dir(&folder, fields().schema)?;
         moment(&folder, "generation made");
         register(&index);
-        Self::with(layout, folder, index, 0, true)
+        Self::with(layout, folder, &index, 0, true)
     }
 
-    fn with(layout: &Layout, folder: PathBuf, index: Index, reached: u64, is_new: bool) -> Result<Self, Error> {
+    fn with(layout: &Layout, folder: PathBuf, index: &Index, reached: u64, is_new: bool) -> Result<Self, Error> {
         let writer = index.writer_with_num_threads(THREADS, MEMORY)?;
         let committed = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         Ok(Self {
