@@ -21,6 +21,7 @@ need node nodejs
 need npm npm
 need sqlite3 sqlite3
 need zstd zstd
+need xxd xxd
 need openssl openssl
 need python3 python3
 need unshare util-linux

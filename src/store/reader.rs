@@ -127,8 +127,6 @@ pub struct Tables {
     pub odd_rows: Vec<(&'static str, String)>,
     /// Rows that are not what their tables say.
     pub misfits: Vec<Misfit>,
-    /// Whether a run came to its end.
-    pub has_ended_runs: bool,
 }
 
 pub(super) fn archive_row(connection: &Connection, layout: &Layout) -> Result<ArchiveRow, Error> {
@@ -648,11 +646,6 @@ impl Reader {
                 packed: packed(&snapshot)?,
                 odd_rows: odd_rows(&snapshot)?,
                 misfits: Vec::new(),
-                has_ended_runs: snapshot.query_row(
-                    "SELECT EXISTS (SELECT 1 FROM run WHERE ended_at IS NOT NULL)",
-                    [],
-                    |row| row.get(0),
-                )?,
             };
             let tables = Tables { misfits, ..tables };
             Ok(tables)
@@ -662,6 +655,12 @@ impl Reader {
     /// Where each block begins now and how many records its row says it holds.
     pub fn block_bounds(&self) -> Result<Vec<(u64, u64)>, Error> {
         self.with(|connection| block_rows(connection, &mut Vec::new()))
+    }
+
+    /// Whether any run came to its end.
+    pub fn has_ended_runs(&self) -> Result<bool, Error> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM run WHERE ended_at IS NOT NULL)";
+        self.with(|connection| Ok(connection.query_row(sql, [], |row| row.get(0))?))
     }
 
     /// The key of each record of a span, for leaf hashes.

@@ -267,7 +267,7 @@ fn covered(check: &mut Check<'_>) -> Result<(), Error> {
     let Some(head) = check.absorb(check.reader.head())? else { return Ok(()) };
     let newest = check.absorb(check.reader.newest_checkpoint())?.flatten();
     let beyond = head.saturating_sub(newest.as_ref().map_or(0, |(checkpoint, _, _)| checkpoint.size));
-    let has_ended_runs = check.absorb(check.reader.tables())?.is_some_and(|tables| tables.has_ended_runs);
+    let has_ended_runs = check.absorb(check.reader.has_ended_runs())?.unwrap_or_default();
     if newest.is_none() && head > 0 && has_ended_runs {
         check.find(Finding::new(
             "checkpoint",
