@@ -51,7 +51,11 @@ fn noted(check: &mut Check<'_>, mut kept: BTreeMap<i64, Digest>) -> Result<(), E
     let Some(noted) = check.absorb(check.reader.newest(Kind::Dictionary))? else { return Ok(()) };
     for (key, row) in noted {
         let RecordSeq(seq) = row.seq;
-        let Some(record) = check.absorb(check.reader.record(row.seq))? else { continue };
+        let Some(record) = check.absorb(check.reader.record(row.seq))? else {
+            // Its block is damaged, which is told: what it named cannot be held against it.
+            kept.remove(&key.parse().unwrap_or_default());
+            continue;
+        };
         let body: serde_json::Value = serde_json::from_slice(&record.body).unwrap_or_default();
         let said = body["dictionary"]["sha256"].as_str().unwrap_or_default().to_owned();
         match key.parse().ok().and_then(|id: i64| kept.remove(&id)) {
