@@ -167,6 +167,8 @@ pub(super) struct Pass<'a> {
     active_others: BTreeSet<String>,
     /// Those that are not crawled with any more, or that it does not accept.
     resting_others: BTreeSet<String>,
+    /// When this account ended its last pass in which the server let it.
+    last_success: Option<UtcTime>,
     /// Files as they were fetched before this pass.
     pub(super) known_files: HashMap<String, FileRow>,
     pub(super) feeds: reconcile::Feeds,
@@ -182,6 +184,7 @@ struct Before {
     others: HashMap<ChannelId, Vec<WalkRow>>,
     active_others: BTreeSet<String>,
     resting_others: BTreeSet<String>,
+    last_success: Option<UtcTime>,
     known_files: HashMap<String, FileRow>,
 }
 
@@ -192,7 +195,12 @@ impl Before {
             others.entry(row.channel.clone()).or_default().push(row);
         }
         let (mut active_others, mut resting_others) = (BTreeSet::new(), BTreeSet::new());
-        for row in store.accounts()?.into_iter().filter(|row| row.name != account) {
+        let mut last_success = None;
+        for row in store.accounts()? {
+            if row.name == account {
+                last_success = row.last_success;
+                continue;
+            }
             let is_enrolled = options.enrolled.contains(&row.name);
             if row.state == "ok" && is_enrolled {
                 active_others.insert(row.name);
@@ -206,6 +214,7 @@ impl Before {
             others,
             active_others,
             resting_others,
+            last_success,
             known_files: store.file_states(FIRST_SOURCE)?,
         })
     }
@@ -225,7 +234,7 @@ pub(super) struct Frame<'a> {
 impl<'a> Pass<'a> {
     /// An account's part of a run.
     pub(super) fn new(frame: &Frame<'a>, account: &'a Account) -> Result<Self, Error> {
-        let Before { tripped, changed_history, others, active_others, resting_others, known_files } =
+        let Before { tripped, changed_history, others, active_others, resting_others, last_success, known_files } =
             Before::read(frame.store, &account.name, frame.options)?;
         Ok(Self {
             reader: &account.reader,
@@ -252,6 +261,7 @@ impl<'a> Pass<'a> {
             others,
             active_others,
             resting_others,
+            last_success,
             known_files,
             feeds: reconcile::Feeds::default(),
             listed_people: tokio::sync::Mutex::default(),
@@ -385,6 +395,11 @@ impl Pass<'_> {
         let rows = channel.and_then(|channel| self.others.get(channel)).into_iter().flatten();
         let is_lost = rows.filter(|row| row.account == account).any(|row| row.result == WalkResult::Lost);
         !is_lost && !self.resting_others.contains(account)
+    }
+
+    /// Whether this account ended a pass after something was observed, and so was shown it, too.
+    pub(super) fn has_looked_since(&self, observed: UtcTime) -> bool {
+        self.last_success.is_some_and(|at| at > observed)
     }
 
     pub(super) fn say(&self, what: &str) {

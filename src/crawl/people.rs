@@ -72,7 +72,11 @@ impl<'a> Sight<'a> {
                     (true, true) => (row.version + 1, Change::Back),
                     (false, true) => (row.version + 1, Change::BackChanged),
                     (false, false) => {
-                        if record.header.account != self.pass.account {
+                        // One that looked since and kept no reading of its own was shown the same: what
+                        // it is shown now is a change, and not how it reads to this account. Taken for
+                        // a difference, it would hide from the other account that it changed back.
+                        let has_agreed = own.is_none() && self.pass.has_looked_since(record.header.observed());
+                        if record.header.account != self.pass.account && !has_agreed {
                             self.view(&record.header.account, channel, key, Some(newest));
                         }
                         if own.is_some() {

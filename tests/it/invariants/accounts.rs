@@ -268,3 +268,27 @@ async fn what_changed_back_is_recorded_once_the_account_that_saw_the_change_look
     town.archive.check();
     town.stop().await;
 }
+
+#[tokio::test]
+async fn what_one_account_saw_change_and_nobody_saw_change_back_is_told_by_the_other() {
+    for people in [[ANN, EVA], [EVA, ANN]] {
+        let mut town = Town::new(9, &people).await;
+        let workspace = town.running.workspace();
+        workspace.join("attic", ANN).unwrap();
+        town.crawl(&full()).await.unwrap();
+        workspace.leave("attic", BOB).unwrap();
+        town.crawl_as(EVA, &full()).await.unwrap();
+        workspace.join("attic", BOB).unwrap();
+        town.crawl_as(ANN, &full()).await.unwrap();
+        let names = names(&[ANN]);
+        town.note_shown(&names).await;
+        assert_eq!(town.differences(&names).await, Vec::<String>::new(), "{people:?}");
+        let before = town.records().len();
+        for user in people {
+            town.crawl_as(user, &full()).await.unwrap();
+        }
+        assert_eq!(town.records().len(), before, "both are shown the same");
+        town.archive.check();
+        town.stop().await;
+    }
+}
