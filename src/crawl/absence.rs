@@ -415,19 +415,21 @@ fn compare(
     // A walk in parts moved the pin without having been shown all below it.
     let pin = task.pin.filter(|_| task.result != WalkResult::InParts);
     let mut found = Compared { missing: Vec::new(), live: 0, changes: Vec::new() };
-    let unseen = pass.store.unseen(pass.account, pass.source, &task.id, floor, top)?;
-    for ts in unseen.keys().filter(|ts| seen.contains(ts)) {
-        found.changes.push(StateChange::Seen {
-            account: pass.account.to_owned(),
-            source: pass.source,
-            channel: task.id.clone(),
-            ts: *ts,
-        });
-    }
     let mut to = top;
     loop {
         let items = messages_before(pass.store, pass.source, &task.id, to, STEP)?;
         let first = items.first().and_then(|item| MessageTs::parse(&item.key));
+        let goes_on = first.filter(|first| items.len() == STEP && *first > floor);
+        // After the messages: whoever adds one notes with it that this account was not shown it.
+        let unseen = pass.store.unseen(pass.account, pass.source, &task.id, goes_on.unwrap_or(floor), to)?;
+        for ts in unseen.keys().filter(|ts| seen.contains(ts)) {
+            found.changes.push(StateChange::Seen {
+                account: pass.account.to_owned(),
+                source: pass.source,
+                channel: task.id.clone(),
+                ts: *ts,
+            });
+        }
         for item in items.iter().rev() {
             let Some((ts, latest)) = MessageTs::parse(&item.key).zip(item.latest()) else { continue };
             if ts < floor || item.is_gone() || unseen.get(&ts) == Some(&false) && !seen.contains(&ts) {
@@ -453,9 +455,47 @@ fn compare(
                 });
             }
         }
-        match first {
-            Some(first) if items.len() == STEP && first > floor => to = first.before(),
-            _ => return Ok(found),
+        match goes_on {
+            Some(first) => to = first.before(),
+            None => return Ok(found),
         }
     }
+}
+
+/// Messages that others added since the archive had `since` records, at or below where the pin is
+/// about to move: this account was not shown them, and whoever added them did not know that its pin
+/// would pass them. To be asked in the channel's turn, and appended with the pin.
+pub(super) fn added_meanwhile(
+    pass: &Pass<'_>,
+    task: &ChannelTask,
+    since: u64,
+    pin: Option<MessageTs>,
+    seen: &HashSet<MessageTs>,
+) -> Result<Vec<StateChange>, Error> {
+    const STEP: usize = 64;
+    let (mut added, mut ours) = (BTreeSet::new(), BTreeSet::new());
+    let (mut from, head) = (since, pass.store.head()?);
+    while from < head {
+        let blocks = pass.store.blocks(from, STEP)?;
+        let Some(last) = blocks.last() else { break };
+        from = last.first.0 + last.records.len() as u64;
+        for (seq, record) in blocks.iter().flat_map(|block| (block.first.0..).zip(&block.records)) {
+            let header = &record.header;
+            let is_here = header.kind == Kind::Message && header.channel.as_deref() == Some(task.id.as_str());
+            let Some(ts) = MessageTs::parse(&header.key).filter(|_| seq >= since && is_here) else { continue };
+            if header.account == pass.account {
+                ours.insert(ts);
+            } else if header.version == 1 && pin.is_some_and(|pin| ts <= pin) && !seen.contains(&ts) {
+                added.insert(ts);
+            }
+        }
+    }
+    let unseen = |ts: &MessageTs| StateChange::Unseen {
+        account: pass.account.to_owned(),
+        source: pass.source,
+        channel: task.id.clone(),
+        ts: *ts,
+        is_lost: false,
+    };
+    Ok(added.difference(&ours).map(unseen).collect())
 }

@@ -194,17 +194,21 @@ impl Before {
         for row in store.walks()?.into_iter().filter(|row| row.account != account) {
             others.entry(row.channel.clone()).or_default().push(row);
         }
-        let (mut active_others, mut resting_others) = (BTreeSet::new(), BTreeSet::new());
+        // Who never ended a pass has no row, and may have been told of messages all the same.
+        let mut active_others = options.enrolled.clone();
+        active_others.remove(account);
+        let mut resting_others = BTreeSet::new();
         let mut last_success = None;
         for row in store.accounts()? {
             if row.name == account {
                 last_success = row.last_success;
                 continue;
             }
-            let is_enrolled = options.enrolled.contains(&row.name);
-            if row.state == "ok" && is_enrolled {
-                active_others.insert(row.name);
-            } else if row.state != "ok" || options.resting.contains(&row.name) {
+            if row.state != "ok" {
+                active_others.remove(&row.name);
+            }
+            let is_resting = row.state != "ok" || options.resting.contains(&row.name);
+            if is_resting && !active_others.contains(&row.name) {
                 resting_others.insert(row.name);
             }
         }

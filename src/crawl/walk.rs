@@ -192,6 +192,7 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
         cursor = next;
     }
     let pin = pin.max(task.pin);
+    let compared_from = pass.store.head()?;
     if let (Some(seen), Some(top)) = (&seen, pin.max(newest)) {
         if !order_proved {
             absence::note_unseen(pass, task, floor, top, seen).await?;
@@ -229,6 +230,10 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
         let reason = "its messages came out of order; the next pass walks it whole".to_owned();
         StateChange::Owed { kind: "order", key: order, reason, at: now }
     });
+    let _turn = pass.appender.turn(&task.id).await;
+    if let Some(seen) = &seen {
+        changes.extend(absence::added_meanwhile(pass, task, compared_from, pin, seen)?);
+    }
     // The commit point of a walk: only here does the pin move, over a window walked to its end and
     // looked through for what was missing.
     pass.append(Batch { records: Vec::new(), changes }).await?;

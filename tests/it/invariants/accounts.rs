@@ -2,10 +2,15 @@
 //! deletion; what went is found by either; and the two views do not overwrite each other for ever.
 
 use std::collections::BTreeSet;
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
 
-use teamchat_archive::crawl::Options;
+use teamchat_archive::crawl::{self, Options};
 use teamchat_archive::record::{Kind, State};
 use teamchat_archive::sandbox::Fault;
+use teamchat_archive::store::Appender;
 
 use crate::schedules::town::{ANN, BOB, EVA, Town, full};
 use crate::support::{Fold, fold};
@@ -291,4 +296,59 @@ async fn what_one_account_saw_change_and_nobody_saw_change_back_is_told_by_the_o
         town.archive.check();
         town.stop().await;
     }
+}
+
+/// A message for one of two is archived from her view at each point of the other's walk, which began
+/// after it was written and moves its pin past it.
+#[tokio::test]
+async fn what_is_added_while_a_pin_moves_past_it_was_not_shown_to_the_one_who_walks() {
+    let mut held = 0;
+    for asked in 1.. {
+        let town = Town::new(9, &BOTH).await;
+        town.crawl(&full()).await.unwrap();
+        let workspace = town.running.workspace();
+        let ts = workspace.whisper("quay", ANN, ANN, "for herself").unwrap();
+        workspace.post("quay", BOB, "later").unwrap();
+        // Something is missing, so that the walk asks for it between comparing and moving its pin.
+        let (quay, gone) = workspace.labelled("quay-3").unwrap();
+        workspace.delete(&quay, &gone, None).unwrap();
+
+        let options = Options { connections: 1, ..full() };
+        let (appender, thread) = Appender::start(town.archive.writer());
+        let reader = town.archive.reader();
+        let [ann, eva] = [ANN, EVA].map(|name| town.accounts.iter().find(|account| account.name == name).unwrap());
+        let requests = &eva.reader.connection().meter().requests;
+        let before = requests.load(Ordering::Relaxed);
+        let is_over = {
+            let mut pass = pin!(crawl::run(std::slice::from_ref(eva), &reader, &appender, &options, &()));
+            let is_over = poll_fn(|context| match pass.as_mut().poll(context) {
+                Poll::Ready(_) => Poll::Ready(true),
+                Poll::Pending if requests.load(Ordering::Relaxed) - before >= asked => Poll::Ready(false),
+                Poll::Pending => Poll::Pending,
+            })
+            .await;
+            if !is_over {
+                crawl::run(std::slice::from_ref(ann), &reader, &appender, &options, &()).await.unwrap();
+                pass.await.unwrap();
+            }
+            is_over
+        };
+        drop(appender);
+        drop(thread.join().unwrap());
+        if is_over {
+            town.stop().await;
+            break;
+        }
+        held += 1;
+        // From now on Eva looks alone, and nobody else holds the message as shown.
+        for _ in 0..2 {
+            town.crawl_as(EVA, &full()).await.unwrap();
+        }
+        let wrong: Vec<String> = deletions(&town).into_iter().filter(|header| header.contains(&ts)).collect();
+        assert_eq!(wrong, Vec::<String>::new(), "held at request {asked}");
+        assert!(stands(&fold(&town.archive.reader()), &town.channel("quay"), &ts), "held at request {asked}");
+        town.archive.check_records();
+        town.stop().await;
+    }
+    assert!(held > 10, "a pass of {held} requests");
 }

@@ -317,7 +317,9 @@ impl Town {
                 self.shown.insert((header.account.clone(), place.clone()));
                 if is_gone {
                     if items.iter().all(stands) {
-                        problems.push(format!("{name} is recorded as deleted by {} and stands", header.account));
+                        let note = String::from_utf8_lossy(&record.body);
+                        problems
+                            .push(format!("{name} is recorded as deleted by {} and stands: {note}", header.account));
                     }
                     if removed_before.contains(&place.0) {
                         problems.push(format!("{name} is recorded as deleted; its whole channel was removed"));
