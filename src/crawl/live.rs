@@ -677,10 +677,10 @@ fn unseen_by_others(
     ts: MessageTs,
 ) -> Result<Vec<StateChange>, Error> {
     let mut out = Vec::new();
-    for other in store.accounts()?.into_iter().filter(|other| other.name != account) {
-        let pin = store.walk(&other.name, source, channel)?.and_then(|row| row.pin);
+    for other in store.walkers()?.into_iter().filter(|other| other != account) {
+        let pin = store.walk(&other, source, channel)?.and_then(|row| row.pin);
         if pin.is_some_and(|pin| ts <= pin) {
-            out.push(StateChange::Unseen { account: other.name, source, channel: channel.clone(), ts, is_lost: false });
+            out.push(StateChange::Unseen { account: other, source, channel: channel.clone(), ts, is_lost: false });
         }
     }
     Ok(out)

@@ -74,6 +74,23 @@ impl Reader {
         })
     }
 
+    /// The accounts that have walked some channel, whether they ever ended a pass or not. Takes a look-up
+    /// for each, however many channels there are.
+    pub fn walkers(&self) -> Result<Vec<String>, Error> {
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached(
+                "WITH RECURSIVE walker(name) AS (
+                   SELECT min(account) FROM walk
+                   UNION ALL
+                   SELECT (SELECT min(account) FROM walk WHERE account > walker.name) FROM walker WHERE walker.name IS NOT NULL
+                 )
+                 SELECT name FROM walker WHERE name IS NOT NULL",
+            )?;
+            let rows = statement.query_map([], |row| row.get(0))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
     /// How far one account has walked one channel.
     pub fn walk(&self, account: &str, source: SourceId, channel: &ChannelId) -> Result<Option<WalkRow>, Error> {
         self.with(|connection| {

@@ -310,7 +310,15 @@ fn walks_debts_and_accounts_are_kept_with_their_records() {
     batch.changes = vec![StateChange::Walk(walk.clone()), owed("no ticket"), owed("still none")];
     writer.append(batch).unwrap();
     let reader = Reader::open(&bench.layout).unwrap();
-    assert_eq!(reader.walks().unwrap(), [walk]);
+    assert_eq!(reader.walks().unwrap(), [walk.clone()]);
+    assert_eq!(reader.walkers().unwrap(), ["a@b.example"]);
+    let others = [("b", "C1"), ("b", "C2"), ("a", "C7"), ("c", "C1"), ("a@b.example", "C3")];
+    let walked = |(account, channel): (&str, &str)| {
+        let channel = ChannelId::parse(channel).unwrap();
+        StateChange::Walk(WalkRow { account: account.to_owned(), channel, ..walk.clone() })
+    };
+    writer.append(Batch { records: Vec::new(), changes: others.map(walked).to_vec() }).unwrap();
+    assert_eq!(reader.walkers().unwrap(), ["a", "a@b.example", "b", "c"]);
     let debts = reader.debts().unwrap();
     assert_eq!((debts[0].tries, debts[0].reason.as_str()), (2, "still none"));
     writer
