@@ -310,7 +310,7 @@ fn walks_debts_and_accounts_are_kept_with_their_records() {
     batch.changes = vec![StateChange::Walk(walk.clone()), owed("no ticket"), owed("still none")];
     writer.append(batch).unwrap();
     let reader = Reader::open(&bench.layout).unwrap();
-    assert_eq!(reader.walks().unwrap(), [walk.clone()]);
+    assert_eq!(reader.walks().unwrap(), std::slice::from_ref(&walk));
     assert_eq!(reader.walkers().unwrap(), ["a@b.example"]);
     let others = [("b", "C1"), ("b", "C2"), ("a", "C7"), ("c", "C1"), ("a@b.example", "C3")];
     let walked = |(account, channel): (&str, &str)| {
