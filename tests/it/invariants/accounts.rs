@@ -281,9 +281,9 @@ async fn what_one_account_saw_change_and_nobody_saw_change_back_is_told_by_the_o
         let workspace = town.running.workspace();
         workspace.join("attic", ANN).unwrap();
         town.crawl(&full()).await.unwrap();
-        workspace.leave("attic", BOB).unwrap();
+        workspace.leave("attic", ANN).unwrap();
         town.crawl_as(EVA, &full()).await.unwrap();
-        workspace.join("attic", BOB).unwrap();
+        workspace.join("attic", ANN).unwrap();
         town.crawl_as(ANN, &full()).await.unwrap();
         let names = names(&[ANN]);
         town.note_shown(&names).await;
