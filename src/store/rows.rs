@@ -169,7 +169,11 @@ impl<'a> BlockOpener<'a> {
                 seq: first,
                 detail: format!("the dictionary {} of its block is missing", row.dictionary),
             })?;
-            self.prepared.insert(row.dictionary, DecoderDictionary::copy(words));
+            let prepared = DecoderDictionary::try_copy(words).map_err(|error| Error::Corrupt {
+                seq: first,
+                detail: format!("the dictionary {} of its block can't be used: {error}", row.dictionary),
+            })?;
+            self.prepared.insert(row.dictionary, prepared);
         }
         let stored =
             Stored { first, sealed: row.sealed, dictionary: row.dictionary, digest: &row.digest, bytes: &row.bytes };
@@ -181,4 +185,22 @@ impl<'a> BlockOpener<'a> {
 /// names more contents than a leaf can, which was never written.
 pub fn leaf_hash(archive: &ArchiveId, secret: &SpanSecret, seq: RecordSeq, record: &Record) -> Option<Digest> {
     (record.header.attachments.len() <= MAX_ATTACHMENTS).then(|| record.leaf(archive, &secret.record_key(seq)).hash())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dictionary_that_cannot_be_loaded_is_told_of_with_the_block_that_needs_it() {
+        // What a dictionary of zstd begins with, and then nothing of one.
+        let damaged = [&[0x37, 0xA4, 0x30, 0xEC][..], &[0xFF; 64]].concat();
+        let dictionaries = HashMap::from([(7, damaged)]);
+        let row = BlockRow { first: 512, count: 256, sealed: 1, dictionary: 7, digest: Vec::new(), bytes: Vec::new() };
+        let Err(Error::Corrupt { seq, detail }) = BlockOpener::new(&dictionaries).open(&row) else {
+            panic!("the block was opened");
+        };
+        assert_eq!(seq, RecordSeq(512));
+        assert!(detail.starts_with("the dictionary 7 of its block can't be used"), "{detail}");
+    }
 }
