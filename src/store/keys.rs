@@ -254,14 +254,14 @@ impl Keys {
         let overlaps = until
             .and_then(|until| chrono::DateTime::parse_from_rfc3339(until).ok())
             .is_some_and(|until| now < until.to_utc());
-        let kept = self.ledger_key();
-        if let Ok(key) = kept
-            && key.verifier() == *current
-        {
-            let also = if overlaps { self.retired_key()?.filter(is_before) } else { None };
-            return Ok(Signers { key, also, is_unfinished: false });
-        }
-        let kept = present(self.ledger_key())?;
+        // Read once: a file that fails the first time and not the second is not the key of another.
+        let kept = match present(self.ledger_key())? {
+            Some(key) if key.verifier() == *current => {
+                let also = if overlaps { self.retired_key()?.filter(is_before) } else { None };
+                return Ok(Signers { key, also, is_unfinished: false });
+            }
+            kept => kept,
+        };
         if let Some(next) = present(self.signing_key(NEXT))?.filter(|next| next.verifier() == *current) {
             return Ok(Signers { key: next, also: kept.filter(is_before), is_unfinished: true });
         }

@@ -138,6 +138,21 @@ fn said(place: &Place) -> Content {
     said
 }
 
+/// Whether it was a write to its standard error that failed: the one that would have told of another
+/// failure, since the n-th call of each thread is hit.
+fn silenced(log: &[u8]) -> bool {
+    let log = String::from_utf8_lossy(log);
+    // A call that another thread's comes in between of is told in two lines.
+    let mut last = BTreeMap::new();
+    log.lines().filter_map(|line| line.split_once(' ')).any(|(thread, call)| {
+        let call = call.trim_start();
+        if !call.starts_with("<... write resumed>") {
+            last.insert(thread, call.starts_with("write(2, "));
+        }
+        call.ends_with("(INJECTED)") && last.get(thread) == Some(&true)
+    })
+}
+
 /// What went wrong with one fault.
 fn hit(model: &Place, due: &Content, fault: &Fault) -> Vec<String> {
     let place = copied(model);
@@ -163,10 +178,9 @@ fn hit(model: &Place, due: &Content, fault: &Fault) -> Vec<String> {
         }
         // A file of settings that the disk does not give is one that cannot be used.
         FAILURE | TEMPORARY | USAGE => {
-            // The n-th write of another thread may be the one that tells of the error.
-            let is_cut = fault.call == "write";
-            let names_it = disturbed.stderr.contains("error:")
-                && (is_cut || SAYINGS.iter().any(|words| disturbed.stderr.contains(words)));
+            let says = |words: &&str| disturbed.stderr.contains(*words);
+            let names_it = disturbed.stderr.contains("error:") && SAYINGS.iter().any(says)
+                || silenced(&fs_err::read(&log).unwrap());
             let is_bare = disturbed.stderr.contains("error: Input/output error (os error 5)\n");
             if !names_it || is_bare {
                 say(format!("its error does not say what failed: {disturbed}"));
