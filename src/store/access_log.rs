@@ -15,6 +15,7 @@ use super::db::{Which, open_reading, open_writing};
 use super::error::Error;
 use super::layout::{Layout, write_whole};
 use super::reader::archive_row;
+use super::rows::in_order;
 use super::tree::{self, SPAN};
 use crate::ledger::{ArchiveId, Checkpoint, Frontier, Note, SigningKey, SpanSecret, VerifierKey};
 use crate::model::{Clock, Digest, RecordSeq, UtcTime, rfc3339};
@@ -314,7 +315,9 @@ impl AccessLog {
                     leaf: row.get(3)?,
                 })
             })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            let rows: Vec<StoredVisit> = rows.collect::<Result<_, _>>()?;
+            in_order("entry", from, rows.iter().map(|row| row.number))?;
+            Ok(rows)
         })
     }
 

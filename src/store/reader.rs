@@ -13,7 +13,7 @@ use super::db::{Which, open_reading};
 use super::dictionary;
 use super::error::Error;
 use super::layout::Layout;
-use super::rows::{DictionaryRow, Misfit, SaltRow, dictionary_rows, each, natural, salt_rows};
+use super::rows::{DictionaryRow, Misfit, SaltRow, dictionary_rows, each, in_order, natural, salt_rows};
 use super::tree::{self, SPAN, SPAN_LEVEL};
 use crate::ledger::{self, ArchiveId, Checkpoint, Note, VerifierKey};
 use crate::model::{ChannelId, Digest, MessageTs, RecordSeq, SourceId};
@@ -462,6 +462,8 @@ impl Reader {
     /// those that read everything.
     pub fn blocks(&self, from: u64, limit: usize) -> Result<Vec<Block>, Error> {
         self.with(|connection| {
+            // Asked for first: it only grows.
+            let least = if from < head(connection)? { from.saturating_add(1) } else { 0 };
             let mut statement = connection.prepare_cached(&format!(
                 "SELECT {BLOCK} FROM block
                  WHERE first >= coalesce((SELECT max(first) FROM block WHERE first <= ?1), 0) ORDER BY first LIMIT ?2",
@@ -471,6 +473,10 @@ impl Reader {
             while let Some(row) = rows.next()? {
                 out.push(decode_row(connection, row)?);
             }
+            in_order("block", 0, out.iter().map(|block: &Block| block.first.0))?;
+            let end = out.last().map_or(0, |last| last.first.0.saturating_add(last.records.len() as u64));
+            // Who reads on from the end would come here again.
+            in_order("block", least, std::iter::once(end))?;
             Ok(out)
         })
     }

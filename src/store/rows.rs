@@ -2,6 +2,7 @@
 //! says is told apart instead of ending the reading.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
@@ -121,6 +122,21 @@ pub(super) fn dictionary_rows(connection: &Connection, misfits: &mut Vec<Misfit>
     })
 }
 
+/// Holds the numbers of rows that were asked for in their order against that order, `least` being the
+/// lowest that was asked for. In a damaged database a row can come again behind itself, and whoever
+/// reads on from the last number would never come to an end.
+pub(super) fn in_order(table: &str, least: u64, numbers: impl Iterator<Item = u64>) -> Result<(), Error> {
+    let mut next = least;
+    for number in numbers {
+        if number < next {
+            let detail = format!("the rows of its table {table} are out of order: {number} comes where {next} is due");
+            return Err(Error::Damaged { path: PathBuf::from("archive.db"), detail });
+        }
+        next = number.saturating_add(1);
+    }
+    Ok(())
+}
+
 impl Reader {
     /// Up to `limit` rows of blocks that begin after record `after` (`None`: from the first on), in
     /// order, as they are stored. Rows that are none of a block are passed over: [`Reader::tables`]
@@ -133,6 +149,7 @@ impl Reader {
                    AND typeof(dictionary) = 'integer' AND typeof(digest) = 'blob' AND typeof(bytes) = 'blob'
                  ORDER BY first LIMIT ?2",
             )?;
+            let least = after.map_or(0, |after| after.saturating_add(1));
             let after = after.map_or(-1, u64::cast_signed);
             let rows = statement.query_map(params![after, i64::try_from(limit).unwrap_or(i64::MAX)], |row| {
                 Ok(BlockRow {
@@ -144,7 +161,9 @@ impl Reader {
                     bytes: row.get(5)?,
                 })
             })?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            let rows: Vec<BlockRow> = rows.collect::<Result<_, _>>()?;
+            in_order("block", least, rows.iter().map(|row| row.first))?;
+            Ok(rows)
         })
     }
 }
@@ -202,5 +221,14 @@ mod tests {
         };
         assert_eq!(seq, RecordSeq(512));
         assert!(detail.starts_with("the dictionary 7 of its block can't be used"), "{detail}");
+    }
+    #[test]
+    fn rows_that_come_again_are_damage() {
+        let numbers = |numbers: &[u64], least| in_order("block", least, numbers.iter().copied());
+        assert!(numbers(&[], 7).is_ok() && numbers(&[7, 8, 20, u64::MAX], 7).is_ok());
+        for (rows, least) in [(&[6][..], 7), (&[7, 7], 0), (&[312, 313, 279], 312), (&[u64::MAX, 5], 0)] {
+            let Err(Error::Damaged { detail, .. }) = numbers(rows, least) else { panic!("{rows:?} from {least}") };
+            assert!(detail.contains("table block are out of order"), "{detail}");
+        }
     }
 }

@@ -38,6 +38,20 @@ fn read(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<Vec<Value>>>
     rows.collect()
 }
 
+/// The places of the cells in the inner pages of tables: by what is changed there, SQLite finds other
+/// rows than are there, or the same again and again.
+fn inner_cells(bytes: &[u8]) -> Vec<usize> {
+    /// The first byte of an inner page of a table, in a database's file format 4.
+    const INNER: u8 = 5;
+    /// The length of such a page's header.
+    const HEADER: usize = 12;
+    let pages = (1..bytes.len() / PAGE).map(|page| page * PAGE).filter(|start| bytes[*start] == INNER);
+    let two = |at: usize| usize::from(u16::from_be_bytes([bytes[at], bytes[at + 1]]));
+    pages
+        .flat_map(|start| (HEADER..HEADER + 2 * two(start + 3)).chain(two(start + 5)..PAGE).map(move |at| start + at))
+        .collect()
+}
+
 /// Changes bytes all over the file.
 pub(crate) fn every_page(depth: Depth) {
     let bytes = &BASE.database;
@@ -46,9 +60,9 @@ pub(crate) fn every_page(depth: Depth) {
         // One in each page, each time at another place of it; and the fields of the header.
         Depth::OneFlip => {
             let pages = (0..bytes.len() / PAGE).map(|page| page * PAGE + (page * 1021 + 7) % PAGE);
-            pages.chain((0..100).step_by(3)).collect()
+            pages.chain((0..100).step_by(3)).chain(inner_cells(bytes)).collect()
         }
-        Depth::EveryByte => (0..bytes.len()).step_by(STRIDE).collect(),
+        Depth::EveryByte => (0..bytes.len()).step_by(STRIDE).chain(inner_cells(bytes)).collect(),
     };
     let target = Target::new();
     let before = evidence(&target.layout.database()).unwrap();
