@@ -17,6 +17,8 @@
 //! is written there as `null`. A sealed block says so in its first line (`"sealed":true`), so that what
 //! its row says of that can be checked.
 
+use serde::Deserialize as _;
+use serde::de::value::MapDeserializer;
 use serde_json::{Map, Value};
 
 use super::header::{Header, Record};
@@ -191,17 +193,10 @@ pub fn decode_block(bytes: &[u8]) -> Result<DecodedBlock, BlockError> {
             .ok_or_else(|| fail(seq, "its line has no length"))?;
         let own: Map<String, Value> =
             serde_json::from_slice(&own[space + 1..]).map_err(|error| fail(seq, &format!("its line: {error}")))?;
-        let mut full = shared.clone();
-        full.insert("n".to_owned(), expected_n.clone());
-        for (name, value) in own {
-            full.insert(name, value);
-        }
-        full.retain(|_, value| !value.is_null());
-        if let Some(n) = full.get("n").and_then(Value::as_u64) {
+        let header = merged(shared, &expected_n, &own).map_err(|error| fail(seq, &format!("its header: {error}")))?;
+        if let Some(n) = own.get("n").unwrap_or(&expected_n).as_u64() {
             expected_n = Value::from(n.saturating_add(1));
         }
-        let header: Header =
-            serde_json::from_value(Value::Object(full)).map_err(|error| fail(seq, &format!("its header: {error}")))?;
         let end = body_at.checked_add(length).filter(|&end| bytes.get(end) == Some(&b'\n'));
         let end = end.ok_or_else(|| fail(seq, "its body has another length than its line says"))?;
         records.push(Record { header, body: bytes[body_at..end].to_vec() });
@@ -212,6 +207,20 @@ pub fn decode_block(bytes: &[u8]) -> Result<DecodedBlock, BlockError> {
         return Err(fail(seq, "bytes follow the last record of the block"));
     }
     Ok(DecodedBlock { first: RecordSeq(first), is_sealed, records })
+}
+
+/// A header out of the fields that the block shares with those of its own line put over them. A field
+/// that is `null` is not there. Nothing is copied but what the header keeps: every record of an archive
+/// comes through here whenever it is read.
+fn merged(
+    shared: &Map<String, Value>,
+    expected_n: &Value,
+    own: &Map<String, Value>,
+) -> Result<Header, serde_json::Error> {
+    let shared = shared.iter().map(|(name, value)| (name.as_str(), value)).filter(|(name, _)| *name != "n");
+    let inherited = shared.chain([("n", expected_n)]).filter(|(name, _)| !own.contains_key(*name));
+    let fields = inherited.chain(own.iter().map(|(name, value)| (name.as_str(), value)));
+    Header::deserialize(MapDeserializer::new(fields.filter(|(_, value)| !value.is_null())))
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
 //! The read side: many connections, none of which can write.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use zstd::bulk::Decompressor;
 use zstd::dict::DecoderDictionary;
+use zstd::zstd_safe::DCtx;
 
 use super::change::{Change, stored_key};
 use super::db::{Which, open_reading};
@@ -245,12 +246,19 @@ pub(super) fn open_stored(row: &Stored<'_>, prepared: Option<&DecoderDictionary<
     Ok(Block { first, records: block.records })
 }
 
+thread_local! {
+    /// What decompressing takes (about 160 KB, cleared when it is made): kept by a thread for its next block.
+    static CONTEXT: RefCell<DCtx<'static>> = RefCell::new(DCtx::create());
+}
+
 fn decompress(bytes: &[u8], dictionary: Option<&DecoderDictionary<'_>>) -> std::io::Result<Vec<u8>> {
-    let mut decompressor = match dictionary {
-        None => Decompressor::new()?,
-        Some(dictionary) => Decompressor::with_prepared_dictionary(dictionary)?,
-    };
-    decompressor.decompress(bytes, frame_size(bytes)?)
+    let mut text = Vec::with_capacity(frame_size(bytes)?);
+    let done = CONTEXT.with_borrow_mut(|context| match dictionary {
+        None => context.decompress(&mut text, bytes),
+        Some(dictionary) => context.decompress_using_ddict(&mut text, bytes, dictionary.as_ddict()),
+    });
+    done.map_err(|code| std::io::Error::other(zstd::zstd_safe::get_error_name(code)))?;
+    Ok(text)
 }
 
 /// The size that a compressed block says it has when it is decompressed.
