@@ -151,7 +151,7 @@ fn strangers(value: &Value) -> Vec<Value> {
 /// Rows that are attacked at the same time where the findings about one say nothing of another: each
 /// has to be named.
 const TOGETHER: usize = 16;
-const INDEPENDENT: &[&str] = &["subject", "span_index", "counter", "blob"];
+const INDEPENDENT: &[&str] = &["subject", "span_index", "counter", "blob", "about"];
 
 /// Attacks, those of one inner list at the same time.
 fn attacks(tables: &[Table], depth: Depth) -> Vec<Vec<Attack<'_>>> {
