@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use teamchat_archive::sandbox::generate;
 use teamchat_archive::store::keys::Keys;
@@ -30,6 +30,9 @@ const CALLS: &[&str] =
 /// Crawls under way at the same time: most of the time they wait for a disk or the server.
 const HANDS: usize = 6;
 
+/// How long a crawl of so few messages may take before it is said to hang.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// How an error that names what failed tells of EIO; the last three are the words of SQLite, for which
 /// a part that cannot be read is damage, and a file that cannot be opened for writing is to be read.
 const SAYINGS: &[&str] = &[
@@ -42,7 +45,8 @@ const SAYINGS: &[&str] = &[
 ];
 
 /// What is none of our files: the loader of programs, and the descriptor by which threads wake each
-/// other. The n-th call of another thread may hit them.
+/// other (tokio panics when that fails, and then waits for the thread that it could not wake, for ever:
+/// such a crawl is ended here). The n-th call of another thread may hit them.
 const OTHERS: &[&str] = &["error while loading shared libraries", "failed to wake I/O driver"];
 
 /// One way in which a crawl is hit.
@@ -96,7 +100,14 @@ fn crawl_under_strace(place: &Place, options: &[String]) -> Outcome {
         }
     }
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    Started::new(command).finish()
+    let mut started = Started::new(command);
+    if !started.ends_within(PATIENCE) {
+        // It hangs, and has to end so that what it said can be read. It is the child of `strace`.
+        let strace = started.child.id();
+        let kill = format!("kill -KILL $(cat /proc/{strace}/task/{strace}/children)");
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
+    }
+    started.finish()
 }
 
 /// For each call, which numbers of it touch the archive or its keys, in some thread of an undisturbed
