@@ -122,6 +122,16 @@ impl From<rusqlite::Error> for Error {
             let detail = format!("a cell is not what its column holds: {error}");
             return Self::Damaged { path: PathBuf::from("archive.db"), detail };
         }
+        // What is asked is written in this program, and asks for what it made: a definition was changed.
+        let misses = match &error {
+            rusqlite::Error::SqlInputError { msg, .. } => Some(msg),
+            rusqlite::Error::SqliteFailure(_, Some(msg)) if msg.starts_with("no such ") => Some(msg),
+            _ => None,
+        };
+        if let Some(msg) = misses {
+            let detail = format!("a table is not defined as it was made: {msg}");
+            return Self::Damaged { path: PathBuf::from("archive.db"), detail };
+        }
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::DiskFull(PathBuf::from("the archive's disk")),
             // SQLite calls a file damaged of which the disk fails to give a part.
@@ -133,6 +143,25 @@ impl From<rusqlite::Error> for Error {
                 Self::Damaged { path: PathBuf::from("archive.db"), detail: error.to_string() }
             }
             _ => Self::Sqlite(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_or_column_that_is_not_there_is_damage() {
+        let connection = rusqlite::Connection::open_in_memory().unwrap();
+        connection.execute_batch("CREATE TABLE archive (formaT2 INTEGER)").unwrap();
+        for (asked, missing) in
+            [("SELECT format FROM archive", "format"), ("SELECT size FROM checkpoint", "checkpoint")]
+        {
+            let error = Error::from(connection.prepare(asked).unwrap_err());
+            assert!(error.is_integrity(), "{error:?}");
+            let told = error.to_string();
+            assert!(told.contains("not defined as it was made") && told.contains(missing), "{told}");
         }
     }
 }
