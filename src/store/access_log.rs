@@ -66,6 +66,7 @@ fn broken(detail: impl Into<String>) -> Error {
 fn of_the_log(error: Error) -> Error {
     match error {
         Error::Corrupt { seq, detail } => broken(format!("entry {seq}: {detail}")),
+        Error::Damaged { detail, .. } => Error::Damaged { path: "access.db".into(), detail },
         other => other,
     }
 }
@@ -316,7 +317,7 @@ impl AccessLog {
                 })
             })?;
             let rows: Vec<StoredVisit> = rows.collect::<Result<_, _>>()?;
-            in_order("entry", from, rows.iter().map(|row| row.number))?;
+            in_order("entry", from, rows.iter().map(|row| row.number)).map_err(of_the_log)?;
             Ok(rows)
         })
     }

@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_table_or_column_that_is_not_there_is_damage() {
         let connection = rusqlite::Connection::open_in_memory().unwrap();
-        connection.execute_batch("CREATE TABLE archive (formaT2 INTEGER)").unwrap();
+        connection.execute_batch("CREATE TABLE archive (other INTEGER)").unwrap();
         for (asked, missing) in
             [("SELECT format FROM archive", "format"), ("SELECT size FROM checkpoint", "checkpoint")]
         {

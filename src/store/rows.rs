@@ -222,6 +222,7 @@ mod tests {
         assert_eq!(seq, RecordSeq(512));
         assert!(detail.starts_with("the dictionary 7 of its block can't be used"), "{detail}");
     }
+
     #[test]
     fn rows_that_come_again_are_damage() {
         let numbers = |numbers: &[u64], least| in_order("block", least, numbers.iter().copied());
