@@ -23,11 +23,18 @@ const ACCESS_STEPS: &[M<'_>] = &[
     M::up(include_str!("../../schemas/sql/access_0002.sql")),
 ];
 
-/// Which of the two databases.
+/// The steps of `derived.db`.
+const DERIVED_STEPS: &[M<'_>] = &[M::up(include_str!("../../schemas/sql/derived_0001.sql"))];
+
+/// What is wrong with a database without tables.
+pub(super) const NO_TABLES: &str = "it holds no archive";
+
+/// Which of the databases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Which {
     Archive,
     Access,
+    Derived,
 }
 
 impl Which {
@@ -35,6 +42,7 @@ impl Which {
         match self {
             Self::Archive => ARCHIVE_STEPS,
             Self::Access => ACCESS_STEPS,
+            Self::Derived => DERIVED_STEPS,
         }
     }
 }
@@ -44,8 +52,23 @@ pub(super) fn format(which: Which) -> i64 {
     i64::try_from(which.steps().len()).unwrap_or(i64::MAX)
 }
 
+/// SQLITE_IOERR_SHMSIZE: the file beside a database in which its connections meet could not be made.
+const NO_ROOM_TO_MEET: i32 = 4874;
+/// What that file takes at first.
+const MEETING_BYTES: u64 = 32 * 1024;
+
+/// Whether SQLite failed for want of room without saying so.
+fn is_full(path: &Path, error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == NO_ROOM_TO_MEET)
+        && rustix::fs::statvfs(path.parent().unwrap_or(path))
+            .is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < MEETING_BYTES)
+}
+
 fn damaged(path: &Path, error: Error) -> Error {
     match error {
+        Error::Sqlite(error) if is_full(path, &error) => {
+            Error::DiskFull(path.parent().unwrap_or(path).to_owned())
+        }
         Error::Damaged { detail, .. } => Error::Damaged { path: path.to_owned(), detail },
         Error::DiskFull(_) => Error::DiskFull(path.parent().unwrap_or(path).to_owned()),
         other => other,
@@ -102,7 +125,7 @@ pub(super) fn open_reading(path: &Path, which: Which) -> Result<Connection, Erro
         // There are several of them, and what is read again is kept as whole blocks elsewhere.
         connection.pragma_update(None, "cache_size", -4_096)?;
         if check_format(&connection, path, which)? == 0 {
-            return Err(Error::Damaged { path: path.to_owned(), detail: "it holds no archive".to_owned() });
+            return Err(Error::Damaged { path: path.to_owned(), detail: NO_TABLES.to_owned() });
         }
         Ok(connection)
     };
@@ -135,6 +158,7 @@ mod tests {
     fn the_steps_apply_to_an_empty_database() {
         Migrations::from_slice(ARCHIVE_STEPS).validate().unwrap();
         Migrations::from_slice(ACCESS_STEPS).validate().unwrap();
+        Migrations::from_slice(DERIVED_STEPS).validate().unwrap();
     }
 
     #[test]

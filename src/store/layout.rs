@@ -37,6 +37,11 @@ impl Layout {
         self.root.join("access.db")
     }
 
+    /// What was read in files, which can be made anew.
+    pub fn derived(&self) -> PathBuf {
+        self.root.join("derived.db")
+    }
+
     /// The search index, which can be rebuilt.
     pub fn index(&self) -> PathBuf {
         self.root.join("index")
@@ -69,14 +74,23 @@ impl Layout {
             Err(std::fs::TryLockError::Error(error)) => return Err(error.into()),
         }
         file.set_len(0).and_then(|()| writeln!(file, "process {}", std::process::id())).map_err(at("write", &path))?;
-        Ok(WriteLock { _file: file })
+        Ok(WriteLock { file })
     }
 }
 
 /// Proof that this process is the one writer.
 #[derive(Debug)]
 pub struct WriteLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for WriteLock {
+    /// Says so to the system: closing the file alone would leave the lock with a child that is just being
+    /// started and has not yet closed what it inherited.
+    fn drop(&mut self) {
+        // What fails here ends with the file being closed, at the latest when that child runs its program.
+        self.file.unlock().ok();
+    }
 }
 
 /// Writes a file so that it is either the old one or the new one, whole, after any crash. What a

@@ -43,7 +43,7 @@ pub(crate) fn writer(bench: &Bench) -> Writer {
     Writer::open(&bench.layout, bench.layout.lock().unwrap(), Some(key()), clock()).unwrap()
 }
 
-fn message(channel: &str, second: u64, version: u32, change: Change, text: &str) -> NewRecord {
+pub(crate) fn message(channel: &str, second: u64, version: u32, change: Change, text: &str) -> NewRecord {
     NewRecord {
         kind: Kind::Message,
         source: FIRST_SOURCE,
