@@ -28,7 +28,8 @@
 //! | [`anchor`] | where checkpoints go: a second folder, a witness, a time-stamping authority | ledger, store, model |
 //! | [`history`] | the fold over records: items, versions, timelines, names | store, record, model |
 //! | [`crawl`] | from a server's replies to records | api, history, store, record, model |
-//! | [`index`] | tokenizer, documents, indexer, searcher | history, store, query, record, model |
+//! | [`extract`] | text out of files, in confined children | model |
+//! | [`index`] | documents, indexer, searcher, what they found | history, store, query, record, model |
 //! | [`verify`] | what is stored, held against ledger, checkpoints and itself | index, history, anchor, store, record, ledger, model |
 //! | [`web`] | pages and the read-only API | verify, index, history, store, query, record, ledger, model |
 //! | [`sandbox`] | a simulated server for tests and the demo; shares no wire types with api | model |
@@ -69,6 +70,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod crawl;
+pub mod extract;
 pub mod history;
 pub mod index;
 pub mod ledger;
