@@ -82,7 +82,7 @@ async fn road(messages: usize) {
     }
     let head = reader.head().unwrap();
     let start = Instant::now();
-    Indexer::open(&layout).unwrap().catch_up(&reader, &mut |_| {}).unwrap();
+    Indexer::open(&layout).unwrap().catch_up(&reader, None, &mut |_| {}).unwrap();
     rate("indexed", head, start.elapsed());
     let start = Instant::now();
     let report = check(&reader, Depth::Full, reader.own_key().as_ref(), &mut |_, _| {}).unwrap();
@@ -104,8 +104,10 @@ async fn road(messages: usize) {
                     directory: &names,
                     kinds: &[],
                     states: &[],
+                    as_of: None,
                     order: Order::Newest,
                     paging: Paging::Page { offset: 0, limit: 20 },
+                    facets: None,
                 };
                 total = searcher.search(&request).unwrap().total;
                 start.elapsed()

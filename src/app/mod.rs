@@ -5,6 +5,7 @@
 
 mod access;
 mod anchors;
+mod contents;
 pub mod inventory;
 mod jobs;
 mod relogin;
@@ -26,13 +27,16 @@ use crate::anchor::{self, Sink};
 use crate::api::{self, Connection, Credentials, Patience, Politeness, ServerOptions, Trust};
 use crate::config::{Config, ConfigError, Environment, parse_pin};
 use crate::crawl;
+use crate::extract;
 use crate::history::{self, Coverage, ExpectedLine, coverage};
 use crate::index::{self, Indexer};
 use crate::ledger::{ArchiveId, SigningKey};
 use crate::model::{Clock, Exclusion};
 use crate::record::Kind;
 use crate::store::keys::{AccountFile, KeyError, Keys, account_name};
-use crate::store::{self, Appender, Compacted, Layout, Reader, SealLimits, Signing, Writer, WriterThread};
+use crate::store::{
+    self, Appender, Compacted, DerivedReader, Layout, Reader, SealLimits, Signing, Writer, WriterThread,
+};
 
 /// What can go wrong when parts work together.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +59,9 @@ pub enum Error {
     /// The index.
     #[error(transparent)]
     Index(#[from] index::Error),
+    /// The program that reads files.
+    #[error(transparent)]
+    Extract(#[from] extract::Error),
     /// The settings name another server than the one that is archived.
     #[error("this is an archive of {archived}, and the settings name {configured}")]
     OtherServer {
@@ -89,6 +96,8 @@ pub struct Archive {
     pub anchors: Vec<Sink>,
     /// Our clock.
     pub clock: Clock,
+    /// The program that reads the text of files, if there is one; see [`Archive::with_worker`].
+    pub worker: Option<PathBuf>,
 }
 
 /// How an archive is made.
@@ -187,7 +196,7 @@ impl Archive {
             environment.credentials.clone(),
         );
         let anchors = anchors::sinks(&config, &layout)?;
-        Ok(Self { layout, config, keys, reader, anchors, clock: clock.clone() })
+        Ok(Self { layout, config, keys, reader, anchors, clock: clock.clone(), worker: None })
     }
 
     /// Takes the writer's lock and starts its thread. An archive that does not continue a checkpoint
@@ -392,8 +401,28 @@ impl Archive {
         Ok(summary)
     }
 
-    /// Brings the index to the archive's head. The caller holds the writer's lock.
+    /// With the program that reads files as a confined child: this one, under its command
+    /// `extract-worker`. Without it files are archived and found by their names; the next run with it
+    /// reads them.
+    #[must_use]
+    pub fn with_worker(mut self, program: PathBuf) -> Self {
+        self.worker = self.config.extract.enabled.then_some(program);
+        self
+    }
+
+    /// Reads the text of files that nobody has read yet and says how many. The caller holds the writer's
+    /// lock. `progress` is told how many of how many.
+    pub fn read_contents(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<u64, Error> {
+        match &self.worker {
+            Some(program) => contents::read_contents(self, program, progress),
+            None => Ok(0),
+        }
+    }
+
+    /// Reads the text of new files and brings the index to the archive's head. The caller holds the writer's lock.
     pub fn index(&self, progress: &mut dyn FnMut(u64)) -> Result<u64, Error> {
-        Ok(Indexer::open(&self.layout)?.catch_up(&self.reader, progress)?)
+        self.read_contents(&mut |_, _| {})?;
+        let derived = DerivedReader::open(&self.layout)?;
+        Ok(Indexer::open(&self.layout)?.catch_up(&self.reader, derived.as_ref(), progress)?)
     }
 }

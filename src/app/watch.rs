@@ -97,7 +97,7 @@ pub enum WatchEvent<'a> {
     /// A keeper of checkpoints was offered one.
     Offered(&'a Offered),
     /// The index could not be brought up; it is tried again.
-    IndexFailed(&'a crate::index::Error),
+    IndexFailed(&'a Error),
     /// It was told to stop and ends what is under way.
     Stopping,
 }
@@ -222,7 +222,7 @@ impl<'a> Watch<'a> {
         self.tell(WatchEvent::Ready { accounts, live });
         self.supervisor.say("READY=1");
 
-        let mut indexing = Indexing::new(&self.archive.reader);
+        let mut indexing = Indexing::new(self.archive);
         let (mut compaction, appender) = (Compaction::new(), self.appender);
         let mut checkpoint = interval(self.options.checkpoint_interval.max(Duration::from_secs(1)));
         let mut report = interval(REPORT_EVERY);

@@ -107,6 +107,7 @@ impl From<store::Error> for CliError {
             E::Newer { .. } => out.hint("use the build that wrote it, or a newer one; nothing was changed"),
             E::Locked { .. } => out.hint("wait until it ends; reading (`status`, `search`, `serve`) goes on beside it"),
             E::DiskFull(_) => out.hint("make room, then run the same command again: it goes on where it stopped"),
+            E::Damaged { ref path, .. } if path.ends_with("derived.db") => out.hint("delete it: it is no evidence, and the next crawl reads the text of the files again"),
             E::Damaged { .. } => out.hint("`teamchat-archive verify` says what is damaged; put back a copy whose checkpoint you know"),
             E::Corrupt { .. } => out.hint("`teamchat-archive verify` names everything that does not match the ledger"),
             E::Rollback { .. } => out
@@ -221,6 +222,9 @@ impl From<app::Error> for CliError {
             app::Error::Server(error) => error.into(),
             app::Error::Crawl(error) => error.into(),
             app::Error::Index(error) => error.into(),
+            app::Error::Extract(_) => Self::other(error.to_string()).hint(
+                "the archive is whole; `extract.enabled = false` in archive.toml leaves the text of files unread",
+            ),
             app::Error::NoAccount(_) => Self::other(error.to_string())
                 .hint("enrol one with `teamchat-archive login --username NAME --password-file FILE`"),
             app::Error::OtherServer { .. } => Self::usage(error.to_string())

@@ -78,6 +78,10 @@ enum Command {
     Sandbox(commands::sandbox::Args),
     Completions(commands::completions::Args),
     Man(commands::man::Args),
+    #[command(hide = true)]
+    ExtractWorker(commands::extract_worker::Args),
+    #[command(hide = true)]
+    RecognizeWorker(commands::recognize_worker::Args),
 }
 
 /// What a command is given: flags that all share, where to print, the environment, the clock.
@@ -91,7 +95,12 @@ pub struct Context {
 impl Context {
     /// Opens the archive that the flags name, for reading.
     fn archive(&self) -> Result<Archive, CliError> {
-        Ok(Archive::open(&self.global.archive, &self.environment, &self.clock)?)
+        let archive = Archive::open(&self.global.archive, &self.environment, &self.clock)?;
+        // Our own program reads files, as a child. Where it cannot be named, files are found by name.
+        Ok(match std::env::current_exe() {
+            Ok(program) => archive.with_worker(program),
+            Err(_) => archive,
+        })
     }
 
     /// Runs `work` on a runtime of its own.
@@ -145,6 +154,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Sandbox(args) => commands::sandbox::run(&context, &args),
         Command::Completions(args) => commands::completions::run(&context, &args),
         Command::Man(args) => commands::man::run(&context, &args),
+        Command::ExtractWorker(args) => commands::extract_worker::run(&context, &args),
+        Command::RecognizeWorker(args) => commands::recognize_worker::run(&args),
     };
     match outcome {
         Ok(exit) => exit.into(),

@@ -50,6 +50,8 @@ pub struct Config {
     pub web: WebSection,
     /// What should be there.
     pub coverage: CoverageSection,
+    /// How the text of files is read.
+    pub extract: ExtractSection,
     /// Where checkpoints go.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub anchor: Vec<Anchor>,
@@ -102,6 +104,26 @@ pub struct WebSection {
     /// The address under which people reach it, when that is not the one it listens on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public_url: Option<String>,
+}
+
+/// `[extract]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExtractSection {
+    /// Whether the text of files is read at all.
+    pub enabled: bool,
+    /// Whether pictures and scanned pages are read by tesseract, when it is there.
+    pub recognize: bool,
+    /// The program: a path, or a name that is looked for on the usual path.
+    pub tesseract: PathBuf,
+    /// Seconds for one file.
+    pub seconds: u64,
+}
+
+impl Default for ExtractSection {
+    fn default() -> Self {
+        Self { enabled: true, recognize: true, tesseract: PathBuf::from("tesseract"), seconds: 60 }
+    }
 }
 
 /// `[coverage]`.
@@ -242,6 +264,7 @@ impl Default for Config {
             limits: LimitsSection::default(),
             web: WebSection::default(),
             coverage: CoverageSection::default(),
+            extract: ExtractSection::default(),
             anchor: Vec::new(),
             exclude: Vec::new(),
         }

@@ -124,6 +124,31 @@ impl Item {
         }
     }
 
+    /// When the item went and came back, in turn, from the time on that a reading was first observed:
+    /// microseconds since 1970. An odd number of moments before a time: it was gone then. A reading that
+    /// was told late of an item that was gone begins with its own time.
+    pub fn comings_and_goings(&self, seq: RecordSeq) -> Vec<i64> {
+        let mut out = Vec::new();
+        let mut is_gone = false;
+        let mut is_after = false;
+        for version in &self.versions {
+            let was_gone = is_gone;
+            if version.change != Change::Earlier {
+                is_gone = version.record.header.state == State::Gone;
+            }
+            let time = version.record.header.observed().timestamp_micros();
+            if version.seq == seq {
+                is_after = true;
+                if is_gone {
+                    out.push(time);
+                }
+            } else if is_after && was_gone != is_gone {
+                out.push(time);
+            }
+        }
+        out
+    }
+
     /// The evidence of its disappearance, when it is gone: our note, as JSON.
     pub fn evidence(&self) -> Option<serde_json::Value> {
         self.decisive().filter(|_| self.is_gone()).and_then(|version| json::parse(&version.record.body))

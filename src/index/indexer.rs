@@ -6,25 +6,30 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tantivy::query::TermQuery;
 use tantivy::schema::IndexRecordOption;
-use tantivy::{Index, IndexReader, IndexWriter, ReloadPolicy, TantivyDocument, Term};
+use tantivy::{DocAddress, Index, IndexReader, IndexWriter, ReloadPolicy, Term};
 
 use super::Error;
-use super::document::{content, document, public_key, stream_comment};
-use super::fold::FOLD_VERSION;
-use super::schema::{Fields, SCHEMA_VERSION, fields, register};
-use crate::history::{Item, ItemState, item};
-use crate::model::{ChannelId, RecordSeq, SourceId};
-use crate::record::{Kind, Record, State};
-use crate::store::{Layout, Reader, moment, write_whole};
+use super::document::{Made, stream_comment};
+use super::making::{Making, Subject};
+use super::pace::Pace;
+use super::schema::{Fields, SCHEMA_VERSION, fields};
+use super::tokenizer::register;
+use crate::history::item;
+use crate::model::{RecordSeq, SourceId};
+use crate::query::FOLD_VERSION;
+use crate::record::{Kind, Record};
+use crate::store::{DerivedReader, Layout, Reader, moment, write_whole};
 
 /// Memory for documents that wait for a commit.
 const MEMORY: usize = 128 << 20;
 /// Threads that index.
 const THREADS: usize = 2;
-/// Documents between two commits of a long catch-up.
+/// Records between two commits of a long catch-up.
 const COMMIT_EVERY: u64 = 100_000;
 /// Blocks read at once.
 const BLOCKS: usize = 64;
+/// Results of reading files taken up at once.
+const RESULTS: usize = 256;
 
 /// Commits after which an open index is closed and opened again. The engine's directory remembers the
 /// path of every file that it ever opened and forgets none (tantivy 0.27; a heap profile of a followed
@@ -36,6 +41,15 @@ pub(super) const RENEW_AFTER: u32 = 500;
 pub(super) struct Payload {
     /// Every record below this number is in the index.
     pub(super) records_through: u64,
+    /// Every result of reading a file up to this row is.
+    #[serde(default)]
+    pub(super) results_through: u64,
+    /// Documents.
+    #[serde(default)]
+    pub(super) documents: u64,
+    /// The checks of all documents, combined by exclusive or.
+    #[serde(default)]
+    pub(super) digest: u64,
     /// Version of the documents.
     pub(super) schema: u32,
     /// Version of the tokenizer.
@@ -43,7 +57,7 @@ pub(super) struct Payload {
 }
 
 impl Payload {
-    fn is_ours(&self) -> bool {
+    pub(super) fn is_ours(&self) -> bool {
         self.schema == SCHEMA_VERSION && self.fold == FOLD_VERSION
     }
 }
@@ -92,7 +106,7 @@ pub fn status(layout: &Layout, head: u64) -> IndexStatus {
     if payload.is_ours() {
         out.record = payload.records_through;
         out.lag = head.saturating_sub(payload.records_through);
-        out.documents = index.reader().map_or(0, |reader| reader.searcher().num_docs());
+        out.documents = payload.documents;
         out.generation = folder.file_name().map(|name| name.to_string_lossy().into_owned());
     }
     out
@@ -119,10 +133,23 @@ pub struct Indexer {
     /// Shows the newest commit.
     committed: IndexReader,
     fields: Fields,
-    reached: u64,
+    reached: Payload,
     commits: u32,
+    pace: Pace,
+    pending: Pending,
+}
+
+/// What changed since the last commit.
+#[derive(Default)]
+struct Pending {
+    /// Documents added, with their checks.
+    added: HashMap<u64, u64>,
+    /// Committed documents that are taken out.
+    removed: HashSet<u64>,
+    /// Comments added that were read from their file, by id.
+    comments: HashMap<String, Vec<u64>>,
+    /// Comments added that stand in a channel's stream.
     stream_comments: HashSet<String>,
-    file_channels: HashMap<String, Vec<ChannelId>>,
 }
 
 impl Indexer {
@@ -132,37 +159,46 @@ impl Indexer {
         let usable = current(layout).and_then(|folder| {
             let index = open_generation(&folder).ok()?;
             let payload = payload(&index).ok()?;
-            payload.is_ours().then_some((folder, index, payload.records_through))
+            payload.is_ours().then_some((folder, index, payload))
         });
         match usable {
-            Some((folder, index, reached)) => Self::with(layout, folder, &index, reached, false),
+            Some((folder, index, payload)) => Self::with(layout, folder, &index, payload, false),
             None => Self::rebuild(layout),
         }
     }
 
     /// Begins a new generation beside the one that serves, which serves on until
-    /// [`Self::catch_up`] has filled the new one.
+    /// [`Self::catch_up`] has filled the new one. One that was begun and cut off is gone on with.
     pub fn rebuild(layout: &Layout) -> Result<Self, Error> {
+        let serving = current(layout);
         let mut number = 1;
-        while layout.index().join(format!("gen-{number}")).exists() {
+        loop {
             let folder = layout.index().join(format!("gen-{number}"));
-            // What an interrupted rebuild left is of no use to anyone.
-            if current(layout).as_ref() == Some(&folder) {
+            if serving.as_ref() == Some(&folder) {
                 number += 1;
-            } else {
+                continue;
+            }
+            if folder.exists() {
+                let begun = open_generation(&folder).ok().and_then(|index| {
+                    let payload = payload(&index).ok().filter(Payload::is_ours)?;
+                    Some((index, payload))
+                });
+                if let Some((index, payload)) = begun {
+                    return Self::with(layout, folder, &index, payload, true);
+                }
                 fs_err::remove_dir_all(&folder)?;
             }
+            fs_err::create_dir_all(&folder)?;
+            moment(&folder, "generation's folder made");
+            let index = Index::create_in_dir(&folder, fields().schema)?;
+            moment(&folder, "generation made");
+            register(&index);
+            let payload = Payload { schema: SCHEMA_VERSION, fold: FOLD_VERSION, ..Payload::default() };
+            return Self::with(layout, folder, &index, payload, true);
         }
-        let folder = layout.index().join(format!("gen-{number}"));
-        fs_err::create_dir_all(&folder)?;
-        moment(&folder, "generation's folder made");
-        let index = Index::create_in_dir(&folder, fields().schema)?;
-        moment(&folder, "generation made");
-        register(&index);
-        Self::with(layout, folder, &index, 0, true)
     }
 
-    fn with(layout: &Layout, folder: PathBuf, index: &Index, reached: u64, is_new: bool) -> Result<Self, Error> {
+    fn with(layout: &Layout, folder: PathBuf, index: &Index, reached: Payload, is_new: bool) -> Result<Self, Error> {
         let writer = index.writer_with_num_threads(THREADS, MEMORY)?;
         let committed = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
         Ok(Self {
@@ -174,9 +210,14 @@ impl Indexer {
             fields: fields(),
             reached,
             commits: 0,
-            stream_comments: HashSet::new(),
-            file_channels: HashMap::new(),
+            pace: Pace::unlimited(),
+            pending: Pending::default(),
         })
+    }
+
+    /// Takes at most so many records a second, so that a rebuild leaves the machine to others.
+    pub fn set_rate(&mut self, records_per_second: Option<u32>) {
+        self.pace = Pace::new(records_per_second);
     }
 
     /// Whether it should be closed and opened again before it is used further.
@@ -189,31 +230,35 @@ impl Indexer {
         Ok(self.writer.wait_merging_threads()?)
     }
 
-    /// Brings the index to the archive's head and says how many records it read. `progress` is
-    /// told the number of records reached.
-    pub fn catch_up(&mut self, reader: &Reader, progress: &mut dyn FnMut(u64)) -> Result<u64, Error> {
-        let start = self.reached;
+    /// Brings the index to the archive's head, with what was read in files, and says how many records it
+    /// read. `progress` is told the number of records reached.
+    pub fn catch_up(
+        &mut self,
+        reader: &Reader,
+        derived: Option<&DerivedReader>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<u64, Error> {
+        let start = self.reached.records_through;
         let head = reader.head()?;
-        let ims: HashSet<String> = reader.newest(Kind::Im)?.into_iter().map(|(key, _)| key).collect();
-        self.file_channels.clear();
-        self.stream_comments.clear();
-        let mut since_commit = 0;
-        while self.reached < head {
-            let blocks = reader.blocks(self.reached, BLOCKS)?;
+        let mut making = Making::new(reader, derived)?;
+        let mut since_commit = self.results(reader, derived, &mut making)?;
+        while self.reached.records_through < head {
+            let blocks = reader.blocks(self.reached.records_through, BLOCKS)?;
             if blocks.is_empty() {
                 break;
             }
             for block in blocks {
                 for (seq, record) in (block.first.0..).zip(&block.records) {
-                    if seq < self.reached {
+                    if seq < self.reached.records_through {
                         continue;
                     }
-                    self.add(reader, RecordSeq(seq), record, &ims)?;
-                    self.reached = seq + 1;
+                    self.add(reader, &mut making, RecordSeq(seq), record)?;
+                    self.reached.records_through = seq + 1;
                     since_commit += 1;
+                    self.pace.count();
                 }
             }
-            progress(self.reached);
+            progress(self.reached.records_through);
             if since_commit >= COMMIT_EVERY {
                 self.commit()?;
                 since_commit = 0;
@@ -225,21 +270,53 @@ impl Indexer {
         if self.is_new {
             self.take_over()?;
         }
-        Ok(self.reached - start)
+        Ok(self.reached.records_through - start)
+    }
+
+    /// Takes up what was read in files since: the documents of those files are made anew. Says how many
+    /// results there were.
+    fn results(
+        &mut self,
+        reader: &Reader,
+        derived: Option<&DerivedReader>,
+        making: &mut Making<'_>,
+    ) -> Result<u64, Error> {
+        let Some(derived) = derived else { return Ok(0) };
+        // The results were thrown away and are being made anew.
+        if derived.last()? < self.reached.results_through {
+            self.reached.results_through = 0;
+        }
+        let mut count = 0;
+        loop {
+            let rows = derived.since(self.reached.results_through, RESULTS)?;
+            let Some((last, _)) = rows.last().copied() else { return Ok(count) };
+            for (_, digest) in rows {
+                let term = Term::from_field_text(self.fields.blob, &digest.to_string());
+                for seq in self.committed_records(&term)? {
+                    let record = reader.record(RecordSeq(seq))?;
+                    let source = SourceId(record.header.source);
+                    if let Some(file) = item(reader, Kind::File, source, None, &record.header.key)? {
+                        let subject = making.all(&file)?;
+                        self.replace(subject)?;
+                    }
+                }
+                count += 1;
+            }
+            self.reached.results_through = last;
+        }
     }
 
     fn commit(&mut self) -> Result<(), Error> {
-        let payload = Payload { records_through: self.reached, schema: SCHEMA_VERSION, fold: FOLD_VERSION };
         moment(&self.folder, "index about to be committed");
         let mut prepared = self.writer.prepare_commit()?;
-        prepared.set_payload(&serde_json::to_string(&payload).map_err(|error| Error::Engine(error.to_string()))?);
+        prepared.set_payload(&serde_json::to_string(&self.reached).map_err(|error| Error::Engine(error.to_string()))?);
         // The commit point: documents and the number they reach become visible together. After a
         // crash before it, the same records are read again.
         moment(&self.folder, "index commit prepared");
         prepared.commit()?;
         moment(&self.folder, "index committed");
         self.committed.reload()?;
-        self.stream_comments.clear();
+        self.pending = Pending::default();
         self.commits += 1;
         Ok(())
     }
@@ -260,87 +337,135 @@ impl Indexer {
         Ok(())
     }
 
-    fn add(&mut self, reader: &Reader, seq: RecordSeq, record: &Record, ims: &HashSet<String>) -> Result<(), Error> {
+    fn add(&mut self, reader: &Reader, making: &mut Making<'_>, seq: RecordSeq, record: &Record) -> Result<(), Error> {
+        let Some(subject) = making.of(seq, record)? else { return Ok(()) };
+        self.replace(subject)?;
+        // A file may have come into another channel: its comments are seen there, too.
         let header = &record.header;
-        if !matches!(header.kind, Kind::Message | Kind::Comment | Kind::File) {
-            return Ok(());
-        }
-        let is_im = header.channel.as_ref().is_some_and(|channel| ims.contains(channel));
-        if header.version == 1 && header.state == State::Present {
-            let key = header.key.rsplit('/').next().unwrap_or(&header.key);
-            return self.add_reading(reader, seq, record, key, ItemState::Current, false, is_im);
-        }
-        // A later version changes what the earlier ones are: all readings are written anew.
-        let channel = header.channel_id();
-        let Some(found): Option<Item> =
-            item(reader, header.kind, SourceId(header.source), channel.as_ref(), &header.key)?
-        else {
-            return Ok(());
-        };
-        for version in &found.versions {
-            self.writer.delete_term(Term::from_field_u64(self.fields.seq, version.seq.0));
-        }
-        let readings = found.readings();
-        let is_changed = readings.len() > 1;
-        for reading in &readings {
-            let state = found.state_of(reading.seq);
-            self.add_reading(reader, reading.seq, &reading.record, public_key(&found), state, is_changed, is_im)?;
+        if header.kind == Kind::File && header.version > 1 {
+            let source = SourceId(header.source);
+            for (key, _) in reader.newest_under(Kind::Comment, source, None, &format!("{}/", header.key))? {
+                if let Some(comment) = item(reader, Kind::Comment, source, None, &key)? {
+                    let subject = making.all(&comment)?;
+                    // Those whose records are still to come are made when they do.
+                    if subject.records.iter().all(|record| record.0 < seq.0) {
+                        self.replace(subject)?;
+                    }
+                }
+            }
         }
         Ok(())
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what a document is made of, named once")]
-    fn add_reading(
-        &mut self,
-        reader: &Reader,
-        seq: RecordSeq,
-        record: &Record,
-        key: &str,
-        state: ItemState,
-        is_changed: bool,
-        is_im: bool,
-    ) -> Result<(), Error> {
-        let header = &record.header;
-        let file_channels = match (header.kind, header.key.split_once('/')) {
-            (Kind::Comment, Some((file, id))) => {
-                // A comment that stands in its channel's stream is found there, once.
-                if self.is_in_stream(id)? {
-                    return Ok(());
-                }
-                self.channels_of(reader, file)?
-            }
-            (Kind::File, _) => self.channels_of(reader, &header.key)?,
-            _ => Vec::new(),
-        };
-        let Some(content) = content(record, &file_channels) else { return Ok(()) };
-        if header.kind == Kind::Message
-            && let Some(id) = content.comment.strip_prefix("m:")
-        {
-            self.writer.delete_term(Term::from_field_text(self.fields.comment, &format!("c:{id}")));
-            self.stream_comments.insert(id.to_owned());
+    /// Takes out what was indexed of a subject and puts in what it is now.
+    fn replace(&mut self, subject: Subject) -> Result<(), Error> {
+        for seq in subject.records {
+            self.remove(seq.0)?;
         }
-        let document: TantivyDocument = document(&self.fields, seq, key, &content, state, is_changed, is_im);
-        self.writer.add_document(document)?;
+        for made in subject.made {
+            self.put(&made)?;
+        }
         Ok(())
+    }
+
+    fn put(&mut self, made: &Made) -> Result<(), Error> {
+        let comment = made.content.comment.as_str();
+        if let Some(id) = comment.strip_prefix("c:") {
+            // A comment that stands in its channel's stream is found there, once.
+            if self.is_in_stream(id)? {
+                return Ok(());
+            }
+            self.pending.comments.entry(id.to_owned()).or_default().push(made.seq.0);
+        }
+        if let Some(id) = comment.strip_prefix("m:") {
+            let term = Term::from_field_text(self.fields.comment, &format!("c:{id}"));
+            let mut read = self.pending.comments.remove(id).unwrap_or_default();
+            read.extend(self.committed_records(&term)?);
+            for seq in read {
+                self.remove(seq)?;
+            }
+            self.pending.stream_comments.insert(id.to_owned());
+        }
+        let check = made.check();
+        self.writer.add_document(made.document(&self.fields, check))?;
+        self.pending.added.insert(made.seq.0, check);
+        self.reached.documents += 1;
+        self.reached.digest ^= check;
+        Ok(())
+    }
+
+    fn remove(&mut self, seq: u64) -> Result<(), Error> {
+        let check = match self.pending.added.remove(&seq) {
+            Some(check) => Some(check),
+            None if self.pending.removed.contains(&seq) => None,
+            None => {
+                let check = self.committed_check(seq)?;
+                if check.is_some() {
+                    self.pending.removed.insert(seq);
+                }
+                check
+            }
+        };
+        if let Some(check) = check {
+            self.reached.documents -= 1;
+            self.reached.digest ^= check;
+            self.writer.delete_term(Term::from_field_u64(self.fields.seq, seq));
+        }
+        Ok(())
+    }
+
+    /// The committed documents with a term.
+    fn committed_with(&self, term: &Term) -> Result<HashSet<DocAddress>, Error> {
+        let query = TermQuery::new(term.clone(), IndexRecordOption::Basic);
+        Ok(self.committed.searcher().search(&query, &tantivy::collector::DocSetCollector)?)
+    }
+
+    fn committed_records(&self, term: &Term) -> Result<Vec<u64>, Error> {
+        let mut out = Vec::new();
+        for address in self.committed_with(term)? {
+            out.extend(self.column("seq", address)?);
+        }
+        out.sort_unstable();
+        Ok(out)
+    }
+
+    fn committed_check(&self, seq: u64) -> Result<Option<u64>, Error> {
+        let term = Term::from_field_u64(self.fields.seq, seq);
+        match self.committed_with(&term)?.into_iter().next() {
+            Some(address) => self.column("check", address),
+            None => Ok(None),
+        }
+    }
+
+    fn column(&self, name: &str, address: DocAddress) -> Result<Option<u64>, Error> {
+        let searcher = self.committed.searcher();
+        Ok(searcher.segment_reader(address.segment_ord).fast_fields().u64(name)?.first(address.doc_id))
     }
 
     fn is_in_stream(&self, comment: &str) -> Result<bool, Error> {
-        if self.stream_comments.contains(comment) {
+        if self.pending.stream_comments.contains(comment) {
             return Ok(true);
         }
-        let term = Term::from_field_text(self.fields.comment, &stream_comment(comment));
-        let searcher = self.committed.searcher();
-        Ok(searcher.search(&TermQuery::new(term, IndexRecordOption::Basic), &tantivy::collector::Count)? > 0)
+        Ok(!self.committed_with(&Term::from_field_text(self.fields.comment, &stream_comment(comment)))?.is_empty())
+    }
+}
+
+#[cfg(test)]
+impl Indexer {
+    /// What a damaged index would lack, hold twice or hold beside the records.
+    pub(super) fn remove_for_test(&self, seq: u64) {
+        self.writer.delete_term(Term::from_field_u64(self.fields.seq, seq));
     }
 
-    fn channels_of(&mut self, reader: &Reader, file: &str) -> Result<Vec<ChannelId>, Error> {
-        if let Some(known) = self.file_channels.get(file) {
-            return Ok(known.clone());
-        }
-        let found = item(reader, Kind::File, crate::store::FIRST_SOURCE, None, file)?;
-        let channels = found.as_ref().map(Item::shared_in).unwrap_or_default();
-        self.file_channels.insert(file.to_owned(), channels.clone());
-        Ok(channels)
+    pub(super) fn add_for_test(&self, seq: u64, check: u64) {
+        let mut document = tantivy::TantivyDocument::default();
+        document.add_u64(self.fields.seq, seq);
+        document.add_u64(self.fields.check, check);
+        self.writer.add_document(document).unwrap();
+    }
+
+    pub(super) fn commit_for_test(&mut self) {
+        self.commit().unwrap();
     }
 }
 
@@ -357,15 +482,15 @@ mod tests {
         let reader = Reader::open(&bench.layout).unwrap();
         let mut indexer = Indexer::open(&bench.layout).unwrap();
         indexer.commits = RENEW_AFTER - 2;
-        assert_eq!(indexer.catch_up(&reader, &mut |_| {}).unwrap(), 3);
+        assert_eq!(indexer.catch_up(&reader, None, &mut |_| {}).unwrap(), 3);
         assert!(!indexer.is_worn());
         archive.append(messages("C", 4..5)).unwrap();
-        assert_eq!(indexer.catch_up(&reader, &mut |_| {}).unwrap(), 1);
+        assert_eq!(indexer.catch_up(&reader, None, &mut |_| {}).unwrap(), 1);
         assert!(indexer.is_worn());
         indexer.close().unwrap();
         let mut indexer = Indexer::open(&bench.layout).unwrap();
         assert!(!indexer.is_worn());
-        assert_eq!(indexer.catch_up(&reader, &mut |_| {}).unwrap(), 0);
+        assert_eq!(indexer.catch_up(&reader, None, &mut |_| {}).unwrap(), 0);
         assert_eq!(status(&bench.layout, 4).documents, 4);
     }
 }

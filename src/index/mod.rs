@@ -1,23 +1,41 @@
-//! Full-text search over every version of every message, comment and file.
+//! Full-text search over every version of every message, comment and file. What is found is defined
+//! in `docs/SEARCH.md`.
 //!
-//! The index holds nothing that cannot be rebuilt from the records: it can be deleted at any time.
-//! Its commit carries the number of records it has reached, so that after any crash it goes on
-//! from there. It stores no text; hits are record numbers, and what is shown is read from the
-//! store. Facts about tantivy that this room rests on were probed in November 2026 with 0.27: its
-//! own query parser and default tokenizer lose records silently, so neither is used.
+//! The index holds nothing that cannot be rebuilt from the records and the results of reading files: it
+//! can be deleted at any time. Its commit carries the number of records it has reached, so that after
+//! any crash it goes on from there. It stores no text; hits are record numbers, and what is shown is
+//! read from the store. Facts about tantivy that this room rests on were probed in November 2026 with
+//! 0.27: its own query parser, phrase and prefix queries lose records silently, so none is used.
 
+mod as_of;
+mod budget;
+mod collect;
 mod compile;
+mod complete;
+mod cursor_tree;
 mod document;
-mod fold;
+mod facets;
 mod highlight;
 mod indexer;
+mod making;
+mod matching;
+mod pace;
+mod report;
 mod schema;
 mod searcher;
+mod terms;
+#[cfg(test)]
+mod tests;
+mod tokenizer;
+mod visible;
 
-pub use document::is_searched_in_stream;
-pub use fold::{Token, tokens};
-pub use highlight::{HIT_END, HIT_START, mark};
+pub use compile::{Expansion, MAX_EXPANSIONS};
+pub use complete::{Completeness, completeness};
+pub use document::{Texts, is_searched_in_stream, texts};
+pub use facets::{Facet, FacetCounts, FacetPlan, Stretch};
+pub use highlight::{HIT_END, HIT_START, mark, positions};
 pub use indexer::{IndexStatus, Indexer, status};
+pub use report::{Report, ReportLine, report};
 pub use schema::SCHEMA_VERSION;
 pub use searcher::{Answer, Hit, Order, Paging, Request, Searcher};
 

@@ -1,19 +1,24 @@
-use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tantivy::collector::{Count, TopDocs};
+use tantivy::collector::{Collector, Count};
 use tantivy::index::SegmentId;
-use tantivy::query::{BooleanQuery, ConstScoreQuery, Occur, Query as EngineQuery, RangeQuery, TermSetQuery};
-use tantivy::{DocId, IndexReader, Opstamp, ReloadPolicy, Score, SegmentReader, Term};
+use tantivy::query::{BooleanQuery, Occur, Query as EngineQuery, RangeQuery, TermSetQuery};
+use tantivy::{IndexReader, Opstamp, ReloadPolicy, Term};
 
 use super::Error;
-use super::compile::{Compiler, all_of};
+use super::as_of::AsOfQuery;
+use super::budget::Budget;
+use super::collect::{Collect, Rank};
+use super::compile::{Compiler, Expansion, unscored};
+use super::facets::{FacetCounts, FacetPlan};
 use super::indexer::{Payload, RENEW_AFTER, current, open_generation, payload};
-use super::schema::{Fields, SCHEMA_VERSION, fields};
+use super::schema::{Fields, fields};
+use super::visible::Visible;
 use crate::history::{Directory, ItemState};
-use crate::model::{RecordSeq, Scope};
+use crate::model::{RecordSeq, Scope, UtcTime};
 use crate::query::{Query, Sort};
 use crate::store::Layout;
 
@@ -67,7 +72,7 @@ pub enum Paging {
 }
 
 /// A search.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Request<'a> {
     /// What is looked for.
     pub query: &'a Query,
@@ -79,10 +84,14 @@ pub struct Request<'a> {
     pub kinds: &'a [Sort],
     /// Only these states; empty: all.
     pub states: &'a [ItemState],
+    /// As everything stood at this moment; `None`: now.
+    pub as_of: Option<UtcTime>,
     /// In which order.
     pub order: Order,
     /// Which hits.
     pub paging: Paging,
+    /// What is counted and chosen by facet.
+    pub facets: Option<FacetPlan>,
 }
 
 /// A hit: the record to read from the store.
@@ -105,6 +114,10 @@ pub struct Answer {
     pub searched_through: u64,
     /// What should be known about how the query was read.
     pub notes: Vec<String>,
+    /// What its patterns stood for.
+    pub expansions: Vec<Expansion>,
+    /// Hits by facet and by time.
+    pub facets: FacetCounts,
 }
 
 struct Open {
@@ -143,22 +156,27 @@ impl std::fmt::Debug for Searcher {
     }
 }
 
-/// The place in an order from which a cursor goes on.
+/// The place in an order from which a cursor goes on: the last hit, and how many records the first
+/// page knew.
 struct Mark {
-    offset: usize,
+    rank: Rank,
     bound: u64,
 }
 
 impl Mark {
     fn parse(text: &str, order: Order) -> Option<Self> {
         let mut parts = text.split('.');
-        let (name, offset, bound) = (parts.next()?, parts.next()?, parts.next()?);
-        (name == order.as_str() && parts.next().is_none()).then_some(())?;
-        Some(Self { offset: offset.parse().ok()?, bound: bound.parse().ok()? })
+        (parts.next()? == order.as_str()).then_some(())?;
+        let mut number = || u64::from_str_radix(parts.next()?, 16).ok();
+        let score = u32::try_from(number()?).ok()?;
+        let rank = Rank { score, time: number()?, place: number()?, seq: number()? };
+        let bound = number()?;
+        parts.next().is_none().then_some(Self { rank, bound })
     }
 
     fn to_text(&self, order: Order) -> String {
-        format!("{}.{}.{}", order.as_str(), self.offset, self.bound)
+        let Rank { score, time, place, seq } = self.rank;
+        format!("{}.{score:x}.{time:x}.{place:x}.{seq:x}.{:x}", order.as_str(), self.bound)
     }
 }
 
@@ -174,7 +192,7 @@ impl Searcher {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.as_ref().is_none_or(|open| open.folder != folder || open.reloads >= RENEW_AFTER) {
             let index = open_generation(&folder)?;
-            if payload(&index)?.schema != SCHEMA_VERSION {
+            if !payload(&index)?.is_ours() {
                 return Err(absent("it was built by another version"));
             }
             *open = Some(Open::generation(folder, index)?);
@@ -196,112 +214,190 @@ impl Searcher {
         Ok(self.view()?.1.records_through)
     }
 
+    /// The index as it is now, which stays so for several searches.
+    pub(super) fn still(&self) -> Result<Still, Error> {
+        let (searcher, payload) = self.view()?;
+        Ok(Still { searcher, payload, fields: Arc::clone(&self.fields) })
+    }
+
     /// Finds what a request asks for.
     pub fn search(&self, request: &Request<'_>) -> Result<Answer, Error> {
+        self.still()?.search(request)
+    }
+
+    /// What every document says of itself: for the check of an index.
+    pub(super) fn all(&self) -> Result<Held, Error> {
         let (searcher, payload) = self.view()?;
-        let mut compiler =
-            Compiler { fields: &self.fields, directory: request.directory, scope: request.scope, notes: Vec::new() };
-        let mut parts = vec![(Occur::Must, compiler.compile(request.query)?)];
-        let notes = compiler.notes;
-        let filter = |query: Box<dyn EngineQuery>| {
-            (Occur::Must, Box::new(ConstScoreQuery::new(query, 0.0)) as Box<dyn EngineQuery>)
-        };
-        if let Scope::Channels(channels) = request.scope {
-            parts.push(filter(Box::new(TermSetQuery::new(
-                channels.iter().map(|id| Term::from_field_text(self.fields.channel, id.as_str())),
-            ))));
+        let mut checks = Vec::with_capacity(usize::try_from(searcher.num_docs()).unwrap_or(0));
+        for segment in searcher.segment_readers() {
+            let (seq, check) = (segment.fast_fields().u64("seq")?, segment.fast_fields().u64("check")?);
+            checks.extend(
+                segment.doc_ids_alive().map(|doc| (seq.first(doc).unwrap_or(u64::MAX), check.first(doc).unwrap_or(0))),
+            );
         }
-        if !request.kinds.is_empty() {
-            parts.push(filter(Box::new(TermSetQuery::new(
-                request.kinds.iter().map(|kind| Term::from_field_text(self.fields.kind, kind.as_str())),
-            ))));
-        }
-        if !request.states.is_empty() {
-            parts.push(filter(Box::new(TermSetQuery::new(
-                request.states.iter().map(|state| Term::from_field_text(self.fields.state, state.as_str())),
-            ))));
-        }
-        let (offset, limit, bound) = match &request.paging {
-            Paging::Page { offset, limit } => (*offset, *limit, payload.records_through),
+        Ok(Held { payload, checks })
+    }
+
+    /// The record of every document, sorted.
+    pub fn records(&self) -> Result<Vec<u64>, Error> {
+        let mut records: Vec<u64> = self.all()?.checks.into_iter().map(|(seq, _)| seq).collect();
+        records.sort_unstable();
+        Ok(records)
+    }
+
+    /// The files of the index that are not as they were written.
+    pub fn damaged_files(&self) -> Result<Vec<PathBuf>, Error> {
+        self.view()?;
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(open) = open.as_ref() else { return Ok(Vec::new()) };
+        let mut damaged: Vec<PathBuf> = open.index.validate_checksum()?.into_iter().collect();
+        damaged.sort();
+        Ok(damaged)
+    }
+}
+
+/// The documents of an index: record number and check.
+pub(super) struct Held {
+    pub(super) payload: Payload,
+    pub(super) checks: Vec<(u64, u64)>,
+}
+
+/// An index as it was at a moment.
+pub(super) struct Still {
+    searcher: tantivy::Searcher,
+    payload: Payload,
+    fields: Arc<Fields>,
+}
+
+/// A query as the engine runs it, and what should be known of it.
+pub(super) struct Compiled {
+    pub(super) query: Box<dyn EngineQuery>,
+    pub(super) notes: Vec<String>,
+    pub(super) expansions: Vec<Expansion>,
+    pub(super) budget: Arc<Budget>,
+}
+
+impl Still {
+    /// Every record below this number can be found.
+    pub(super) fn searched_through(&self) -> u64 {
+        self.payload.records_through
+    }
+
+    /// Collects what a compiled query finds; an error when not all was looked at.
+    pub(super) fn collect<C: Collector>(&self, compiled: &Compiled, collector: &C) -> Result<C::Fruit, Error> {
+        let fruit = self.searcher.search(&compiled.query, collector)?;
+        compiled.budget.check()?;
+        Ok(fruit)
+    }
+
+    /// How many documents that the request may see belong to one of these families.
+    pub(super) fn families(&self, request: &Request<'_>, families: &HashSet<u64>) -> Result<u64, Error> {
+        let everything = Request { query: &Query::All, ..request.clone() };
+        let compiled = self.compile(&everything, None)?;
+        let members =
+            TermSetQuery::new(families.iter().map(|family| Term::from_field_u64(self.fields.family, *family)));
+        let both = BooleanQuery::new(vec![
+            (Occur::Must, compiled.query.box_clone()),
+            (Occur::Must, unscored(Box::new(members))),
+        ]);
+        Ok(self.searcher.search(&both, &Count)? as u64)
+    }
+
+    fn search(&self, request: &Request<'_>) -> Result<Answer, Error> {
+        let (offset, limit, mark) = match &request.paging {
+            Paging::Page { offset, limit } => (*offset, *limit, None),
             Paging::Cursor { cursor, limit } => {
                 let mark = Mark::parse(cursor, request.order)
                     .ok_or_else(|| Error::TooBroad("the cursor is not one that this search gave".to_owned()))?;
-                parts.push(filter(Box::new(RangeQuery::new(
-                    Bound::Unbounded,
-                    Bound::Excluded(Term::from_field_u64(self.fields.seq, mark.bound)),
-                ))));
-                (mark.offset, *limit, mark.bound)
+                (0, *limit, Some(mark))
             }
         };
-        let query: Box<dyn EngineQuery> =
-            if parts.len() == 1 { all_of(parts) } else { Box::new(BooleanQuery::new(parts)) };
+        let bound = mark.as_ref().map(|mark| mark.bound);
+        let compiled = self.compile(request, bound)?;
         // Collecting takes room for all that is skipped, so nothing is collected past the end.
-        let is_past_end = offset > 0 && offset >= searcher.search(&query, &Count)?;
-        if !is_past_end && offset > DEEPEST && matches!(request.paging, Paging::Page { .. }) {
+        let is_past_end = offset > 0 && offset >= self.collect(&compiled, &Count)?;
+        if !is_past_end && offset > DEEPEST {
             return Err(Error::TooBroad(format!(
                 "pages are counted up to {DEEPEST} hits; narrow the search or follow the cursor"
             )));
         }
-        let (total, hits) = if limit == 0 || is_past_end {
-            (searcher.search(&query, &Count)?, Vec::new())
-        } else {
-            let top = TopDocs::with_limit(limit).and_offset(offset);
-            match request.order {
-                Order::Relevance => {
-                    let key = |segment: &SegmentReader| {
-                        let read = key_reader(segment);
-                        move |doc: DocId, score: Score| {
-                            let (ts, place, seq) = read(doc);
-                            // Scores are 0 and more, so their bits are ordered as they are.
-                            (score.max(0.0).to_bits(), ts, place, Reverse(seq))
-                        }
-                    };
-                    let (total, found) = searcher.search(&query, &(Count, top.tweak_score(key)))?;
-                    (total, found.into_iter().map(|(key, _)| key.3.0).collect())
-                }
-                Order::Newest | Order::Oldest => {
-                    let sign = if request.order == Order::Newest { 1 } else { -1 };
-                    let key = move |segment: &SegmentReader| {
-                        let read = key_reader(segment);
-                        move |doc: DocId| {
-                            let (ts, place, seq) = read(doc);
-                            (0_u32, ts * sign, place, Reverse(seq))
-                        }
-                    };
-                    let (total, found) = searcher.search(&query, &(Count, top.order_by(key)))?;
-                    (total, found.into_iter().map(|(key, _)| key.3.0).collect::<Vec<u64>>())
-                }
-            }
+        // One more than is shown, to know whether there are more.
+        let kept = if limit == 0 || is_past_end { 0 } else { offset.saturating_add(limit).saturating_add(1) };
+        let collected = self.collect(
+            &compiled,
+            &Collect {
+                order: request.order,
+                after: mark.as_ref().map(|mark| mark.rank),
+                limit: kept,
+                facets: request.facets.clone().map(|plan| FacetPlan { as_of: request.as_of, ..plan }),
+                budget: Arc::clone(&compiled.budget),
+            },
+        )?;
+        let rest = collected.best.get(offset..).unwrap_or_default();
+        let page = &rest[..rest.len().min(limit)];
+        let hits: Vec<Hit> = page.iter().map(|rank| Hit { seq: RecordSeq(rank.seq) }).collect();
+        let bound = bound.unwrap_or(self.payload.records_through);
+        let next_cursor = page
+            .last()
+            .filter(|_| rest.len() > page.len())
+            .map(|last| Mark { rank: *last, bound }.to_text(request.order));
+        Ok(Answer {
+            total: collected.total,
+            hits,
+            next_cursor,
+            searched_through: self.payload.records_through,
+            notes: compiled.notes,
+            expansions: compiled.expansions,
+            facets: collected.facets,
+        })
+    }
+
+    /// The query of the engine for a request; with a bound, only of records below it.
+    pub(super) fn compile(&self, request: &Request<'_>, bound: Option<u64>) -> Result<Compiled, Error> {
+        let budget = Arc::new(Budget::new());
+        let visible = Arc::new(Visible::new(&self.searcher, &self.fields, request.scope, bound)?);
+        let mut compiler = Compiler {
+            fields: &self.fields,
+            directory: request.directory,
+            scope: request.scope,
+            searcher: &self.searcher,
+            visible,
+            budget: Arc::clone(&budget),
+            as_of: request.as_of,
+            notes: Vec::new(),
+            expansions: BTreeMap::<String, BTreeSet<String>>::new(),
         };
-        let hits: Vec<Hit> = hits.into_iter().map(|seq| Hit { seq: RecordSeq(seq) }).collect();
-        let reached = offset.saturating_add(hits.len());
-        let next_cursor =
-            (limit > 0 && reached < total).then(|| Mark { offset: reached, bound }.to_text(request.order));
-        Ok(Answer { total: total as u64, hits, next_cursor, searched_through: payload.records_through, notes })
-    }
-
-    /// The number of every document, sorted: for `verify`.
-    pub fn all_records(&self) -> Result<Vec<u64>, Error> {
-        let (searcher, _) = self.view()?;
-        let mut out = Vec::new();
-        for segment in searcher.segment_readers() {
-            let seq = segment.fast_fields().u64("seq")?;
-            out.extend(segment.doc_ids_alive().filter_map(|doc| seq.first(doc)));
+        let is_scored = request.order == Order::Relevance;
+        let mut parts = vec![(Occur::Must, compiler.compile(request.query, is_scored)?)];
+        let Compiler { notes, expansions, .. } = compiler;
+        let mut filter = |query: Box<dyn EngineQuery>| parts.push((Occur::Must, unscored(query)));
+        if let Scope::Channels(channels) = request.scope {
+            filter(Box::new(TermSetQuery::new(
+                channels.iter().map(|id| Term::from_field_text(self.fields.channel, id.as_str())),
+            )));
         }
-        out.sort_unstable();
-        Ok(out)
-    }
-}
-
-/// Reads time, channel and number of a document of one segment.
-fn key_reader(segment: &SegmentReader) -> impl Fn(DocId) -> (i64, u64, u64) + use<> {
-    let fast = segment.fast_fields();
-    let (ts, place, seq) = (fast.i64("ts").ok(), fast.u64("place").ok(), fast.u64("seq").ok());
-    move |doc| {
-        (
-            ts.as_ref().and_then(|column| column.first(doc)).unwrap_or(0),
-            place.as_ref().and_then(|column| column.first(doc)).unwrap_or(0),
-            seq.as_ref().and_then(|column| column.first(doc)).unwrap_or(0),
-        )
+        if !request.kinds.is_empty() {
+            filter(Box::new(TermSetQuery::new(
+                request.kinds.iter().map(|kind| Term::from_field_text(self.fields.kind, kind.as_str())),
+            )));
+        }
+        match request.as_of {
+            Some(moment) => filter(Box::new(AsOfQuery { moment, states: request.states.to_vec() })),
+            None if !request.states.is_empty() => filter(Box::new(TermSetQuery::new(
+                request.states.iter().map(|state| Term::from_field_text(self.fields.state, state.as_str())),
+            ))),
+            None => {}
+        }
+        if let Some(bound) = bound {
+            filter(Box::new(RangeQuery::new(
+                Bound::Unbounded,
+                Bound::Excluded(Term::from_field_u64(self.fields.seq, bound)),
+            )));
+        }
+        let expansions = expansions
+            .into_iter()
+            .map(|(written, words)| Expansion { written, words: words.into_iter().collect() })
+            .collect();
+        Ok(Compiled { query: Box::new(BooleanQuery::new(parts)), notes, expansions, budget })
     }
 }

@@ -1,422 +1,435 @@
-use chrono::{Datelike as _, NaiveDate};
+//! Puts the pieces of a query together.
 
-use super::lex::{Token, lex};
-use super::{Context, Flag, MAX_BYTES, MAX_CLAUSES, MAX_DEPTH, Parsed, Place, Query, QueryError, Sort};
-use crate::model::{TimeRange, UtcTime, Zone};
+use super::field::{Comparison, Field};
+use super::form::Form;
+use super::lex::{Lexed, Piece, Refusal, lex};
+use super::near::Near;
+use super::{Context, MAX_BYTES, MAX_CLAUSES, MAX_DEPTH, Parsed, Place, Plan, Query, QueryError, Within};
 
-/// The fields that a query may name, with what each is followed by.
-pub const FIELDS: [(&str, &str); 12] = [
-    ("from", "a person's name or address"),
-    ("in", "a channel's name or id"),
-    ("before", "a day: before it"),
-    ("after", "a day: after it"),
-    ("on", "a day"),
-    ("during", "a day, a month (2026-03) or a year"),
-    ("has", "link, file, reaction"),
-    ("is", "edited, deleted, current, im, bot, comment"),
-    ("kind", "message, comment, file"),
-    ("file", "words of a file's name"),
-    ("ext", "a file's extension"),
-    ("id", "a time stamp, an id or a record's number"),
-];
+/// Most expressions in one query: each costs time to prepare, whatever its length.
+const MAX_EXPRESSIONS: usize = 100;
+/// Most doubts about single words that are told.
+const MAX_WORD_WARNINGS: usize = 20;
+
+const MIXED_WARNING: &str = "AND and OR are mixed without parentheses: AND was read first";
+const SMALL_WARNING: &str =
+    "`and`, `or` and `not` in small letters were read as words: write AND, OR and NOT in capitals to combine";
 
 /// Reads a query. An empty one means everything.
 pub fn parse(text: &str, context: &Context) -> Result<Parsed, QueryError> {
+    read(text, context, &mut 0).map_err(|Refusal { what, place }| {
+        let character = text.char_indices().take_while(|(at, _)| *at < place.start).count() + 1;
+        QueryError { what, place, character }
+    })
+}
+
+/// Reads a query, and counts in `steps` how much work that was, also where it ends in a refusal.
+pub(super) fn read(text: &str, context: &Context, steps: &mut usize) -> Result<Parsed, Refusal> {
     if text.len() > MAX_BYTES {
-        let place = Place { start: MAX_BYTES, end: text.len() };
-        return Err(QueryError { what: format!("a query is at most {MAX_BYTES} bytes long"), place });
+        let place = Place { start: text.floor_char_boundary(MAX_BYTES), end: text.len() };
+        return Err(Refusal { what: format!("a query is at most {MAX_BYTES} bytes long"), place });
     }
-    let tokens = lex(text)?;
-    let end = Place { start: text.len(), end: text.len() };
-    let mut parser = Parser { tokens: &tokens, at: 0, end, context, clauses: 0, warnings: Vec::new() };
-    if tokens.is_empty() {
-        return Ok(Parsed { query: Query::All, warnings: Vec::new() });
+    let Lexed { pieces, mut warnings, .. } = lex(text, steps)?;
+    if pieces.is_empty() {
+        return Ok(Parsed { query: Query::All, warnings, steps: *steps });
     }
-    let query = parser.or(0)?;
-    match parser.peek() {
-        None => Ok(Parsed { query, warnings: parser.warnings }),
-        Some(_) => {
-            Err(QueryError { what: "a closing parenthesis without its opening one".to_owned(), place: parser.place() })
-        }
+    if has_small_operators(&pieces) {
+        warnings.push(SMALL_WARNING.to_owned());
     }
+    let mut parser = Parser {
+        pieces: &pieces,
+        at: 0,
+        end: Place { start: text.len(), end: text.len() },
+        context,
+        within: Within::Any,
+        clauses: 0,
+        expressions: 0,
+        is_mixed: false,
+        word_warnings: Vec::new(),
+        steps,
+    };
+    let Part { query, .. } = parser.or(0)?;
+    if parser.peek().is_some() {
+        return parser.refuse("a closing parenthesis without its opening one");
+    }
+    if parser.is_mixed {
+        warnings.insert(0, MIXED_WARNING.to_owned());
+    }
+    warnings.append(&mut parser.word_warnings);
+    Ok(Parsed { query, warnings, steps: *parser.steps })
+}
+
+/// Who writes `w/5` comes from a language in which operators are written in small letters too.
+fn has_small_operators(pieces: &[(Piece, Place)]) -> bool {
+    pieces.iter().any(|(piece, _)| matches!(piece, Piece::Near(_)))
+        && pieces.iter().any(|(piece, _)| match piece {
+            Piece::Word(word) => ["and", "or", "not"].iter().any(|name| word.eq_ignore_ascii_case(name)),
+            _ => false,
+        })
+}
+
+/// Something that was read, and where.
+struct Part {
+    query: Query,
+    place: Place,
+    /// How deep proximities stand in one another.
+    height: usize,
 }
 
 struct Parser<'a> {
-    tokens: &'a [(Token, Place)],
+    pieces: &'a [(Piece, Place)],
     at: usize,
     end: Place,
     context: &'a Context,
+    /// The text that the field around restricts words to.
+    within: Within,
     clauses: usize,
-    warnings: Vec<String>,
+    expressions: usize,
+    is_mixed: bool,
+    word_warnings: Vec<String>,
+    steps: &'a mut usize,
 }
 
-impl Parser<'_> {
-    fn peek(&self) -> Option<&Token> {
-        self.tokens.get(self.at).map(|(token, _)| token)
+impl<'a> Parser<'a> {
+    fn peek(&self) -> Option<&'a Piece> {
+        self.pieces.get(self.at).map(|(piece, _)| piece)
     }
 
     fn place(&self) -> Place {
-        self.tokens.get(self.at).map_or(self.end, |(_, place)| *place)
+        self.pieces.get(self.at).map_or(self.end, |(_, place)| *place)
     }
 
-    fn fail<T>(&self, what: impl Into<String>) -> Result<T, QueryError> {
-        Err(QueryError { what: what.into(), place: self.place() })
+    /// From a place to the end of the piece before the present one.
+    fn since(&self, start: Place) -> Place {
+        let last = self.at.checked_sub(1).and_then(|at| self.pieces.get(at));
+        Place { start: start.start, end: last.map_or(start.end, |(_, place)| place.end) }
     }
 
-    fn or(&mut self, depth: usize) -> Result<Query, QueryError> {
-        let mut mixed = false;
-        let (first, first_is_and) = self.and(depth)?;
-        mixed |= first_is_and;
-        let mut parts = vec![first];
-        while self.peek() == Some(&Token::Or) {
+    fn refuse<T>(&self, what: impl Into<String>) -> Result<T, Refusal> {
+        Err(Refusal { what: what.into(), place: self.place() })
+    }
+
+    fn or(&mut self, depth: usize) -> Result<Part, Refusal> {
+        let start = self.place();
+        let (first, mut has_and) = self.and(depth)?;
+        if self.peek() != Some(&Piece::Or) {
+            return Ok(first);
+        }
+        let mut height = first.height;
+        let mut parts = vec![first.query];
+        while self.peek() == Some(&Piece::Or) {
             self.at += 1;
             let (part, is_and) = self.and(depth)?;
-            mixed |= is_and;
-            parts.push(part);
+            has_and |= is_and;
+            height = height.max(part.height);
+            parts.push(part.query);
         }
-        if parts.len() == 1 {
-            return Ok(parts.remove(0));
-        }
-        if mixed {
-            let warning = "AND and OR are mixed without parentheses: AND was read first";
-            if !self.warnings.iter().any(|known| known == warning) {
-                self.warnings.push(warning.to_owned());
-            }
-        }
-        Ok(Query::Or(parts))
+        self.is_mixed |= has_and;
+        Ok(Part { query: Query::Or(parts), place: self.since(start), height })
     }
 
     /// A conjunction, and whether more than one thing is in it.
-    fn and(&mut self, depth: usize) -> Result<(Query, bool), QueryError> {
-        let mut parts = vec![self.not(depth)?];
+    fn and(&mut self, depth: usize) -> Result<(Part, bool), Refusal> {
+        let start = self.place();
+        let first = self.not(depth)?;
+        let mut height = first.height;
+        let place = first.place;
+        let mut parts = vec![first.query];
         loop {
             match self.peek() {
-                Some(Token::And) => {
-                    self.at += 1;
-                    parts.push(self.not(depth)?);
-                }
-                None | Some(Token::Or | Token::Close) => break,
-                Some(_) => parts.push(self.not(depth)?),
+                None | Some(Piece::Or | Piece::Close) => break,
+                Some(Piece::And) => self.at += 1,
+                Some(_) => {}
             }
+            let part = self.not(depth)?;
+            height = height.max(part.height);
+            parts.push(part.query);
         }
-        if parts.len() == 1 { Ok((parts.remove(0), false)) } else { Ok((Query::And(parts), true)) }
+        Ok(match <[Query; 1]>::try_from(parts) {
+            Ok([query]) => (Part { query, place, height }, false),
+            Err(parts) => (Part { query: Query::And(parts), place: self.since(start), height }, true),
+        })
     }
 
-    fn not(&mut self, depth: usize) -> Result<Query, QueryError> {
+    fn not(&mut self, depth: usize) -> Result<Part, Refusal> {
+        *self.steps += 1;
         if depth > MAX_DEPTH {
-            return self.fail(format!("it is nested more than {MAX_DEPTH} deep"));
+            return self.refuse(format!("it is nested more than {MAX_DEPTH} deep"));
         }
-        if self.peek() == Some(&Token::Not) {
-            self.at += 1;
-            return Ok(Query::Not(Box::new(self.not(depth + 1)?)));
+        if self.peek() != Some(&Piece::Not) {
+            return self.near(depth);
         }
-        self.atom(depth)
+        let start = self.place();
+        self.at += 1;
+        let Part { query, height, .. } = self.not(depth + 1)?;
+        Ok(Part { query: Query::Not(Box::new(query)), place: self.since(start), height })
     }
 
-    fn atom(&mut self, depth: usize) -> Result<Query, QueryError> {
+    fn near(&mut self, depth: usize) -> Result<Part, Refusal> {
+        let mut left = self.atom(depth)?;
+        while let Some(Piece::Near(near)) = self.peek() {
+            self.at += 1;
+            if self.peek() == Some(&Piece::Not) {
+                return self.refuse(format!(
+                    "NOT cannot stand beside `{}`; `not w/5` finds what has nothing of a kind near it",
+                    near.written()
+                ));
+            }
+            let right = self.atom(depth)?;
+            left = self.beside(left, *near, right)?;
+        }
+        Ok(left)
+    }
+
+    /// Two parts near each other, as one.
+    fn beside(&mut self, left: Part, near: Near, right: Part) -> Result<Part, Refusal> {
+        let place = Place { start: left.place.start, end: right.place.end };
+        let height = left.height.max(right.height) + 1;
+        if height > MAX_DEPTH {
+            let what = format!("more than {MAX_DEPTH} proximities stand in one another");
+            return Err(Refusal { what, place });
+        }
+        let (left, left_typed) = self.operand(left.query, left.place, near)?;
+        let (right, right_typed) = self.operand(right.query, right.place, near)?;
+        let right_typed = match right {
+            Plan::Near { .. } | Plan::NotNear { .. } => format!("({right_typed})"),
+            _ => right_typed,
+        };
+        let typed = format!("{left_typed} {} {right_typed}", near.written());
+        *self.steps += typed.len();
+        let query = Query::Text { within: self.within, plan: near.plan(left, right), typed };
+        Ok(Part { query, place, height })
+    }
+
+    /// One side of a proximity: text, or a group of texts of which one is enough.
+    fn operand(&mut self, query: Query, place: Place, near: Near) -> Result<(Plan, String), Refusal> {
+        let what = match query {
+            Query::Text { within, plan, typed } if within == self.within => return Ok((plan, typed)),
+            Query::Or(parts) => {
+                let mut plans = Vec::with_capacity(parts.len());
+                let mut typed = Vec::with_capacity(parts.len());
+                for part in parts {
+                    let (plan, part) = self.operand(part, place, near)?;
+                    plans.push(plan);
+                    typed.push(part);
+                }
+                let typed = format!("({})", typed.join(" OR "));
+                *self.steps += typed.len();
+                return Ok((Plan::Any(plans), typed));
+            }
+            Query::And(_) => "AND",
+            Query::Not(_) => "NOT",
+            Query::All => "`*` alone",
+            Query::Text { .. } => {
+                let what = format!(
+                    "a field cannot stand beside `{near}`; put the field around all of it, as in body:(a {near} b)",
+                    near = near.written()
+                );
+                return Err(Refusal { what, place });
+            }
+            _ => "a field",
+        };
+        let what = format!(
+            "{what} cannot stand beside `{}`; only words, phrases, patterns and groups of them with OR can",
+            near.written()
+        );
+        Err(Refusal { what, place })
+    }
+
+    fn clause(&mut self) -> Result<(), Refusal> {
+        *self.steps += 1;
         self.clauses += 1;
         if self.clauses > MAX_CLAUSES {
-            return self.fail(format!("it has more than {MAX_CLAUSES} parts"));
-        }
-        let Some((token, place)) = self.tokens.get(self.at).cloned() else {
-            return self.fail("something to look for is missing here");
-        };
-        match token {
-            Token::Open => {
-                self.at += 1;
-                let inner = self.or(depth + 1)?;
-                if self.peek() != Some(&Token::Close) {
-                    return Err(QueryError { what: "the parenthesis is not closed".to_owned(), place });
-                }
-                self.at += 1;
-                Ok(inner)
-            }
-            Token::Close | Token::And | Token::Or => self.fail("something to look for is missing here"),
-            Token::Not => self.not(depth + 1),
-            Token::Phrase(text) => {
-                let phrase = self.phrase(text)?;
-                self.at += 1;
-                self.refuse_suffix()?;
-                Ok(phrase)
-            }
-            Token::Word(text) => {
-                let word = self.word(&text)?;
-                self.at += 1;
-                Ok(word)
-            }
-            Token::Field(name) => self.field(&name, place),
-        }
-    }
-
-    fn phrase(&self, text: String) -> Result<Query, QueryError> {
-        if text.trim().is_empty() {
-            return self.fail("there is nothing between the quotation marks");
-        }
-        Ok(Query::Phrase(text))
-    }
-
-    /// `"a b"~5` is proximity, which is not a phrase and a word.
-    fn refuse_suffix(&self) -> Result<(), QueryError> {
-        let Some((Token::Word(text), place)) = self.tokens.get(self.at) else { return Ok(()) };
-        let touches = self.tokens[self.at - 1].1.end == place.start;
-        if touches && text.starts_with(['~', '*']) {
-            return self.fail(format!("`{text}` after a phrase is not understood by this version"));
+            return self.refuse(format!("it has more than {MAX_CLAUSES} parts"));
         }
         Ok(())
     }
 
-    fn word(&self, text: &str) -> Result<Query, QueryError> {
-        let lower = text.to_ascii_lowercase();
-        let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-        if ["w/", "pre/", "near/", "onear/"].iter().any(|name| lower.strip_prefix(name).is_some_and(is_number)) {
-            return self.fail(format!("`{text}` (words near each other) is not understood by this version"));
+    fn atom(&mut self, depth: usize) -> Result<Part, Refusal> {
+        self.clause()?;
+        let place = self.place();
+        match self.peek() {
+            None | Some(Piece::Close | Piece::And | Piece::Or | Piece::Not) => {
+                self.refuse("something to look for is missing here")
+            }
+            Some(Piece::Near(near)) => {
+                self.refuse(format!("something to look for is missing before `{}`", near.written()))
+            }
+            Some(Piece::Open) => self.group(depth, place),
+            Some(Piece::Field(field, comparison)) => self.field(*field, *comparison, depth),
+            Some(Piece::Word(word)) => {
+                if Form::of_word(word) == Ok(Form::Everything) && self.within == Within::Any {
+                    self.at += 1;
+                    return Ok(Part { query: Query::All, place, height: 0 });
+                }
+                self.text()
+            }
+            Some(Piece::Phrase(..) | Piece::Expression(_)) => self.text(),
         }
-        if text.len() > 2 && text.starts_with('/') && text.ends_with('/') && !text[1..text.len() - 1].contains('/') {
-            return self.fail("expressions between slashes are not understood by this version; quote the text to find it as it stands");
-        }
-        if let Some((before, after)) = text.rsplit_once('~')
-            && !before.is_empty()
-            && (after.is_empty() || is_number(after))
-        {
-            return self.fail(format!("`{text}` (words spelled alike) is not understood by this version"));
-        }
-        let (stem, prefix) = match text.strip_suffix('*') {
-            Some(stem) => (stem, true),
-            None => (text, false),
-        };
-        // An address may hold a question mark; a word may only end in them.
-        let inner = stem.trim_end_matches('?');
-        if !stem.contains("://") && inner.contains(['*', '?']) {
-            return self.fail("`*` and `?` inside a word are not understood by this version; `*` may end a word");
-        }
-        if prefix && stem.chars().filter(|c| c.is_alphanumeric()).count() == 0 {
-            return if stem.is_empty() { Ok(Query::All) } else { self.fail("`*` needs at least one letter before it") };
-        }
-        Ok(Query::Word { text: stem.to_owned(), prefix })
     }
 
-    fn field(&mut self, name: &str, place: Place) -> Result<Query, QueryError> {
+    /// What stands between parentheses. `place` is what is not closed if they are not.
+    fn group(&mut self, depth: usize, place: Place) -> Result<Part, Refusal> {
+        let start = self.place();
         self.at += 1;
-        let value = match self.tokens.get(self.at) {
-            Some((Token::Word(text) | Token::Phrase(text), value_place))
-                if value_place.start == place.end && !text.trim().is_empty() =>
-            {
-                text.clone()
-            }
-            // `on:10:30` and the like: the lexer took the value for a field of its own.
-            Some((Token::Field(text), value_place)) if value_place.start == place.end => text.clone(),
-            _ if FIELDS.iter().any(|(known, _)| *known == name) => {
-                let what = FIELDS.iter().find(|(known, _)| *known == name).map_or("a value", |(_, what)| *what);
-                return Err(QueryError { what: format!("`{name}:` is followed by {what}, without a space"), place });
-            }
-            _ => return Err(unknown_field(name, place)),
-        };
-        let query = self.field_value(name, &value, place)?;
+        let inner = self.or(depth + 1)?;
+        if self.peek() != Some(&Piece::Close) {
+            return Err(Refusal { what: "the parenthesis is not closed".to_owned(), place });
+        }
         self.at += 1;
-        Ok(query)
+        Ok(Part { place: self.since(start), ..inner })
     }
 
-    fn field_value(&self, name: &str, value: &str, place: Place) -> Result<Query, QueryError> {
-        let zone = self.context.zone;
-        let fail = |what: String| Err(QueryError { what, place: Place { start: place.start, end: self.place().end } });
-        let day = |value: &str| {
-            self.day(value).ok_or_else(|| QueryError {
-                what: format!("`{value}` is no day; it looks like 2026-03-04, today or yesterday"),
-                place: self.place(),
-            })
-        };
-        Ok(match name {
-            "from" => Query::From(value.trim_start_matches(['@', '<']).trim_end_matches('>').to_owned()),
-            "in" => Query::In(value.trim_start_matches(['#', '@']).to_owned()),
-            "before" => Query::Time(TimeRange { from: None, to: Some(zone.start_of_day(day(value)?)) }),
-            "after" => Query::Time(TimeRange { from: Some(start_of_next(zone, day(value)?)), to: None }),
-            "on" => {
-                let day = day(value)?;
-                Query::Time(TimeRange { from: Some(zone.start_of_day(day)), to: Some(start_of_next(zone, day)) })
+    /// A word, a phrase or an expression.
+    fn text(&mut self) -> Result<Part, Refusal> {
+        let place = self.place();
+        let form = match self.peek() {
+            Some(Piece::Word(word)) => Form::of_word(word).or_else(|what| self.refuse(what))?,
+            Some(Piece::Phrase(text, slop)) => Form::of_phrase(text, *slop),
+            Some(Piece::Expression(text)) => {
+                self.expressions += 1;
+                if self.expressions > MAX_EXPRESSIONS {
+                    return self.refuse(format!("it has more than {MAX_EXPRESSIONS} expressions"));
+                }
+                Form::Expression(text)
             }
-            "during" => match self.during(value) {
-                Some(range) => Query::Time(range),
-                None => {
-                    return fail(format!(
-                        "`{value}` is no day, month or year; it looks like 2026-03-04, 2026-03 or 2026"
+            _ => return self.refuse("something to look for is missing here"),
+        };
+        let query = self.of_form(&form)?;
+        self.at += 1;
+        Ok(Part { query, place, height: 0 })
+    }
+
+    fn of_form(&mut self, form: &Form<'_>) -> Result<Query, Refusal> {
+        if let Form::Phrase(text) | Form::Window(text, _) = form {
+            // A phrase counts as many parts as it has words; the first is counted as any part is.
+            for _ in text.split_whitespace().skip(1) {
+                self.clause()?;
+            }
+        }
+        let plan = form.plan().or_else(|what| self.refuse(what))?;
+        let typed = form.written();
+        *self.steps += typed.len();
+        let ends_in_question = match form {
+            Form::Pattern(text) => text.ends_with('?'),
+            Form::Phrase(text) | Form::Window(text, _) => text.trim_end().ends_with('?'),
+            _ => false,
+        };
+        if plan == Plan::Nothing {
+            self.doubt(format!("`{typed}` has no letter or digit, so nothing can match it"));
+        } else if ends_in_question {
+            self.doubt(format!(
+                "`?` stands for exactly one character: leave it out of `{typed}` to find what ends before it"
+            ));
+        }
+        Ok(Query::Text { within: self.within, plan, typed })
+    }
+
+    fn doubt(&mut self, warning: String) {
+        if self.word_warnings.len() < MAX_WORD_WARNINGS && !self.word_warnings.contains(&warning) {
+            self.word_warnings.push(warning);
+        }
+    }
+
+    fn field(&mut self, field: Field, comparison: Comparison, depth: usize) -> Result<Part, Refusal> {
+        if self.within != Within::Any {
+            return self.refuse(format!("`{}:` cannot stand inside the parentheses of another field", field.name));
+        }
+        let start = self.place();
+        self.at += 1;
+        let touches = self.place().start == start.end;
+        let query = match (self.peek().filter(|_| touches), field.within()) {
+            (Some(Piece::Open), Some(within)) => {
+                self.within = within;
+                let part = self.group(depth, start);
+                self.within = Within::Any;
+                let part = part?;
+                return Ok(Part { place: self.since(start), ..part });
+            }
+            (Some(Piece::Open), None) if comparison == Comparison::Is => self.list(field, start)?,
+            (Some(Piece::Word(_) | Piece::Phrase(..) | Piece::Expression(_)), Some(within)) => {
+                self.within = within;
+                let part = self.text_of_field();
+                self.within = Within::Any;
+                part?
+            }
+            (Some(Piece::Word(value) | Piece::Phrase(value, None)), None) => {
+                let query = self.condition(field, comparison, value, start)?;
+                self.at += 1;
+                query
+            }
+            _ => {
+                let what = format!("`{}:` is followed by {}, without a space", field.name, field.what());
+                return Err(Refusal { what, place: start });
+            }
+        };
+        Ok(Part { query, place: self.since(start), height: 0 })
+    }
+
+    /// The word, phrase or expression after a field of text. A word that would be something else in
+    /// another place is looked for as if it were quoted.
+    fn text_of_field(&mut self) -> Result<Query, Refusal> {
+        if let Some(Piece::Word(word)) = self.peek() {
+            let stands_alone = lex(word, self.steps)
+                .is_ok_and(|lexed| matches!(lexed.pieces.as_slice(), [(Piece::Word(alone), _)] if alone == word));
+            if !stands_alone {
+                let query = self.of_form(&Form::Phrase(word))?;
+                self.at += 1;
+                return Ok(query);
+            }
+        }
+        Ok(self.text()?.query)
+    }
+
+    /// Values in parentheses, of which one is enough.
+    fn list(&mut self, field: Field, start: Place) -> Result<Query, Refusal> {
+        let open = self.place();
+        self.at += 1;
+        let mut values = Vec::new();
+        loop {
+            match self.peek() {
+                Some(Piece::Close) if !values.is_empty() => break,
+                Some(Piece::Or) if !values.is_empty() => {
+                    self.at += 1;
+                }
+                Some(Piece::Word(_) | Piece::Phrase(_, None)) => {}
+                None => return Err(Refusal { what: "the parenthesis is not closed".to_owned(), place: open }),
+                Some(_) => {
+                    return self.refuse(format!(
+                        "in the parentheses after `{}:` stand values, with nothing or OR between",
+                        field.name
                     ));
                 }
-            },
-            "has" => Query::Flag(match value {
-                "link" => Flag::Link,
-                "file" => Flag::File,
-                "reaction" => Flag::Reaction,
-                _ => return fail(format!("`has:{value}` is not known; there are has:link, has:file and has:reaction")),
-            }),
-            "is" => Query::Flag(match value {
-                "edited" => Flag::Edited,
-                "deleted" => Flag::Deleted,
-                "current" => Flag::Current,
-                "superseded" => Flag::Superseded,
-                "im" | "dm" => Flag::Im,
-                "bot" => Flag::Bot,
-                "comment" => Flag::Comment,
-                _ => {
-                    return fail(format!(
-                        "`is:{value}` is not known; there are is:edited, is:deleted, is:current, is:im, is:bot and is:comment"
-                    ));
+            }
+            match self.peek() {
+                // People who write lists put commas between.
+                Some(Piece::Word(value)) if value.trim_end_matches([',', ';']).len() < value.len() => {
+                    self.clause()?;
+                    let value = value.trim_end_matches([',', ';']);
+                    if !value.is_empty() {
+                        values.push(self.condition(field, Comparison::Is, value, start)?);
+                    }
+                    self.at += 1;
                 }
-            }),
-            "kind" => Query::Kind(match value {
-                "message" | "messages" => Sort::Message,
-                "comment" | "comments" => Sort::Comment,
-                "file" | "files" => Sort::File,
-                _ => {
-                    return fail(format!(
-                        "`kind:{value}` is not known; there are kind:message, kind:comment and kind:file"
-                    ));
+                Some(Piece::Word(value) | Piece::Phrase(value, None)) => {
+                    self.clause()?;
+                    values.push(self.condition(field, Comparison::Is, value, start)?);
+                    self.at += 1;
                 }
-            }),
-            "file" | "filename" => Query::FileName(value.to_owned()),
-            "ext" => Query::Extension(value.trim_start_matches('.').to_lowercase()),
-            "id" => Query::Id(value.to_owned()),
-            _ => return Err(unknown_field(name, place)),
+                _ => return self.refuse("a value is missing here"),
+            }
+        }
+        self.at += 1;
+        Ok(match <[Query; 1]>::try_from(values) {
+            Ok([value]) => value,
+            Err(values) => Query::Or(values),
         })
     }
 
-    fn day(&self, value: &str) -> Option<NaiveDate> {
-        let today = self.context.zone.date(self.context.now);
-        match value {
-            "today" => Some(today),
-            "yesterday" => today.pred_opt(),
-            _ => NaiveDate::parse_from_str(value, "%Y-%m-%d").ok(),
-        }
-    }
-
-    fn during(&self, value: &str) -> Option<TimeRange> {
-        let zone = self.context.zone;
-        let (first, next) = if let Some(day) = self.day(value) {
-            (day, day.succ_opt()?)
-        } else if let Some((year, month)) = value.split_once('-') {
-            let first = NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, 1)?;
-            (first, first.checked_add_months(chrono::Months::new(1))?)
-        } else {
-            let first = NaiveDate::from_ymd_opt(value.parse().ok()?, 1, 1)?;
-            (first, first.with_year(first.year() + 1)?)
-        };
-        Some(TimeRange { from: Some(zone.start_of_day(first)), to: Some(zone.start_of_day(next)) })
-    }
-}
-
-fn start_of_next(zone: Zone, day: NaiveDate) -> UtcTime {
-    day.succ_opt().map_or(chrono::DateTime::<chrono::Utc>::MAX_UTC, |next| zone.start_of_day(next))
-}
-
-fn unknown_field(name: &str, place: Place) -> QueryError {
-    let known: Vec<String> = FIELDS.iter().map(|(known, _)| format!("{known}:")).collect();
-    QueryError {
-        what: format!("`{name}:` is no field; there are {}; quote the text to find it as it stands", known.join(" ")),
-        place,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::explain;
-    use super::*;
-
-    fn context() -> Context {
-        let now = chrono::DateTime::parse_from_rfc3339("2026-03-04T10:00:00Z").unwrap().to_utc();
-        Context { zone: Zone::parse("Europe/Prague").unwrap(), now }
-    }
-
-    fn check(text: &str, expected: &str) {
-        let parsed = parse(text, &context()).unwrap_or_else(|error| panic!("{text}: {error}"));
-        assert_eq!(explain(&parsed.query, context().zone), expected, "{text}");
-    }
-
-    #[test]
-    fn words_phrases_and_operators() {
-        check("", "everything");
-        check("change order", "`change` AND `order`");
-        check("\"change order\" -draft", "\"change order\" AND NOT `draft`");
-        check("a OR b c", "`a` OR (`b` AND `c`)");
-        check("(a OR b) AND NOT c", "(`a` OR `b`) AND NOT `c`");
-        check("a && !b || c", "(`a` AND NOT `b`) OR `c`");
-        check("ship*", "words beginning with `ship`");
-        check("well-known don't", "`well-known` AND `don't`");
-        check("https://a.example/x?y=1 10:30", "`https://a.example/x?y=1` AND `10:30`");
-        check("“smart quotes”", "\"smart quotes\"");
-        check("why?", "`why?`");
-    }
-
-    #[test]
-    fn fields_and_dates_in_the_zone_of_the_asker() {
-        check("from:@sara in:#legal", "written by `sara` AND in `legal`");
-        check("before:2026-03-04", "before 2026-03-04 00:00:00 +01:00");
-        check("after:2026-03-28", "from 2026-03-29 00:00:00 +01:00 on");
-        check("on:yesterday", "from 2026-03-03 00:00:00 +01:00 to 2026-03-04 00:00:00 +01:00");
-        check("during:2026-03", "from 2026-03-01 00:00:00 +01:00 to 2026-04-01 00:00:00 +02:00");
-        check(
-            "has:link is:edited ext:.PDF kind:file file:\"price list\"",
-            "has a link AND edited AND extension `pdf` AND files AND file name \"price list\"",
-        );
-    }
-
-    #[test]
-    fn what_is_not_understood_is_refused_with_its_place() {
-        for (text, part, at) in [
-            ("a \"b", "not closed", 2),
-            ("(a", "not closed", 0),
-            ("a)", "without its opening", 1),
-            ("a AND", "missing", 5),
-            ("OR a", "missing", 0),
-            ("foo:bar", "no field", 0),
-            ("from:", "followed by", 0),
-            ("x on:never", "no day", 5),
-            ("has:wings", "has:link", 0),
-            ("a w/5 b", "not understood", 2),
-            ("colour~1", "not understood", 0),
-            ("/a.b/", "not understood", 0),
-            ("wom?n", "not understood", 0),
-            ("w*n", "not understood", 0),
-            ("\"a b\"~5", "not understood", 5),
-            ("\"\"", "nothing between", 0),
-        ] {
-            let error = parse(text, &context()).unwrap_err();
-            assert!(error.what.contains(part), "{text}: {error}");
-            assert_eq!(error.place.start, at, "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn mixing_without_parentheses_is_warned_about() {
-        assert_eq!(parse("a b OR c", &context()).unwrap().warnings.len(), 1);
-        assert!(parse("(a b) OR c", &context()).unwrap().warnings.is_empty());
-        assert!(parse("a OR b", &context()).unwrap().warnings.is_empty());
-    }
-
-    #[test]
-    fn depth_and_length_have_limits() {
-        assert!(parse(&"(".repeat(10_000), &context()).unwrap_err().what.contains("nested"));
-        assert!(parse(&"NOT ".repeat(10_000), &context()).unwrap_err().what.contains("nested"));
-        assert!(parse(&"a ".repeat(6_000), &context()).unwrap_err().what.contains("parts"));
-        assert!(parse(&"a".repeat(70_000), &context()).unwrap_err().what.contains("bytes"));
-    }
-
-    proptest! {
-        #[test]
-        fn any_text_gives_a_tree_or_an_error_inside_it(text in "\\PC{0,60}") {
-            if let Err(error) = parse(&text, &context()) {
-                prop_assert!(error.place.start <= text.len() && error.place.end <= text.len().max(error.place.start));
-            }
-        }
-
-        #[test]
-        fn any_mix_of_the_grammars_pieces_gives_a_tree_or_an_error(parts in proptest::collection::vec(prop_oneof![
-            Just("("), Just(")"), Just("AND"), Just("OR"), Just("NOT"), Just("-"), Just("\""), Just("a"), Just("from:"), Just("on:2026-01-01"), Just("*"), Just("w/5"), Just(":")], 0..24)) {
-            for text in [parts.join(" "), parts.concat()] {
-                if let Err(error) = parse(&text, &context()) {
-                    prop_assert!(error.place.start <= text.len(), "{}", error);
-                }
-            }
-        }
+    fn condition(&self, field: Field, comparison: Comparison, value: &str, start: Place) -> Result<Query, Refusal> {
+        field.condition(comparison, value, self.context).map_err(|what| {
+            let place = Place { start: start.start, end: self.place().end };
+            Refusal { what, place }
+        })
     }
 }

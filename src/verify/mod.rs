@@ -207,7 +207,7 @@ fn records_and_tables(check: &mut Check<'_>, progress: &mut dyn FnMut(u64, u64))
             }
         }
         blobs::check(check, &tables, &seen);
-        return search::check(check, &seen);
+        return search::check(check);
     }
 }
 

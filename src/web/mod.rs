@@ -25,7 +25,7 @@ use crate::history::{self, Coverage, Directory};
 use crate::index::Searcher;
 use crate::model::{Clock, Exclusion, Scope, UtcTime, Zone};
 use crate::store::access::Access;
-use crate::store::{Blobs, Error, Reader};
+use crate::store::{Blobs, DerivedReader, Error, Reader};
 
 /// What the handlers share.
 pub struct Web {
@@ -80,6 +80,15 @@ impl Web {
         self.exclude = exclude;
         self.disabled = disabled;
         self
+    }
+
+    /// What was read in files. What cannot be read is made anew by the next crawl; until then there is
+    /// nothing.
+    fn derived(&self) -> Option<DerivedReader> {
+        DerivedReader::open(self.reader.layout()).unwrap_or_else(|error| {
+            tracing::warn!(%error, "what was read in files cannot be read");
+            None
+        })
     }
 
     /// What is covered of the channels that a reader may see.

@@ -112,7 +112,10 @@ async fn demo(
         keys_dir: Some(root.join("keys")),
     };
     // A keys folder that the environment names is that of a real archive.
-    let archive = app::create(&new, &context.environment.bare(), &context.clock).await?;
+    let mut archive = app::create(&new, &context.environment.bare(), &context.clock).await?;
+    if let Ok(program) = std::env::current_exe() {
+        archive = archive.with_worker(program);
+    }
     say(context, "init", &format!("archive {} in {}", archive.reader.archive().id, archive.layout.root().display()))?;
     let connection = archive.connect(Patience::brief(), Some(0.0))?;
     let credentials =

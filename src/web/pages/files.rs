@@ -12,8 +12,9 @@ use super::view::{MessageView, Moment, message};
 use super::{Shell, Viewer};
 use crate::history::{Directory, Item, item};
 use crate::model::{ChannelId, Digest, json};
+use crate::query::PART_BREAK;
 use crate::record::Kind;
-use crate::store::FIRST_SOURCE;
+use crate::store::{FIRST_SOURCE, ResultRow};
 use crate::web::error::{WebError, blocking, render};
 use crate::web::markup::{Change, Piece, encode, visible};
 use crate::web::visits::Told;
@@ -163,7 +164,7 @@ fn build(web: &Web, viewer: &Viewer, id: &str) -> Result<FilePage, WebError> {
         });
     }
     let name = visible(&text(&value, "name"));
-    let facts = vec![
+    let mut facts = vec![
         ("id", id.to_owned()),
         ("uploaded by", visible(directory.person(&text(&value, "user")))),
         (
@@ -183,10 +184,17 @@ fn build(web: &Web, viewer: &Viewer, id: &str) -> Result<FilePage, WebError> {
         latest.record.header.attachment_digests().first().map(|digest| sniff(web, digest)).transpose()?.flatten();
     let preview =
         kind.filter(|kind| kind.starts_with("image/")).map(|_| format!("/f/{}/blob?v={newest}&inline=1", encode(id)));
-    let shown = match latest.record.header.attachment_digests().first() {
+    let digest = latest.record.header.attachment_digests().first().copied();
+    let read = match (web.derived(), &digest) {
+        (Some(derived), Some(digest)) => derived.newest(digest)?,
+        _ => None,
+    };
+    facts.push(("text for the search", reading_of(read.as_ref(), digest.is_some())));
+    let shown = match &digest {
         Some(digest) if preview.is_none() => plain_text(web, digest)?,
         _ => None,
     };
+    let shown = shown.or_else(|| read.map(|row| beginning(&row.text)).filter(|text| !text.trim().is_empty()));
     Ok(FilePage {
         shell: Shell::new(web, viewer, "files", name.clone()),
         title: visible(&text(&value, "title")),
@@ -222,9 +230,41 @@ fn sniff(web: &Web, digest: &Digest) -> Result<Option<&'static str>, WebError> {
     Ok(kind.filter(|kind| matches!(*kind, "image/png" | "image/jpeg" | "image/gif" | "image/webp" | "application/pdf")))
 }
 
+/// What became of reading a file's text, in words.
+fn reading_of(read: Option<&ResultRow>, is_here: bool) -> String {
+    let Some(row) = read else {
+        return if is_here { "not read yet: found by its name" } else { "the file is not here: found by its name" }
+            .to_owned();
+    };
+    let outcome = match row.status.as_str() {
+        "ok" => "read",
+        "partial" => "read in part",
+        "encrypted" => "not readable: encrypted",
+        "unsupported" => "not readable: no reader for this kind of file",
+        "timeout" => "not read to the end: it took too long",
+        "too_big" => "not read to the end: too big",
+        _ => "not readable",
+    };
+    let detail = row.detail.as_deref().map(|detail| format!("; {}", visible(detail))).unwrap_or_default();
+    let cut = if row.is_truncated { "; its end is cut off" } else { "" };
+    format!("{outcome}, by {}{detail}{cut}", visible(&row.engine))
+}
+
+/// The beginning of what was read in a file.
+fn beginning(text: &str) -> String {
+    let text = text.replace(PART_BREAK, "\n");
+    let end = text.char_indices().nth(SHOWN_TEXT).map_or(text.len(), |(end, _)| end);
+    let shown: Vec<String> = text[..end].lines().map(|line| visible(&line.replace('\t', "    "))).collect();
+    let more = if end < text.len() { "\n[the rest is in the download]" } else { "" };
+    format!("{}{more}", shown.join("\n"))
+}
+
+/// Characters of a file's text that a page shows.
+const SHOWN_TEXT: usize = 64 * 1024;
+
 /// A file of plain text, its beginning, for reading in the page.
 fn plain_text(web: &Web, digest: &Digest) -> Result<Option<String>, WebError> {
-    const LONGEST: u64 = 64 * 1024;
+    const LONGEST: u64 = SHOWN_TEXT as u64;
     let Ok(file) = fs_err::File::open(web.blobs.path(digest)) else { return Ok(None) };
     let size = file.metadata().map_err(|error| WebError::Internal(error.to_string()))?.len();
     let mut bytes = Vec::new();

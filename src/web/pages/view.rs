@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::history::{Directory, Item, ItemState, Version};
 use crate::index::mark;
 use crate::model::{ChannelId, MessageTs, UtcTime, Zone, json};
-use crate::query::Query;
+use crate::query::{Query, Within};
 use crate::record::{Kind, Record, State};
 use crate::web::markup::{self, Change, Piece, compare, direction, encode, visible};
 use crate::web::text;
@@ -203,7 +203,7 @@ pub(crate) fn message(
 ) -> MessageView {
     let value = json::parse(&reading.record.body).unwrap_or_default();
     let raw = text_of(&reading.record);
-    let marked = query.and_then(|query| mark(&raw, query)).unwrap_or(raw);
+    let marked = query.and_then(|query| mark(&raw, query, Within::Body)).unwrap_or(raw);
     let body = markup::pieces(&marked, directory);
     let author_id = Some(get(&value, "user")).filter(|id| !id.is_empty()).unwrap_or_else(|| get(&value, "username"));
     let author = visible(if author_id.is_empty() { "nobody" } else { directory.person(&author_id) });

@@ -19,7 +19,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
 pub(super) use files::{all_files, send_blob};
-pub use search::{SearchRequest, parse_states, search_reply};
+pub use search::{SearchRequest, Sources, excerpt, facet_plan, parse_states, search_reply};
 pub(super) use tickets::Tickets;
 
 use super::{Web, visits};
