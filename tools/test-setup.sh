@@ -26,6 +26,8 @@ need openssl openssl
 need python3 python3
 need unshare util-linux
 need strace strace
+# Reads pictures: with it, their text has to be found.
+need tesseract tesseract-ocr
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || packages="$packages python3-venv"
 # Go's packages for signed notes and transparent logs, as source; Go itself comes into the environment.
 [ -d "${TEAMCHAT_ARCHIVE_TEST_GOPATH:-/usr/share/gocode}/src/golang.org/x/mod/sumdb/note" ] || packages="$packages golang-golang-x-mod-dev"

@@ -149,7 +149,7 @@ async fn one_crawl(archive: &TestArchive, account: &Account, options: &Options) 
     // One thing at a time, so that no copy is made while another thread writes.
     let summary = archive.crawl(account, &Options { connections: 1, ..options.clone() }).await.unwrap();
     assert_eq!((summary.result, summary.debts), ("complete", 0), "{summary:?}");
-    Indexer::open(&archive.layout).unwrap().catch_up(&archive.reader(), &mut |_| {}).unwrap();
+    Indexer::open(&archive.layout).unwrap().catch_up(&archive.reader(), None, &mut |_| {}).unwrap();
     drop(watch);
     for hand in hands {
         hand.join().unwrap();
@@ -194,14 +194,14 @@ const CHANGES_BACK: &str = "full crawl after deletions were taken back";
 const STAGES: &[&str] = &[FIRST, CHANGES, CHANGES_BACK];
 
 /// What happens on the server between the crawls; in each stage another crawl dies.
-struct Story {
-    running: Running,
+pub(crate) struct Story {
+    pub(crate) running: Running,
     files: Vec<String>,
     comments: Vec<String>,
 }
 
 impl Story {
-    async fn begin(seed: Seed) -> Self {
+    pub(crate) async fn begin(seed: Seed) -> Self {
         let running = sandbox::start(seed, sandbox::Options::default()).await.unwrap();
         let workspace = running.workspace();
         let me = running.username.clone();
@@ -224,7 +224,7 @@ impl Story {
     }
 
     /// Every kind of change.
-    fn change(&self) {
+    pub(crate) fn change(&self) {
         let workspace = self.running.workspace();
         let me = &self.running.username;
         let channels = newest(&self.running);
@@ -284,7 +284,7 @@ impl Story {
 }
 
 /// A small generated workspace, with a file in two channels and `more` messages in the first.
-fn generated(more: usize) -> Seed {
+pub(crate) fn generated(more: usize) -> Seed {
     let mut seed = generate::seed(60, 11);
     let first = &seed.channels[0].key;
     let model = seed.messages.iter().rfind(|message| message.channel == *first && message.subtype.is_empty());
@@ -337,7 +337,7 @@ async fn a_death_at_any_moment_of_a_rebuild_leaves_an_index() {
     archive.check();
     let (sender, receiver) = sync_channel(64);
     let (watch, moments) = die_in(archive.layout.root(), sender);
-    Indexer::rebuild(&archive.layout).unwrap().catch_up(&archive.reader(), &mut |_| {}).unwrap();
+    Indexer::rebuild(&archive.layout).unwrap().catch_up(&archive.reader(), None, &mut |_| {}).unwrap();
     drop(watch);
     let moments = moments.lock().unwrap().clone();
     assert!(moments.contains(&"earlier generation about to be removed") && moments.len() > 6, "{moments:?}");
@@ -347,7 +347,7 @@ async fn a_death_at_any_moment_of_a_rebuild_leaves_an_index() {
         let status = index::status(&archive.layout, head);
         assert_eq!((status.record, status.lag), (head, 0), "after {number} ({what}): {status:?}");
         archive.check();
-        Indexer::rebuild(&archive.layout).unwrap().catch_up(&archive.reader(), &mut |_| {}).unwrap();
+        Indexer::rebuild(&archive.layout).unwrap().catch_up(&archive.reader(), None, &mut |_| {}).unwrap();
         archive.check();
         let generations = fs_err::read_dir(archive.layout.index()).unwrap();
         let names: Vec<String> = generations.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();

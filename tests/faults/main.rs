@@ -14,6 +14,7 @@ mod flows;
 #[path = "../it/cli/harness.rs"]
 #[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
 mod harness;
+mod indexing;
 mod init;
 mod strace;
 #[expect(dead_code, reason = "shared with the integration tests, which use the rest")]

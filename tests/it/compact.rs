@@ -62,8 +62,10 @@ fn found(archive: &TestArchive, queries: &[&str]) -> Vec<(u64, Vec<u64>)> {
             directory: &names,
             kinds: &[],
             states: &[],
+            as_of: None,
             order: Order::Newest,
             paging: Paging::Page { offset: 0, limit: 50 },
+            facets: None,
         };
         let hits = searcher.search(&request).unwrap();
         (hits.total, hits.hits.iter().map(|hit| hit.seq.0).collect())

@@ -79,7 +79,7 @@ async fn a_message_that_was_told_in_part_is_completed_by_the_walk_and_counts_as_
     assert_eq!(found.item.versions.last().unwrap().change, Change::Fetched);
     assert_eq!(town.audit(&BTreeSet::new()), Vec::<String>::new());
     town.archive.check();
-    let indexed = Searcher::new(&town.archive.layout).all_records().unwrap();
+    let indexed = Searcher::new(&town.archive.layout).records().unwrap();
     let documents = found.item.versions.iter().filter(|version| indexed.contains(&version.seq.0));
     assert_eq!(documents.count(), 1);
     town.stop().await;

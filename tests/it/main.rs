@@ -5,16 +5,20 @@
 #![allow(clippy::disallowed_methods, reason = "tests poll other processes, and look at files as a stranger does")]
 
 mod anchors;
+mod archive_of_archive;
 mod as_of;
+mod attachments;
 mod cli;
 mod compact;
 mod crawl;
 mod disk;
 mod downloads;
 mod events;
+mod extract;
 mod faults;
 mod invariants;
 mod keepers;
+mod languages;
 mod ledger;
 mod live;
 mod plan;
@@ -32,7 +36,12 @@ mod sandbox;
 mod sandbox_replies;
 mod sandbox_trouble;
 mod schedules;
+mod search_paging;
+mod search_replies;
+mod search_traps;
+mod search_truth;
 mod serve;
+mod served;
 mod stub;
 mod support;
 mod talk;

@@ -106,7 +106,7 @@ impl Desk {
         archive.crawl(&account, &Options::default()).await.unwrap();
         more(&running);
         archive.crawl(&account, &Options { full: true, ..Options::default() }).await.unwrap();
-        Indexer::open(&archive.layout).unwrap().catch_up(&archive.reader(), &mut |_| {}).unwrap();
+        Indexer::open(&archive.layout).unwrap().catch_up(&archive.reader(), None, &mut |_| {}).unwrap();
         let hand = Arc::new(AtomicI64::new(Clock::System.now().timestamp_millis()));
         let clock = Clock::Set(Arc::clone(&hand));
         let access = Access::open(&archive.layout, clock.clone()).unwrap();

@@ -18,7 +18,7 @@ use teamchat_archive::model::{ChannelId, Clock, Exclusion, MessageTs, json};
 use teamchat_archive::record::Kind;
 use teamchat_archive::sandbox::Running;
 use teamchat_archive::store::{
-    Appender, Compacted, FIRST_SOURCE, Layout, Reader, SealLimits, Writer, WriterThread, compact, create,
+    Appender, Compacted, DerivedReader, FIRST_SOURCE, Layout, Reader, SealLimits, Writer, WriterThread, compact, create,
 };
 use teamchat_archive::verify::{self, Depth};
 use tokio::sync::mpsc;
@@ -124,7 +124,8 @@ impl TestArchive {
 
     /// Brings the index up and checks everything there is, as `verify --full` does.
     pub(crate) fn check(&self) {
-        Indexer::open(&self.layout).unwrap().catch_up(&self.reader(), &mut |_| {}).unwrap();
+        let derived = DerivedReader::open(&self.layout).unwrap();
+        Indexer::open(&self.layout).unwrap().catch_up(&self.reader(), derived.as_ref(), &mut |_| {}).unwrap();
         self.check_records();
     }
 

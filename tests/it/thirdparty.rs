@@ -1,16 +1,18 @@
-//! Clients that nobody here wrote, run against the simulated server.
+//! Clients that nobody here wrote, run against the simulated server, and searching what `serve` serves.
 //!
 //! The scripts of `tests/thirdparty/` read with slacker, `slack_sdk` and feedparser and fail by
 //! themselves when the server contradicts itself; here their counts are held against what the
 //! server knows to be there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
 use teamchat_archive::sandbox::{self, Options, Running};
 
+use crate::cli::harness::{DONE, list, number, string};
+use crate::served::{Desk, crawled};
 use crate::talk::http_client;
 
 /// The Python that has the clients: that of `TEAMCHAT_ARCHIVE_TEST_PYTHON`, else of the
@@ -108,6 +110,50 @@ async fn slack_sdk_reads_history_and_finds_a_word() {
         assert!(text.contains(word), "{word:?} is not in {text:?}");
     }
     running.stop().await;
+}
+
+/// The word searched for, its total of messages and of files, and how many texts are marked.
+fn searched(read: &Value) -> (String, [u64; 4]) {
+    let numbers = ["/messages", "/files", "/pages", "/marked"].map(|pointer| number(read, pointer));
+    (string(read, "/word"), numbers)
+}
+
+#[test]
+fn slacker_and_slack_sdk_search_what_serve_serves() {
+    let (server, place) = crawled(sandbox::story::seed());
+    server.running.play_later().unwrap();
+    place.run(&["crawl", "--full", "--json"]).expect(DONE);
+    let desk = Desk::open(&place);
+
+    let walked = desk.run_script("slacker_walk.py", &[]);
+    let (word, [messages, files, pages, marked]) = searched(&walked["search"]);
+    let reply = desk.reply("search.all", &[("query", &word), ("count", "1000")]);
+    assert_eq!(number(&reply, "/messages/total"), messages, "{word:?}");
+    assert_eq!(number(&reply, "/files/total"), files, "{word:?}");
+    assert!(pages > 2 && pages == messages.div_ceil(7), "{word:?}: {pages} pages of {messages} messages");
+    assert!(marked > 0 && marked <= messages, "{word:?}: {marked} of {messages} messages are marked");
+
+    let mut told = 0;
+    for channel in list(&desk.reply("channels.list", &[]), "/channels") {
+        let (id, name) = (string(&channel, "/id"), string(&channel, "/name"));
+        let history = desk.reply("channels.history", &[("channel", &id), ("count", "1000")]);
+        if list(&history, "/messages").len() < 20 {
+            continue;
+        }
+        let read = desk.run_script("slack_sdk_read.py", &[&id]);
+        let word = string(&read, "/word");
+        let reply = desk.reply("search.messages", &[("query", &word), ("channel", &id), ("count", "1000")]);
+        assert_eq!(number(&read, "/found"), number(&reply, "/messages/total"), "{word:?} in {name}");
+        let found: BTreeSet<String> =
+            list(&read, "/found_ids").iter().map(|ts| ts.as_str().unwrap().to_owned()).collect();
+        let due: BTreeSet<String> = list(&reply, "/messages/matches").iter().map(|hit| string(hit, "/ts")).collect();
+        assert_eq!(found, due, "{word:?} in {name}");
+        assert_eq!(number(&read, "/marked"), list(&read, "/expected").len() as u64, "{word:?} in {name}");
+        assert_eq!(number(&read, "/pages"), number(&read, "/found").div_ceil(3), "{word:?} in {name}");
+        told += 1;
+    }
+    assert!(told > 2, "only {told} channels have enough to search in");
+    desk.close();
 }
 
 #[tokio::test]

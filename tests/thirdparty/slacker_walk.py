@@ -4,21 +4,30 @@ usage: slacker_walk.py BASE_URL TOKEN [CHANNEL]
 
 Each channel (all that channels.list shows, or the one named) is walked backward
 twice, with small pages and with large ones: the next page is asked for with the
-time stamp of the last message seen, until has_more is false. Prints one JSON line:
+time stamp of the last message seen, until has_more is false. Then search.all is asked for the word that most of the
+messages seen have, page after page. Prints one JSON line:
 
-    {"count": N, "distinct": N, "pages": N, "channels": {ID: COUNT}}
+    {"count": N, "distinct": N, "pages": N, "channels": {ID: COUNT},
+     "search": {"word": W, "messages": N, "files": N, "pages": N, "marked": N}}
 
 Exits 1 when a page is out of order, a message comes twice, a page with has_more
-is empty, or the two walks disagree. Only reading methods are called.
+is empty, the two walks disagree, or search misses a plain message that has the
+word or counts otherwise than its pages. Only reading methods are called.
 """
 
 import json
+import re
 import sys
 
 import slacker
 
 SMALL_PAGE = 20
 LARGE_PAGE = 1000
+SEARCH_PAGE = 7
+WORD = re.compile(r"[a-z]{6,}")
+MARKUP = re.compile(r"<[^>]*>|`[^`]*`")
+PUNCTUATION = ".,;!?()\""
+MARK_BEGIN, MARK_END = "\ue000", "\ue001"
 
 
 class Disagreement(Exception):
@@ -31,8 +40,57 @@ def order(ts):
     return int(seconds), int(counter)
 
 
-def walk(client, channel, page_size):
-    """Returns all time stamps of a channel, newest first, and the number of pages."""
+def words_of(message):
+    """Returns the plain words of a message's text: what stands between blanks, mark-up left out."""
+    words = MARKUP.sub(" ", message.get("text", "").lower()).split()
+    return {word for word in (w.strip(PUNCTUATION) for w in words) if WORD.fullmatch(word)}
+
+
+def search(client, holders):
+    """Searches for the word that most messages have, in all of them; `holders`: word to time stamps."""
+    word = min(holders, key=lambda word: (-len(holders[word]), word))
+    found = []
+    page = 1
+    marked = 0
+    while True:
+        body = client.search.all(
+            word, sort="timestamp", sort_dir="desc", highlight=1, count=SEARCH_PAGE, page=page
+        ).body
+        block = body["messages"]
+        if body["query"] != word or block["paging"]["page"] != page:
+            raise Disagreement(f"asked for page {page} of {word!r}, got {body['query']!r} {block['paging']}")
+        if not block["matches"]:
+            break
+        if len(block["matches"]) > SEARCH_PAGE:
+            raise Disagreement(f"{len(block['matches'])} matches on a page of {SEARCH_PAGE}")
+        for match in block["matches"]:
+            text = match.get("text", "")
+            if text.count(MARK_BEGIN) != text.count(MARK_END):
+                raise Disagreement(f"a mark of {match['ts']} is not closed: {text!r}")
+            marked += MARK_BEGIN in text
+        found.extend(match["ts"] for match in block["matches"])
+        page += 1
+    if len(found) != block["total"]:
+        raise Disagreement(f"{block['total']} messages have {word!r}, the pages {len(found)}")
+    if [order(ts) for ts in found] != sorted(map(order, found), reverse=True):
+        raise Disagreement(f"search for {word!r} by time is not in the order of time")
+    missed = sorted(holders[word] - set(found))
+    if missed:
+        raise Disagreement(f"search for {word!r} misses {missed}")
+    alone = client.search.messages(word, count=1).body["messages"]["total"]
+    if alone != block["total"]:
+        raise Disagreement(f"search.messages counts {alone} messages, search.all {block['total']}")
+    files = client.search.files(word, count=1).body["files"]["total"]
+    if files != body["files"]["total"]:
+        raise Disagreement(f"search.files counts {files} files, search.all {body['files']['total']}")
+    return {
+        "word": word, "messages": len(found), "files": files, "pages": page - 1, "marked": marked
+    }
+
+
+def walk(client, channel, page_size, holders):
+    """Returns all time stamps of a channel, newest first, and the number of pages. `holders` is told
+    which plain messages have which word."""
     seen = []
     pages = 0
     latest = None
@@ -43,6 +101,10 @@ def walk(client, channel, page_size):
         if len(page) > page_size:
             raise Disagreement(f"{channel}: {len(page)} messages on a page of {page_size}")
         seen.extend(page)
+        for message in body["messages"]:
+            if "subtype" not in message:
+                for word in words_of(message):
+                    holders.setdefault(word, set()).add(message["ts"])
         if not body["has_more"]:
             break
         if not page:
@@ -63,9 +125,10 @@ def main(base, token, only=None):
     counts = {}
     distinct = 0
     pages = 0
+    holders = {}
     for channel in channels:
-        small, small_pages = walk(client, channel, SMALL_PAGE)
-        large, _ = walk(client, channel, LARGE_PAGE)
+        small, small_pages = walk(client, channel, SMALL_PAGE, holders)
+        large, _ = walk(client, channel, LARGE_PAGE, holders)
         if small != large:
             raise Disagreement(
                 f"{channel}: {len(small)} messages in pages of {SMALL_PAGE}, "
@@ -77,7 +140,15 @@ def main(base, token, only=None):
     count = sum(counts.values())
     if count != distinct:
         raise Disagreement(f"{count} messages, but {distinct} time stamps")
-    print(json.dumps({"count": count, "distinct": distinct, "pages": pages, "channels": counts}))
+    if not holders:
+        raise Disagreement("no message has a word to search for")
+    print(json.dumps({
+        "count": count,
+        "distinct": distinct,
+        "pages": pages,
+        "channels": counts,
+        "search": search(client, holders),
+    }))
 
 
 if __name__ == "__main__":

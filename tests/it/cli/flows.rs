@@ -41,7 +41,7 @@ pub(crate) fn corpus_folder(name: &str) -> Option<PathBuf> {
 }
 
 /// SHA-256 of each file of a corpus, by its id, as the corpus itself says.
-fn digests(folder: &Path) -> BTreeMap<String, String> {
+pub(crate) fn digests(folder: &Path) -> BTreeMap<String, String> {
     let files = corpus_lines(folder, "files");
     files.iter().map(|file| (string(file, "/id"), string(file, "/sha256"))).collect()
 }
@@ -98,7 +98,7 @@ pub(crate) fn a_corpus_is_archived_whole(expected: &Corpus) {
 }
 
 /// The lines of a corpus's file, packed or not.
-fn corpus_lines(folder: &Path, name: &str) -> Vec<Value> {
+pub(crate) fn corpus_lines(folder: &Path, name: &str) -> Vec<Value> {
     let mut text = String::new();
     let packed = folder.join(format!("{name}.ndjson.zst"));
     if packed.exists() {

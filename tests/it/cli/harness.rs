@@ -136,6 +136,10 @@ impl Place {
             .env("TEAMCHAT_ARCHIVE_LIMITS__REQUESTS_PER_SECOND", "0")
             // How full this machine's disk is, is none of a test's business.
             .env("TEAMCHAT_ARCHIVE_LIMITS__DISK_RESERVE_PERCENT", "0")
+            // A process for every file, and a second for every picture: the tests of attachments
+            // and of extraction ask for them.
+            .env("TEAMCHAT_ARCHIVE_EXTRACT__ENABLED", "false")
+            .env("TEAMCHAT_ARCHIVE_EXTRACT__RECOGNIZE", "false")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

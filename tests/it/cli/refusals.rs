@@ -470,6 +470,8 @@ fn a_full_disk_is_75_loses_nothing_and_after_making_room_the_crawl_completes() {
             return;
         };
         place.extra.push(("TEAMCHAT_ARCHIVE".to_owned(), place.path("disk/archive").to_str().unwrap().to_owned()));
+        // What is read in files takes room, too.
+        place.extra.push(("TEAMCHAT_ARCHIVE_EXTRACT__ENABLED".to_owned(), "true".to_owned()));
         let password = place.file("password", &server.ready.password);
         let login = ["login", "--username", &server.ready.username, "--password-file", &password];
         let init = disk.run(&place, &["init", "--server", &server.ready.url]);

@@ -29,8 +29,8 @@ const BIDI: &str = "invoice\u{202e}gpj.exe\u{2066}\u{200f}";
 const TAGS: &[&str] = &[
     "!doctype", "html", "head", "meta", "title", "link", "body", "a", "header", "span", "nav", "form", "label",
     "input", "button", "small", "main", "footer", "p", "code", "bdi", "h1", "h2", "h3", "section", "div", "dl", "dt",
-    "dd", "table", "thead", "tbody", "tr", "th", "td", "time", "ul", "li", "ol", "article", "details", "summary",
-    "del", "ins", "mark", "pre", "strong", "select", "option", "br", "img",
+    "dd", "table", "caption", "meter", "thead", "tbody", "tr", "th", "td", "time", "ul", "li", "ol", "article",
+    "details", "summary", "del", "ins", "mark", "pre", "strong", "select", "option", "br", "img",
 ];
 
 const ATTRIBUTES: &[&str] = &[
@@ -67,6 +67,8 @@ const ATTRIBUTES: &[&str] = &[
     "alt",
     "start",
     "selected",
+    "min",
+    "max",
 ];
 
 fn is_harmless(tag: &Tag, path: &str, problems: &mut Vec<String>) {
