@@ -35,7 +35,7 @@ test-rust: ## Unit and integration tests, third-party readers included; then a d
 	$(CARGO) test --locked --features failpoints --test faults -- --skip corpus
 
 test-browser: ## Every kind of page, in Chromium
-	$(CARGO) build --locked --profile test
+	$(CARGO) test --locked --no-run --test it
 	sh tests/e2e/run.sh "$${CARGO_TARGET_DIR:-target}/debug/teamchat-archive"
 
 soak: test-setup ## The long forms (release build, real data)
