@@ -19,7 +19,7 @@ use rusqlite::{Connection as Database, params};
 use teamchat_archive::api::{self, Connection, Credentials, Politeness, ServerOptions};
 use teamchat_archive::crawl::{self, Account, Options};
 use teamchat_archive::history::{Directory, directory};
-use teamchat_archive::index::{FacetPlan, Indexer, Order, Paging, Request, Searcher, Stretch};
+use teamchat_archive::index::{FacetPlan, Indexer, Order, Paging, Request, Searcher, Stretch, completeness};
 use teamchat_archive::ledger::{ArchiveId, SigningKey};
 use teamchat_archive::model::{Clock, MessageTs, Scope, Zone, json};
 use teamchat_archive::query::{Context, parse};
@@ -90,6 +90,10 @@ fn main() {
     let start = Instant::now();
     Indexer::open(&layout).unwrap().catch_up(&reader, None, &mut |_| {}).unwrap();
     rate("indexed by us", reader.head().unwrap(), start.elapsed());
+    let start = Instant::now();
+    let compared = completeness(&Searcher::new(&layout), &reader, None, &mut |_| {}).unwrap();
+    assert!(compared.is_whole(), "{compared:?}");
+    rate("compared with the records", compared.compared, start.elapsed());
     let bytes: u64 = walk(&layout.index());
     let start = Instant::now();
     let database = folder.path().join("fts.db");
@@ -194,18 +198,16 @@ fn full_text(reader: &Reader, path: &std::path::Path) -> (Database, u64) {
     {
         let mut text = transaction.prepare("INSERT INTO fts (rowid, body) VALUES (?1, ?2)").unwrap();
         let mut place = transaction.prepare("INSERT INTO place VALUES (?1, ?2)").unwrap();
-        let mut next = 0;
-        loop {
-            let blocks = reader.blocks(next, 64).unwrap();
-            if blocks.is_empty() {
-                break;
-            }
-            for block in blocks {
+        let (mut next, head) = (0, reader.head().unwrap());
+        while next < head {
+            for block in reader.blocks(next, 64).unwrap() {
                 for (seq, record) in (block.first.0..).zip(&block.records) {
-                    next = seq + 1;
-                    if record.header.kind != Kind::Message {
+                    // A block begins before the record that was asked for.
+                    if seq < next || record.header.kind != Kind::Message {
+                        next = next.max(seq + 1);
                         continue;
                     }
+                    next = seq + 1;
                     let value = json::parse(&record.body).unwrap_or_default();
                     let ts = MessageTs::parse(&record.header.key).map_or(0, MessageTs::micros);
                     let number = i64::try_from(seq).unwrap();
