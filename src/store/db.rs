@@ -52,7 +52,7 @@ pub(super) fn format(which: Which) -> i64 {
     i64::try_from(which.steps().len()).unwrap_or(i64::MAX)
 }
 
-/// SQLITE_IOERR_SHMSIZE: the file beside a database in which its connections meet could not be made.
+/// `SQLITE_IOERR_SHMSIZE`: the file beside a database in which its connections meet could not be made.
 const NO_ROOM_TO_MEET: i32 = 4874;
 /// What that file takes at first.
 const MEETING_BYTES: u64 = 32 * 1024;
@@ -66,9 +66,7 @@ fn is_full(path: &Path, error: &rusqlite::Error) -> bool {
 
 fn damaged(path: &Path, error: Error) -> Error {
     match error {
-        Error::Sqlite(error) if is_full(path, &error) => {
-            Error::DiskFull(path.parent().unwrap_or(path).to_owned())
-        }
+        Error::Sqlite(error) if is_full(path, &error) => Error::DiskFull(path.parent().unwrap_or(path).to_owned()),
         Error::Damaged { detail, .. } => Error::Damaged { path: path.to_owned(), detail },
         Error::DiskFull(_) => Error::DiskFull(path.parent().unwrap_or(path).to_owned()),
         other => other,
