@@ -1,3 +1,5 @@
+//! How long a search may take. One that is out of time says so; it gives no part of an answer.
+
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 

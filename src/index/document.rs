@@ -1,3 +1,5 @@
+//! What a record says, as it is indexed: its texts, what it is found by besides, and a check over all of it.
+
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use tantivy::TantivyDocument;

@@ -1,3 +1,5 @@
+//! The places in a text by which it matched: as marks in the text, and as positions for viewers.
+
 use std::ops::Range;
 
 use crate::query::{Query, Within, byte_ranges, plans};

@@ -1,3 +1,5 @@
+//! Holds indexing to so many records a second.
+
 use std::time::{Duration, Instant};
 
 /// Holds work back to so many steps a second.

@@ -1,3 +1,5 @@
+//! The fields of a document.
+
 use tantivy::schema::{FAST, Field, INDEXED, IndexRecordOption, STRING, Schema, TextFieldIndexing, TextOptions};
 
 use super::tokenizer::FOLD;

@@ -1,3 +1,5 @@
+//! Answers searches: hits in a total order, exact totals, pages that new records do not shift.
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Bound;
 use std::path::PathBuf;
