@@ -24,8 +24,9 @@ use crate::store::{Batch, Change, FileRow, NewRecord, StateChange, VersionRow, W
 pub(super) const PAGE: u32 = 1000;
 /// Pages of comments read of one file; more is owed.
 const MAX_COMMENT_PAGES: u32 = 100;
-/// Tries of one download, each with a fresh ticket, that bring it no further.
-const DOWNLOAD_TRIES: u32 = 4;
+/// Tries of one download, each with a fresh ticket, that bring it no further: as many as a call
+/// has. Between two of them `files.info` is asked, which waits for a server that is away.
+const DOWNLOAD_TRIES: u32 = 8;
 /// A try that brings a download no further than this many bytes is as good as none: a server that
 /// gives a byte at a time would be asked for ever.
 const PROGRESS_BYTES: u64 = 16 * 1024;

@@ -287,12 +287,20 @@ async fn an_empty_file_is_a_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_gives_nothing_is_given_up_and_the_file_owed() {
-    check("nothing at all", SIZE, &[broken_at_once], &[""; 4], None).await;
-    check("always an error page", SIZE, &[error_page], &[""; 4], None).await;
+    check("nothing at all", SIZE, &[broken_at_once], &[""; 8], None).await;
+    check("always an error page", SIZE, &[error_page], &[""; 8], None).await;
     // The first try brings something, the others nothing that is new.
-    check("always the same half", SIZE, &[half_without_validator], &[""; 5], None).await;
-    let stuck = ["", "bytes=60000-", "bytes=60000-", "bytes=60000-", "bytes=60000-"];
+    check("always the same half", SIZE, &[half_without_validator], &[""; 9], None).await;
+    let mut stuck = vec![""];
+    stuck.resize(9, "bytes=60000-");
     check("a rest that never comes", SIZE, &[half, refused], &stuck, None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_try_is_as_good_as_the_first() {
+    let mut answers: Vec<Answer> = vec![broken_at_once; 7];
+    answers.push(whole);
+    check("bytes at the eighth try", SIZE, answers.leak(), &[""; 8], Some(&content())).await;
 }
 
 fn later(_: &Asked) -> Response {
