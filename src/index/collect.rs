@@ -80,9 +80,10 @@ impl Collector for Collect {
         self.order == Order::Relevance && self.limit > 0
     }
 
-    fn merge_fruits(&self, fruits: Vec<Collected>) -> tantivy::Result<Collected> {
+    fn merge_fruits(&self, fruits: Vec<tantivy::Result<Collected>>) -> tantivy::Result<Collected> {
         let mut merged = Collected::default();
         for fruit in fruits {
+            let fruit = fruit?;
             merged.total += fruit.total;
             merged.best.extend(fruit.best);
             merged.facets.add(fruit.facets);
@@ -94,7 +95,7 @@ impl Collector for Collect {
 }
 
 impl SegmentCollector for Segment {
-    type Fruit = Collected;
+    type Fruit = tantivy::Result<Collected>;
 
     fn collect(&mut self, doc: DocId, score: Score) {
         if !self.budget.go_on() {
@@ -135,11 +136,11 @@ impl SegmentCollector for Segment {
         }
     }
 
-    fn harvest(self) -> Collected {
-        Collected {
+    fn harvest(self) -> tantivy::Result<Collected> {
+        Ok(Collected {
             total: self.total,
             best: self.best.into_vec(),
-            facets: self.facets.map(SegmentFacets::harvest).unwrap_or_default(),
-        }
+            facets: self.facets.map(SegmentFacets::harvest).transpose()?.unwrap_or_default(),
+        })
     }
 }
