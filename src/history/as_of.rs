@@ -6,6 +6,8 @@
 //! changed between two passes without a word of the source counts from the second pass on, and
 //! what is gone counts as gone from when it was first missed.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::item::{Item, Version};
@@ -77,6 +79,20 @@ pub fn item_at(item: &Item, as_of: AsOf) -> Option<ItemAt<'_>> {
     let is_after = |last: &&Version| last.seq > reading.seq || reading.change == Change::Earlier;
     let gone = last.filter(|last| last.record.header.state == State::Gone).filter(is_after);
     Some(ItemAt { reading, gone, is_later })
+}
+
+/// The versions of an item that count at a moment: the readings up to the one that stood then, and what
+/// else was noted of it by then. Oldest record first; empty when the item did not exist yet.
+pub fn versions_at(item: &Item, as_of: AsOf) -> Vec<&Version> {
+    let Some(at) = item_at(item, as_of) else { return Vec::new() };
+    let readings = item.readings();
+    let stood = readings.iter().position(|reading| reading.seq == at.reading.seq).unwrap_or(0);
+    let places: HashMap<RecordSeq, usize> = (0..).zip(&readings).map(|(place, reading)| (reading.seq, place)).collect();
+    let counts = |version: &&Version| match places.get(&version.seq) {
+        Some(place) => *place <= stood,
+        None => counts_by_evidence(version, as_of),
+    };
+    item.versions.iter().filter(counts).collect()
 }
 
 /// Whether the source says that the item was there although no reading of it counts.
@@ -155,6 +171,7 @@ mod tests {
                 tickets: 0,
                 attachments: Vec::new(),
                 shared_in: Vec::new(),
+                first: None,
             };
             let record = Record { header, body: body.as_bytes().to_vec() };
             Version { version: number, seq: RecordSeq(u64::from(number) * 10), change: *change, record }

@@ -280,6 +280,7 @@ mod tests {
                 tickets: 0,
                 attachments: Vec::new(),
                 shared_in: Vec::new(),
+                first: None,
             };
             let record = Record { header, body: body.as_bytes().to_vec() };
             item.versions.push(Version { version: number, seq: RecordSeq(u64::from(number)), change: *change, record });

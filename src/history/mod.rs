@@ -7,15 +7,17 @@ mod as_of;
 mod coverage;
 mod item;
 mod names;
+mod parts;
 mod reference;
 mod timeline;
 
-pub use as_of::{AsOf, ItemAt, item_at};
+pub use as_of::{AsOf, ItemAt, item_at, versions_at};
 pub use coverage::{
     ChannelCoverage, Coverage, Debt, Excluded, Expected, ExpectedLine, Gap, INVENTORY, Interval, Limit, Missing, Seen,
     coverage, expected,
 };
 pub use item::{Item, ItemState, Told, Version, item};
 pub use names::{ChannelFacts, Directory, PersonFacts, PersonKind, directory, directory_at};
+pub use parts::{author, comment_id, file_ids};
 pub use reference::{Reference, resolve};
-pub use timeline::{Known, count_between, known_between, messages_after, messages_before, messages_between};
+pub use timeline::{Known, Messages, count_between, known_between, messages_after, messages_before, messages_between};

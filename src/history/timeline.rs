@@ -1,13 +1,26 @@
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
 use chrono::SubsecRound as _;
 
 use super::item::{Item, Version};
 use crate::model::{ChannelId, MessageTs, RecordSeq, SourceId, UtcTime};
 use crate::record::{Header, Kind, LIVE, Record, change_digest, is_part_of};
-use crate::store::{Change, Error, Reader, VersionRow};
+use crate::store::{Block, Change, Error, Reader, VersionRow};
 
 type Firsts = BTreeMap<MessageTs, (RecordSeq, Record)>;
+
+/// The first versions of a channel's messages in a block.
+fn firsts<'b>(
+    block: &'b Block,
+    channel: &'b ChannelId,
+) -> impl Iterator<Item = (MessageTs, RecordSeq, &'b Record)> + use<'b> {
+    (block.first.0..).zip(&block.records).filter_map(move |(seq, record)| {
+        let header = &record.header;
+        let is_first =
+            header.kind == Kind::Message && header.version == 1 && header.channel.as_deref() == Some(channel.as_str());
+        Some((MessageTs::parse(&header.key).filter(|_| is_first)?, RecordSeq(seq), record))
+    })
+}
 
 /// Adds the first versions of a channel's messages in one block that lie between the bounds.
 fn collect(
@@ -19,15 +32,8 @@ fn collect(
     into: &mut Firsts,
 ) -> Result<(), Error> {
     let block = reader.block(block)?;
-    for (seq, record) in (block.first.0..).zip(&block.records) {
-        let header = &record.header;
-        if header.kind != Kind::Message || header.version != 1 || header.channel.as_deref() != Some(channel.as_str()) {
-            continue;
-        }
-        if let Some(ts) = MessageTs::parse(&header.key).filter(|ts| (from..=to).contains(ts)) {
-            into.insert(ts, (RecordSeq(seq), record.clone()));
-        }
-    }
+    let found = firsts(&block, channel).filter(|(ts, ..)| (from..=to).contains(ts));
+    into.extend(found.map(|(ts, seq, record)| (ts, (seq, record.clone()))));
     Ok(())
 }
 
@@ -97,19 +103,95 @@ pub fn messages_after(
     from: MessageTs,
     count: usize,
 ) -> Result<Vec<Item>, Error> {
-    let mut firsts = Firsts::new();
-    let mut blocks = reader.message_blocks(source, channel, from, MessageTs::MAX)?;
-    blocks.sort_by_key(|(min, _, block)| (*min, *block));
-    for (min, _, block) in blocks {
-        if firsts.range(..=min).count() > count {
-            break;
+    Messages::new(reader, source, channel, from)?.take(count).collect()
+}
+
+/// Messages that are looked up at once, without their bodies.
+const LOOK: usize = 256;
+
+/// Goes through the messages of a channel from a time stamp on, inclusive, oldest first. It holds the bodies of
+/// one message at a time, and looks at each block of the archive once.
+#[derive(Debug)]
+pub struct Messages<'a> {
+    reader: &'a Reader,
+    source: SourceId,
+    channel: &'a ChannelId,
+    from: MessageTs,
+    /// The blocks that were not looked at so far, by their earliest message; the next one is the last.
+    blocks: Vec<(MessageTs, RecordSeq)>,
+    /// First versions in blocks that were, and that are not handed out.
+    found: BTreeMap<MessageTs, RecordSeq>,
+    /// The next ones, with the listed versions of each.
+    next: VecDeque<(MessageTs, RecordSeq, Vec<VersionRow>)>,
+    /// What was looked up last.
+    through: Option<MessageTs>,
+}
+
+impl<'a> Messages<'a> {
+    /// Begins at `from`.
+    pub fn new(reader: &'a Reader, source: SourceId, channel: &'a ChannelId, from: MessageTs) -> Result<Self, Error> {
+        let blocks = reader.message_blocks(source, channel, from, MessageTs::MAX)?;
+        let mut blocks: Vec<_> = blocks.into_iter().map(|(min, _, block)| (min, block)).collect();
+        blocks.sort_unstable_by(|a, b| b.cmp(a));
+        let (found, next) = (BTreeMap::new(), VecDeque::new());
+        Ok(Self { reader, source, channel, from, blocks, found, next, through: None })
+    }
+
+    /// Up to which time stamp the messages after the last one were looked up at once: so far whoever needs more
+    /// of each can do the same.
+    pub fn through(&self) -> Option<MessageTs> {
+        self.through
+    }
+
+    fn look(&mut self) -> Result<(), Error> {
+        while let Some((min, block)) = self.blocks.last().copied() {
+            if self.found.first_key_value().is_some_and(|(first, _)| *first < min) {
+                break;
+            }
+            self.blocks.pop();
+            let block = self.reader.block(block)?;
+            // Two blocks of the list may have been sealed into one meanwhile: what was handed out is not again.
+            let is_due = |ts: &MessageTs| *ts >= self.from && self.through.is_none_or(|through| *ts > through);
+            self.found.extend(firsts(&block, self.channel).filter(|(ts, ..)| is_due(ts)).map(|(ts, seq, _)| (ts, seq)));
         }
-        collect(reader, block, channel, from, MessageTs::MAX, &mut firsts)?;
+        while self.next.len() < LOOK
+            && let Some(first) = self.found.first_entry()
+            && self.blocks.last().is_none_or(|(min, _)| first.key() < min)
+        {
+            let (ts, seq) = first.remove_entry();
+            self.next.push_back((ts, seq, Vec::new()));
+        }
+        let (Some((from, ..)), Some((to, ..))) = (self.next.front(), self.next.back()) else { return Ok(()) };
+        let mut later = self.reader.versions_between(Kind::Message, self.source, self.channel, *from, *to)?;
+        self.through = Some(*to);
+        self.next.iter_mut().for_each(|(ts, _, rows)| *rows = later.remove(ts).unwrap_or_default());
+        Ok(())
     }
-    while firsts.len() > count {
-        firsts.pop_last();
+
+    fn read(&self, ts: MessageTs, first: RecordSeq, rows: &[VersionRow]) -> Result<Item, Error> {
+        let mut versions =
+            vec![Version { version: 1, seq: first, change: Change::New, record: self.reader.record(first)? }];
+        for row in rows {
+            let record = self.reader.record(row.seq)?;
+            versions.push(Version { version: row.version, seq: row.seq, change: row.change, record });
+        }
+        let (kind, channel) = (Kind::Message, Some(self.channel.clone()));
+        Ok(Item { kind, source: self.source, channel, key: ts.to_string(), versions })
     }
-    with_versions(reader, source, channel, firsts)
+}
+
+impl Iterator for Messages<'_> {
+    type Item = Result<Item, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.next.is_empty()
+            && let Err(error) = self.look()
+        {
+            return Some(Err(error));
+        }
+        let (ts, first, rows) = self.next.pop_front()?;
+        Some(self.read(ts, first, &rows))
+    }
 }
 
 /// How many messages of a channel between two time stamps, both inclusive, are not known to be gone.
@@ -128,14 +210,7 @@ pub fn count_between(
         if !counted.insert(block.first) {
             continue;
         }
-        let is_counted = |record: &&Record| {
-            let header = &record.header;
-            header.kind == Kind::Message
-                && header.version == 1
-                && header.channel.as_deref() == Some(channel.as_str())
-                && MessageTs::parse(&header.key).is_some_and(|ts| (from..=to).contains(&ts))
-        };
-        count += block.records.iter().filter(is_counted).count() as u64;
+        count += firsts(&block, channel).filter(|(ts, ..)| (from..=to).contains(ts)).count() as u64;
     }
     let later = reader.versions_between(Kind::Message, source, channel, from, to)?;
     let decisive = |rows: &Vec<VersionRow>| rows.iter().rev().find(|row| row.change != Change::Earlier).copied();

@@ -22,6 +22,8 @@ use crate::record::{Kind, OWN, OwnNote, Record, decode_block};
 
 /// Decoded blocks that are kept for the next reader.
 const CACHED_BLOCKS: usize = 256;
+/// And no more bytes of bodies in them than this, but for the last one.
+const CACHED_BYTES: usize = 128 << 20;
 /// Connections kept open for the next reader.
 const IDLE_CONNECTIONS: usize = 8;
 /// A block never decodes to more than this: a larger one is damage, not data.
@@ -64,6 +66,13 @@ pub struct Block {
     pub first: RecordSeq,
     /// The records.
     pub records: Vec<Record>,
+}
+
+impl Block {
+    /// Bytes of the bodies in it.
+    fn bytes(&self) -> usize {
+        self.records.iter().map(|record| record.body.len()).sum()
+    }
 }
 
 /// A version of a subject: where its record is and how it relates to the one before.
@@ -366,6 +375,7 @@ struct Shared {
 struct Cache {
     blocks: HashMap<u64, Arc<Block>>,
     order: VecDeque<u64>,
+    bytes: usize,
 }
 
 /// Reads an archive. Clones share connections and decoded blocks; each call is a short read of
@@ -449,13 +459,14 @@ impl Reader {
         }
         let block = Arc::new(block);
         let mut cache = self.shared.cache.lock().unwrap_or_else(PoisonError::into_inner);
-        if cache.blocks.insert(first, Arc::clone(&block)).is_none() {
-            cache.order.push_back(first);
+        cache.bytes += block.bytes();
+        match cache.blocks.insert(first, Arc::clone(&block)) {
+            Some(before) => cache.bytes -= before.bytes(),
+            None => cache.order.push_back(first),
         }
-        while cache.order.len() > CACHED_BLOCKS {
-            if let Some(oldest) = cache.order.pop_front() {
-                cache.blocks.remove(&oldest);
-            }
+        while cache.order.len() > CACHED_BLOCKS || cache.bytes > CACHED_BYTES && cache.order.len() > 1 {
+            let Some(oldest) = cache.order.pop_front().and_then(|oldest| cache.blocks.remove(&oldest)) else { break };
+            cache.bytes -= oldest.bytes();
         }
         Ok(block)
     }
@@ -677,6 +688,12 @@ impl Reader {
         self.with(|connection| Ok(connection.query_row(sql, [], |row| row.get(0))?))
     }
 
+    /// Whether the archive was made of a set that another archive had exported.
+    pub fn is_imported(&self) -> Result<bool, Error> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM run WHERE kind = 'import')";
+        self.with(|connection| Ok(connection.query_row(sql, [], |row| row.get(0))?))
+    }
+
     /// The key of each record of a span, for leaf hashes.
     pub fn span_secret(&self, span: u64) -> Result<ledger::SpanSecret, Error> {
         self.with(|connection| tree::secret(connection, span))
@@ -702,6 +719,12 @@ impl Reader {
                 subtree(connection, &self.archive().id, level, index)
             })
         })
+    }
+
+    /// The root of the perfect subtree of `2^level` leaves that is number `index` of its level: what stands
+    /// in a proof for records that are not handed out.
+    pub fn subtree(&self, level: u8, index: u64) -> Result<Digest, Error> {
+        self.with(|connection| subtree(connection, &self.archive().id, level, index))
     }
 
     /// The proof that the tree of `old` records is a beginning of that of `new` records (RFC 6962
