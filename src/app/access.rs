@@ -79,6 +79,12 @@ impl AccessSigner {
         out
     }
 
+    /// Signs what is new, now.
+    pub(super) fn sign_now(&self) -> Result<(), Error> {
+        self.log.checkpoint(&self.key)?;
+        Ok(())
+    }
+
     async fn sign(&self) {
         let (log, key) = (self.log.clone(), Arc::clone(&self.key));
         match tokio::task::spawn_blocking(move || log.checkpoint(&key)).await {

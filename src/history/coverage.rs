@@ -211,6 +211,7 @@ pub fn coverage(
         walks.entry(row.channel.clone()).or_default().push(row);
     }
     let mut debts = reader.debts()?;
+    let is_imported = reader.is_imported()?;
     let mut channels = Vec::new();
     let ids: BTreeSet<&ChannelId> = names.channels.keys().chain(walks.keys()).collect();
     let (mut staleness, mut audit) = (None, None);
@@ -240,6 +241,9 @@ pub fn coverage(
         };
         if excluded.is_none() {
             channel.gaps = gaps(rows, &accounts);
+            if is_imported && rows.is_empty() {
+                channel.gaps.push(imported());
+            }
             channel.debts = own.into_iter().map(debt).collect();
             channel.debts.extend(rows.iter().filter_map(|row| audit_debt(row, now)));
             let oldest = |at: Option<UtcTime>| at.map(|at| (now - at).num_seconds().max(0));
@@ -345,6 +349,19 @@ fn gaps(rows: &[WalkRow], accounts: &HashMap<String, AccountRow>) -> Vec<Gap> {
         }
     }
     out
+}
+
+/// Of a channel that came with a set and was never walked by this archive nobody here knows what is missing.
+fn imported() -> Gap {
+    Gap {
+        from: None,
+        to: None,
+        since: None,
+        account: String::new(),
+        reason: "it was imported and never walked by this archive: what it covers is said in COVERAGE.json of the set \
+                 that was imported"
+            .to_owned(),
+    }
 }
 
 /// History that was not looked at again for longer than the bound.

@@ -247,6 +247,7 @@ mod tests {
             tickets: version / 3,
             attachments: Vec::new(),
             shared_in: Vec::new(),
+            first: None,
         };
         Record { header, body: body.to_vec() }
     }

@@ -188,6 +188,30 @@ pub struct Header {
     /// server's own detail of a file does not say (protocol notes, row 18).
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub shared_in: Vec<String>,
+    /// For what was supplied out of another archive: what it was in the one that first wrote it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub first: Option<Box<First>>,
+}
+
+/// What a supplied record was in the archive that first wrote it. Everything else in its header, but for the place
+/// among the records of its channel and the run, is as it was there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct First {
+    /// Seen, noted or supplied.
+    pub origin: Origin,
+    /// The name of that archive's log.
+    pub log: String,
+    /// The record's number there.
+    pub record: u64,
+    /// The run in which it was written there.
+    pub run: u64,
+    /// The server or import that it was of there.
+    pub source: u32,
+    /// How many records the signed checkpoint covered with which it was supplied.
+    pub checkpoint: u64,
+    /// SHA-256 of the tag manifest of the bag in which it was supplied.
+    pub bag: String,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

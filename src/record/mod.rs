@@ -13,7 +13,7 @@ mod visit;
 
 pub use block::{BlockError, BlockLimits, DecodedBlock, decode_block, encode_block, encode_sealed_block};
 pub use change::{change_digest, is_part_of, roster_members};
-pub use header::{Header, Kind, LIVE, Origin, Record, State};
+pub use header::{First, Header, Kind, LIVE, Origin, Record, State};
 pub use own::{KeyBefore, OWN, OwnNote, Reason};
 pub use redact::{redact, redact_markup};
 pub use visit::{Action, Visit, VisitHeader, scope_list, scope_note, visit_leaf, visit_line};

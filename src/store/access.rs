@@ -196,7 +196,7 @@ fn hash_password(password: &SecretString) -> Result<String, AccessError> {
 
 /// Where a change that was asked for on the command line came from: the one who asked is an account
 /// of the system.
-fn command_line() -> String {
+pub fn command_line() -> String {
     use std::os::unix::fs::MetadataExt as _;
     let user = fs_err::metadata("/proc/self").map(|meta| meta.uid());
     user.map_or_else(|_| "command line".to_owned(), |user| format!("command line, user id {user}"))

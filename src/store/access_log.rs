@@ -185,6 +185,21 @@ impl AccessLog {
         })
     }
 
+    /// What the newest entry of an action says; `None` when there is none.
+    pub fn last(&self, action: Action) -> Result<Option<Visit>, Error> {
+        let name =
+            serde_json::to_value(action).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
+        self.with(|connection| {
+            let body: Option<String> = connection
+                .prepare_cached(
+                    "SELECT body FROM entry WHERE json_extract(header, '$.action') = ?1 ORDER BY number DESC LIMIT 1",
+                )?
+                .query_row([name], |row| row.get(0))
+                .optional()?;
+            Ok(body.and_then(|body| serde_json::from_str(&body).ok()))
+        })
+    }
+
     /// Names `key` as the one that signs from here on, with an entry, unless it is already.
     pub fn introduce(&self, key: &SigningKey) -> Result<(), Error> {
         let vkey = key.verifier();

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{ChannelId, Digest, MessageTs, RecordSeq, SourceId, UtcTime, rfc3339};
-use crate::record::{Header, Kind, Origin, State};
+use crate::record::{First, Header, Kind, Origin, State};
 
 /// How a record relates to what was known of its subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,8 +113,20 @@ impl NewRecord {
             tickets: self.tickets,
             attachments: self.attachments.iter().map(Digest::to_string).collect(),
             shared_in: self.shared_in.iter().map(ChannelId::to_string).collect(),
+            first: None,
         }
     }
+}
+
+/// A record out of another archive.
+#[derive(Debug, Clone)]
+pub struct SuppliedRecord {
+    /// The record; its origin is [`Origin::Imported`].
+    pub record: NewRecord,
+    /// What its header names under `via`.
+    pub via: String,
+    /// What it was there.
+    pub first: First,
 }
 
 /// A change of crawl state, committed in the transaction of the records it speaks of.

@@ -33,7 +33,9 @@ pub use access_log::{AccessDatabase, AccessLog, AccessTables, StoredVisit, acces
 pub use anchored::AnchoredRow;
 pub use appender::{Appender, Turn, WriterThread};
 pub use blobs::{Blobs, DiskSpace, Incoming};
-pub use change::{AccountRow, Audit, Batch, Change, InFlight, NewRecord, Standing, StateChange, WalkResult, WalkRow};
+pub use change::{
+    AccountRow, Audit, Batch, Change, InFlight, NewRecord, Standing, StateChange, SuppliedRecord, WalkResult, WalkRow,
+};
 pub use compact::{Compacted, SealLimits, Sealing, Weight, compact};
 pub use derived::{Derived, DerivedReader, NewResult, ResultRow};
 pub use dictionary::dictionary_id;

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-use super::change::{Batch, Change, NewRecord, stored_key};
+use super::change::{Batch, Change, NewRecord, StateChange, SuppliedRecord, stored_key};
 use super::db::{Which, open_writing};
 use super::error::Error;
 use super::layout::{Layout, WriteLock, write_whole};
@@ -16,7 +16,7 @@ use super::state::apply;
 use super::tree::{self, SPAN};
 use crate::ledger::{ArchiveId, Checkpoint, Frontier, Note, SigningKey, SpanSecret, VerifierKey};
 use crate::model::{ChannelId, Clock, Digest, MessageTs, RecordSeq, SourceId, rfc3339};
-use crate::record::{BlockLimits, KeyBefore, Kind, OWN, Origin, OwnNote, Record, encode_block};
+use crate::record::{BlockLimits, First, KeyBefore, Kind, OWN, Origin, OwnNote, Record, encode_block};
 
 /// Compression when written; sealing later does better at leisure.
 const LEVEL: i32 = 3;
@@ -228,10 +228,30 @@ impl Writer {
         self.append_with(batch, |_| Ok(()))
     }
 
+    /// Appends records out of another archive, with what goes with them, in one transaction. Durable on
+    /// return; on an error nothing of it happened.
+    pub fn import(&mut self, records: Vec<SuppliedRecord>, changes: Vec<StateChange>) -> Result<Appended, Error> {
+        let (mut batch, mut told) = (Batch { records: Vec::with_capacity(records.len()), changes }, Vec::new());
+        for SuppliedRecord { record, via, first } in records {
+            batch.records.push(record);
+            told.push(Some((via, first)));
+        }
+        self.append_all(batch, told, |_| Ok(()))
+    }
+
     /// The same, with something else that stands or falls with it.
     pub(super) fn append_with(
         &mut self,
         batch: Batch,
+        also: impl FnOnce(&Transaction<'_>) -> Result<(), Error>,
+    ) -> Result<Appended, Error> {
+        self.append_all(batch, Vec::new(), also)
+    }
+
+    fn append_all(
+        &mut self,
+        batch: Batch,
+        told: Vec<Option<(String, First)>>,
         also: impl FnOnce(&Transaction<'_>) -> Result<(), Error>,
     ) -> Result<Appended, Error> {
         let first = RecordSeq(self.head());
@@ -240,7 +260,7 @@ impl Writer {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if !batch.records.is_empty() {
             let rows = Rows { known: &self.channels, touched: &mut touched };
-            append_records(&transaction, &self.id, &self.limits, &mut tree, rows, batch.records)?;
+            append_records(&transaction, &self.id, &self.limits, &mut tree, rows, batch.records, told)?;
         }
         for change in &batch.changes {
             apply(&transaction, first, change)?;
@@ -369,7 +389,9 @@ fn append_records(
     tree: &mut OpenTree,
     mut rows: Rows<'_>,
     records: Vec<NewRecord>,
+    told: Vec<Option<(String, First)>>,
 ) -> Result<(), Error> {
+    let mut told = told.into_iter();
     let mut counters = Counters::default();
     let start = tree.frontier.size();
     let mut numbers = Vec::with_capacity(records.len());
@@ -386,7 +408,12 @@ fn append_records(
         });
         note_subject(transaction, &mut counters, &new, number, seq)?;
         numbers.push(number);
-        built.push(Record { header: new.header(n), body: new.body });
+        let mut header = new.header(n);
+        if let Some(Some((via, first))) = told.next() {
+            header.via = via;
+            header.first = Some(Box::new(first));
+        }
+        built.push(Record { header, body: new.body });
     }
     for (seq, record) in (start..).zip(&built) {
         if seq % SPAN == 0 {
