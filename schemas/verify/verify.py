@@ -16,7 +16,10 @@ It is checked in five steps, each a function below, so that you can read what yo
  5. check_note     a checkpoint with that size and root is signed by the key (C2SP signed-note, Ed25519)
 
 A bag (BagIt, RFC 8493) is a directory: each file must have the SHA-256 that its manifests list, and each
-proof under proofs/ must hold.
+proof under proofs/ must hold. The records of a set that was exported are proved all at once: its file
+proofs/records.tlog-set.gz is the log's tree from left to right, each record of the set opened as a leaf, and one
+hash where records are not in the set. From it follows the root of proofs/checkpoint.note (check_set). Where the set
+has data/records.txt or data/records.jsonl, the records in it must be those that were opened (Copies).
 
 The key is that of --key, else the file ledger.vkey beside the proof or in its bag. A key that came
 together with the proof shows only that the two fit: compare its id with one you got another way.
@@ -25,12 +28,17 @@ together with the proof shows only that the two fit: compare its id with one you
 import argparse
 import base64
 import collections
+import gzip
 import hashlib
+import hmac
+import json
 import os
 import re
 import sys
+import zlib
 
 MAX_BYTES = 128 << 20  # a proof holds one record; no record comes near it
+SET = "teamchat-archive/set-proof/v1"
 NUMBER = r"(?:0|[1-9][0-9]{0,19})"
 
 Key = collections.namedtuple("Key", "name id public")
@@ -282,6 +290,143 @@ def check_proof(raw, key):
     return Proved(origin, size, root, index, leaf, archive, kind, shown, key, unknown)
 
 
+def commitment_of(record_key, label, content):
+    """The commitment to one part of a record, from the record's key."""
+    salt = hmac.new(record_key, bytes([label]), hashlib.sha256).digest()
+    hashed = b"teamchat-archive/commit/v1\n" + bytes([label]) + salt + len(content).to_bytes(8, "big") + content
+    return hashlib.sha256(hashed).digest()
+
+
+def open_record(file, words, line):
+    """A leaf that is opened whole: kind, and the parts as (label, commitment, bytes)."""
+    if len(words) != 6 or not all(re.fullmatch(NUMBER, word) for word in [words[1], words[2], words[4], words[5]]):
+        raise Bad("line %d does not open a record" % line)
+    kind, header_bytes, body_bytes = int(words[2]), int(words[4]), int(words[5])
+    if kind > 255 or header_bytes + body_bytes > MAX_BYTES:
+        raise Bad("line %d opens a record that is too large" % line)
+    record_key = from_base64(words[3], "a record's key", 32)
+    header, first, body, second = file.read(header_bytes), file.read(1), file.read(body_bytes), file.read(1)
+    if (len(header), first, len(body), second) != (header_bytes, b"\n", body_bytes, b"\n"):
+        raise Bad("the record that line %d opens is cut off" % line)
+    try:
+        named = json.loads(header.decode("utf-8")).get("attachments", [])
+    except (ValueError, AttributeError):
+        raise Bad("the header of the record that line %d opens is not JSON" % line)
+    # What is not a SHA-256 is no part of a leaf.
+    named = [name.encode() for name in named if isinstance(name, str) and re.fullmatch("[0-9a-f]{64}", name)]
+    if len(named) > 240:
+        raise Bad("the record that line %d opens names too many attachments" % line)
+    contents = [(0, header), (1, body)] + [(16 + place, name) for place, name in enumerate(named)]
+    return kind, [(label, commitment_of(record_key, label, content), content) for label, content in contents]
+
+
+def check_set(path, note, key, each):
+    """Checks a set's proof; calls each(index, kind, parts) for every record in it. Returns origin, size, how many
+    records it holds, and who else signed the checkpoint."""
+    origin, size, root = read_checkpoint(note)
+    _, unknown = check_note(note, key)
+    if origin != key.name:
+        raise Bad("the key is of the log %s, the checkpoint of the log %s" % (key.name, origin))
+    subtrees, at, held, line = [], 0, 0, 0
+
+    def put(level, found):
+        nonlocal at
+        if level > 63 or at % (1 << level) or at + (1 << level) > size:
+            raise Bad("line %d does not stand at a place of its tree" % line)
+        at += 1 << level
+        while subtrees and subtrees[-1][0] == level:
+            found = hashlib.sha256(b"\x01" + subtrees.pop()[1] + found).digest()
+            level += 1
+        subtrees.append((level, found))
+
+    try:
+        with gzip.open(path, "rb") as file:
+            def next_line():
+                nonlocal line
+                line += 1
+                raw = file.readline(MAX_BYTES)
+                if not raw.endswith(b"\n"):
+                    raise Bad("it is cut off at line %d" % line)
+                return from_utf8(raw[:-1], "a line")
+
+            head = [next_line() for _ in range(5)]
+            archive = re.fullmatch("archive ([0-9a-f]{32})", head[2])
+            if head[0] != SET or head[1] != "origin " + origin or not archive or head[3:] != ["size %d" % size, ""]:
+                raise Bad("it does not begin as the proof of a set of that log and size")
+            archive = bytes.fromhex(archive[1])
+            while True:
+                text = next_line()
+                words = text.split(" ")
+                if text == "end":
+                    break
+                if words[0] == "node" and len(words) == 3 and re.fullmatch(NUMBER, words[1]):
+                    put(int(words[1]), from_base64(words[2], "a hash of the tree", 32))
+                    continue
+                if words[0] == "open":
+                    kind, parts = open_record(file, words, line)
+                elif words[0] == "shut" and len(words) == 3:
+                    of, kind, parts = read_opening(words[2].encode())
+                    if of != archive:
+                        raise Bad("line %d is of another archive" % line)
+                else:
+                    raise Bad("line %d is neither a record nor a hash" % line)
+                if words[1] != str(at):
+                    raise Bad("line %d is of record %s, where record %d stands" % (line, words[1], at))
+                put(0, hashlib.sha256(b"\x00" + leaf_entry(archive, kind, parts)).digest())
+                each(at - 1, kind, parts)
+                held += 1
+            if file.read(1):
+                raise Bad("something follows its end")
+    except (EOFError, OSError, zlib.error) as error:
+        raise Bad("it can't be read: %s" % error)
+    if at != size:
+        raise Bad("it ends at record %d of %d" % (at, size))
+    found = subtrees.pop()[1] if subtrees else hashlib.sha256().digest()
+    while subtrees:
+        found = hashlib.sha256(b"\x01" + subtrees.pop()[1] + found).digest()
+    if found != root:
+        raise Bad("its records and hashes do not lead to the root of the checkpoint")
+    return origin, size, held, unknown
+
+
+def check_consistency(raw, note, key):
+    """Checks that the log of a checkpoint goes on from an older one (RFC 9162, section 2.1.4.2); returns the older
+    size and root."""
+    head, blank, again = from_utf8(raw, "the proof").partition("\n\n")
+    lines = head.split("\n")
+    if not blank or again != note:
+        raise Bad("it is not of the checkpoint of this set")
+    if len(lines) < 2 or not re.fullmatch("old " + NUMBER, lines[0]) or not lines[1].startswith("old root "):
+        raise Bad("it does not say the older size and root")
+    old, old_root = int(lines[0][4:]), from_base64(lines[1][9:], "the older root", 32)
+    path = [from_base64(text, "a hash of the path", 32) for text in lines[2:]]
+    _, new, new_root = read_checkpoint(note)
+    if not 0 < old < new:
+        raise Bad("the older log is not smaller")
+    if old & (old - 1) == 0:
+        path.insert(0, old_root)
+    if not path:
+        raise Bad("the path is too short")
+    node, last = old - 1, new - 1
+    while node & 1:
+        node, last = node >> 1, last >> 1
+    first = second = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            raise Bad("the path is too long")
+        if node & 1 or node == last:
+            first = hashlib.sha256(b"\x01" + sibling + first).digest()
+            second = hashlib.sha256(b"\x01" + sibling + second).digest()
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            second = hashlib.sha256(b"\x01" + second + sibling).digest()
+        node, last = node >> 1, last >> 1
+    if last or (first, second) != (old_root, new_root):
+        raise Bad("the path does not lead from the older root to that of the checkpoint")
+    return old, old_root
+
+
 # --- Bags --------------------------------------------------------------------------------------------
 
 
@@ -332,10 +477,12 @@ def check_bag(bag):
     """Problems as (path, why); the proofs in it; SHA-256 by path of what is under data/."""
     problems, payload = [], {}
     present = files_below(bag, problems)
+    # What teamchat-archive exported lists every file, in one spelling.
+    is_set = any(path.endswith(".tlog-set.gz") for path in present)
     for name in ("bagit.txt", "manifest-sha256.txt", "tagmanifest-sha256.txt"):
         place = os.path.join(bag, name)
         if name not in present:
-            if not name.startswith("tag"):
+            if is_set or not name.startswith("tag"):
                 problems.append((place, "it is missing, so this is no bag that can be checked"))
             continue
         try:
@@ -350,6 +497,13 @@ def check_bag(bag):
             continue
         if name.startswith("tag"):
             listed_wrongly = [path for path in listed if path.startswith("data/")]
+            if is_set:
+                with open(place, "rb") as file:
+                    if file.read() != "".join("%s  %s\n" % (digest, path) for path, digest in listed.items()).encode():
+                        problems.append((place, "it is not spelled as its maker spells it"))
+                for path in sorted(path for path in present if not path.startswith("data/")):
+                    if path not in listed and path != name:
+                        problems.append((os.path.join(bag, path), "it is not listed in " + name))
         else:
             payload = listed
             listed_wrongly = [path for path in listed if not path.startswith("data/")]
@@ -366,7 +520,8 @@ def check_bag(bag):
                     raise Bad("its SHA-256 is not the one listed in " + name)
             except (Bad, OSError) as error:
                 problems.append((full, str(error)))
-    proofs = sorted(path for path in present if path.startswith("proofs/") and path.endswith(".tlog-proof"))
+    kinds = (".tlog-proof", ".tlog-set.gz")
+    proofs = sorted(path for path in present if path.startswith("proofs/") and path.endswith(kinds))
     if not proofs:
         problems.append((bag, "there is no proof in it, so nothing in it is proved"))
     return problems, [os.path.join(bag, *path.split("/")) for path in proofs], payload
@@ -426,6 +581,143 @@ def tell(path, proved, show, payload):
     return files
 
 
+class Copies:
+    """The files of a set that hold its records as they are archived, held against the records that its proof opens:
+    data/records.txt (the format native) as they come, data/records.jsonl when all are known."""
+
+    def __init__(self, bag, payload):
+        self.bag, self.native, self.count = bag, None, 0
+        self.contents = {name: digest for name, digest in payload.items() if name.startswith("data/contents/")}
+        # SHA-256, cut short, of each record by its number.
+        self.opened, self.found = {}, set()
+        self.lines = [name for name in payload if name.endswith("/records.jsonl")]
+        if "data/records.txt" in payload:
+            self.native = open(os.path.join(bag, "data", "records.txt"), "rb")
+            self.expect(b"teamchat-archive/native/v1\n\n", "its beginning")
+
+    def names(self):
+        return sorted(self.lines + ["data/records.txt"] * bool(self.native))
+
+    def expect(self, wanted, what):
+        if self.native.read(len(wanted)) != wanted:
+            raise Bad("data/records.txt: %s is not what is proved" % what)
+
+    def take(self, index, parts):
+        """A record that the proof opens, whole or in part."""
+        if any(content is None for _, _, content in parts):
+            return
+        (_, _, header), (_, _, body) = parts[:2]
+        if self.lines:
+            self.opened[index] = self.mark(header, body)
+        if self.native:
+            what = "record %d" % index
+            self.expect(b"%d " % index, what)
+            if self.native.read(1) not in (b"0", b"1", b"2", b"3", b"4", b"5", b"6", b"7"):
+                raise Bad("data/records.txt: the change of record %d is none" % index)
+            self.expect(b" %d %s\n%s\n" % (len(body), header, body), what)
+            content = self.contents.pop("data/contents/%d" % index, None)
+            if content and content.encode() not in [part for label, _, part in parts if label >= 16]:
+                raise Bad("data/contents/%d is not what record %d names" % (index, index))
+            self.count += 1
+
+    @staticmethod
+    def mark(header, body):
+        try:
+            spelled = json.dumps(json.loads(header), sort_keys=True).encode()
+        except ValueError:
+            raise Bad("the header of a record is not JSON")
+        return hashlib.sha256(b"%d\n%s%s" % (len(spelled), spelled, body)).digest()[:16]
+
+    def is_proved(self, raw):
+        line = json.loads(raw.decode("utf-8"))
+        if "record" not in line:
+            return "manifest" in line or "complete" in line
+        self.found.add(line["record"])
+        if "withheld" in line:
+            return line["record"] not in self.opened
+        body = line["body"].encode() if "body" in line else base64.b64decode(line["body_base64"])
+        return self.opened.get(line["record"]) == self.mark(json.dumps(line["header"]), body)
+
+    def end(self):
+        if self.native:
+            with self.native as file:
+                self.expect(b"end %d\n" % self.count, "its end")
+                if file.read(1):
+                    raise Bad("data/records.txt: something follows its end")
+            for name in self.contents:
+                raise Bad("%s is the content of no record that is proved" % name)
+        for name in self.lines:
+            with open(os.path.join(self.bag, *name.split("/")), "rb") as file:
+                for number, raw in enumerate(file, 1):
+                    try:
+                        is_good = self.is_proved(raw)
+                    except (ValueError, KeyError, TypeError, AttributeError):
+                        is_good = False
+                    if not is_good:
+                        raise Bad("%s: line %d is not a record as it is proved" % (name, number))
+        for index in self.opened:
+            if index not in self.found:
+                raise Bad("%s: record %d is proved and not in it" % (self.lines[0], index))
+
+
+def tell_set(path, key, show, payload):
+    """Checks a set's proof and says what it proves; returns the files of the bag that are proved with it."""
+    files, withheld, by_digest = set(), 0, collections.defaultdict(list)
+    for name, digest in payload.items():
+        by_digest[digest].append(name)
+
+    def each(index, kind, parts):
+        nonlocal withheld
+        withheld += any(content is None for _, _, content in parts)
+        copies.take(index, parts)
+        for label, _, content in parts:
+            if content is None:
+                continue
+            if label:
+                digest = content.decode("ascii", "replace") if label >= 16 else hashlib.sha256(content).hexdigest()
+                files.update(by_digest.get(digest, ()))
+
+    def tell_all(index, kind, parts):
+        for label, _, content in parts:
+            if content is not None:
+                say("record %d, %s, %d bytes:" % (index, part_name(label), len(content)), "      ")
+                for line in content.decode("utf-8", "backslashreplace").split("\n"):
+                    say(line, "      | ")
+
+    folder = os.path.dirname(path)
+    custody = os.path.join(os.path.dirname(folder), "CUSTODY.json")
+    copies = Copies(os.path.dirname(folder), payload)
+    note = from_utf8(read_file(os.path.join(folder, "checkpoint.note")), "the checkpoint")
+    origin, size, held, unknown = check_set(path, note, key, each)
+    copies.end()
+    if os.path.isfile(custody):
+        try:
+            said = json.loads(read_file(custody).decode("utf-8"))["checkpoint"]
+            if said["note"] != note or said["size"] != size:
+                raise Bad("CUSTODY.json names another checkpoint than the one that is proved")
+        except (ValueError, KeyError, TypeError):
+            raise Bad("CUSTODY.json does not say which checkpoint the set is of")
+    say("good  " + path)
+    if show:
+        # Nothing is shown before all of it is proved.
+        check_set(path, note, key, tell_all)
+    name = "%s+%s" % (key.name, key.id.hex())
+    say("%d of the %d records in the log %s, signed by %s" % (held, size, origin, name), "      ")
+    if copies.names():
+        say("they, and no others, are the records in " + ", ".join(copies.names()), "      ")
+        files.update(copies.names())
+    if withheld:
+        say("of %d of them a part is withheld (it is there and unchanged, and not shown)" % withheld, "      ")
+    if unknown:
+        say("also signed, which was not checked: " + ", ".join(unknown), "      ")
+    before = os.path.join(folder, "consistency.txt")
+    if os.path.isfile(before):
+        old, old_root = check_consistency(read_file(before), note, key)
+        say("good  " + before)
+        say("the log goes on from its first %d records, whose root is %s" % (old, old_root.hex()), "      ")
+    return files
+
+
 PROVED = """
 Proved, for each file called good: the record is in that log, byte for byte, at that number, as it was when
 the holder of that key signed the log at that size; none of it was changed since.
@@ -465,6 +757,9 @@ def main(arguments):
                 bad(where, why)
             if payload and not problems:
                 say("good  %s: the %d files under data/ are as its maker listed them" % (path, len(payload)))
+                tags = os.path.join(path, "tagmanifest-sha256.txt")
+                if os.path.isfile(tags):
+                    say("SHA-256 of its tag manifest, to compare with what its maker wrote down: " + digest_of(tags), "      ")
         proved_files = set()
         for proof in proofs:
             try:
@@ -472,14 +767,19 @@ def main(arguments):
                 if key is None:
                     source = find_key(proof)
                     key = read_key(read_file(source)) if source else None
-                proved = check_proof(read_file(proof), key)
+                if proof.endswith(".tlog-set.gz"):
+                    proved_files |= tell_set(proof, key, options.show, payload)
+                    proved = None
+                else:
+                    proved = check_proof(read_file(proof), key)
             except (Bad, OSError) as error:
                 bad(proof, error)
                 continue
             good += 1
             if source:
                 beside[source] = key
-            proved_files |= tell(proof, proved, options.show, payload)
+            if proved:
+                proved_files |= tell(proof, proved, options.show, payload)
         if payload:
             counts = (len(proved_files), len(payload))
             say("%d of the %d files under data/ are proved; for the others there is only the word of the bag." % counts)

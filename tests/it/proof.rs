@@ -14,8 +14,8 @@ use teamchat_archive::sandbox::story;
 use teamchat_archive::store::{Layout, Reader, RecordProof};
 
 use crate::cli::flows::hex;
+use crate::cli::harness::python;
 use crate::cli::harness::{DONE, FAILURE, Place, Server, list, number};
-use crate::thirdparty::python;
 
 /// An archive of the story, with the checker that it prints, and a folder for what is handed out.
 struct Desk {
@@ -328,7 +328,7 @@ fn the_checker_is_printed_where_no_archive_is() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(
         said.trim(),
-        "argparse base64 collections hashlib os re sys 0",
+        "argparse base64 collections gzip hashlib hmac json os re sys zlib 0",
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );

@@ -5,24 +5,15 @@
 //! server knows to be there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
 use teamchat_archive::sandbox::{self, Options, Running};
 
-use crate::cli::harness::{DONE, list, number, string};
+use crate::cli::harness::{DONE, list, number, python, string};
 use crate::served::{Desk, crawled};
 use crate::talk::http_client;
-
-/// The Python that has the clients: that of `TEAMCHAT_ARCHIVE_TEST_PYTHON`, else of the
-/// environment that `make test-setup` makes.
-pub(crate) fn python() -> PathBuf {
-    let python = std::env::var_os("TEAMCHAT_ARCHIVE_TEST_PYTHON")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin/python3"), PathBuf::from);
-    assert!(python.exists(), "no Python with the third-party clients at {}: run `make test-setup`", python.display());
-    python
-}
 
 /// Runs `tests/thirdparty/<script> URL TOKEN ARGS…`, where `url` is the base of a `TeamChat` API,
 /// and returns the one line of JSON that it prints. A script that exits non-zero fails the test

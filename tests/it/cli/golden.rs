@@ -13,7 +13,7 @@ use teamchat_archive::sandbox::generate;
 use teamchat_archive::store::{Layout, SealLimits, Writer, compact};
 
 use super::harness::{DONE, INTEGRITY, Place, Server, files_below, number, string};
-use crate::thirdparty::python;
+use crate::cli::harness::python;
 
 /// The format of this build.
 const FORMAT: u32 = 4;

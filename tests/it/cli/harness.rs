@@ -365,3 +365,12 @@ pub(crate) fn list(value: &Value, pointer: &str) -> Vec<Value> {
         .unwrap_or_else(|| panic!("no array at {pointer} of {value}"))
         .clone()
 }
+
+/// The Python that has the clients: that of `TEAMCHAT_ARCHIVE_TEST_PYTHON`, else of the
+/// environment that `make test-setup` makes.
+pub(crate) fn python() -> PathBuf {
+    let python = std::env::var_os("TEAMCHAT_ARCHIVE_TEST_PYTHON")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin/python3"), PathBuf::from);
+    assert!(python.exists(), "no Python with the third-party clients at {}: run `make test-setup`", python.display());
+    python
+}
