@@ -3,6 +3,7 @@
 //! ```text
 //! bytes ─api─▶ Page ─crawl─▶ Record ─store─▶ Block + Tree ─┬─index──▶ tantivy ──▶ search
 //!                                                          ├─history─▶ the state of anything at any time
+//!                                                          ├─export─▶ a bag: files + proofs
 //!                                                          ├─verify─▶ findings
 //!                                                          └─web────▶ pages, TeamChat API
 //! ```
@@ -31,6 +32,7 @@
 //! | [`extract`] | text out of files, in confined children | model |
 //! | [`index`] | documents, indexer, searcher, what they found | history, store, query, record, model |
 //! | [`verify`] | what is stored, held against ledger, checkpoints and itself | index, history, anchor, store, record, ledger, model |
+//! | [`export`] | sets for other people: scope, formats, bag, proofs | index, history, store, query, record, ledger, model |
 //! | [`web`] | pages and the read-only API | verify, index, history, store, query, record, ledger, model |
 //! | [`sandbox`] | a simulated server for tests and the demo; shares no wire types with api | model |
 //! | [`app`] | opens the parts together | all of these |
@@ -70,6 +72,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod crawl;
+pub mod export;
 pub mod extract;
 pub mod history;
 pub mod index;

@@ -6,6 +6,7 @@
 mod access;
 mod anchors;
 mod contents;
+mod exports;
 pub mod inventory;
 mod jobs;
 mod relogin;
@@ -27,6 +28,7 @@ use crate::anchor::{self, Sink};
 use crate::api::{self, Connection, Credentials, Patience, Politeness, ServerOptions, Trust};
 use crate::config::{Config, ConfigError, Environment, parse_pin};
 use crate::crawl;
+use crate::export;
 use crate::extract;
 use crate::history::{self, Coverage, ExpectedLine, coverage};
 use crate::index::{self, Indexer};
@@ -62,6 +64,9 @@ pub enum Error {
     /// The program that reads files.
     #[error(transparent)]
     Extract(#[from] extract::Error),
+    /// A set for other people.
+    #[error(transparent)]
+    Export(#[from] export::Error),
     /// The settings name another server than the one that is archived.
     #[error("this is an archive of {archived}, and the settings name {configured}")]
     OtherServer {
@@ -139,20 +144,31 @@ pub async fn create(new: &NewArchive<'_>, environment: &Environment, clock: &Clo
     connection.probe().await?;
     config.server.url = connection.base().to_string();
 
-    let id = ArchiveId(random()?);
-    let keys = Keys::new(environment.keys_folder(&effective, &id.to_string()), environment.credentials.clone());
+    found(ArchiveId(random()?), &layout, &config, &effective, environment, clock)
+}
+
+/// Makes the directory, the keys and the databases of an archive.
+fn found(
+    id: ArchiveId,
+    layout: &Layout,
+    config: &Config,
+    effective: &Config,
+    environment: &Environment,
+    clock: &Clock,
+) -> Result<Archive, Error> {
+    let keys = Keys::new(environment.keys_folder(effective, &id.to_string()), environment.credentials.clone());
     if keys.folder().join("ledger.key").exists() {
         return Err(KeyError::Taken(keys.folder().to_owned()).into());
     }
-    fs_err::create_dir_all(new.root).map_err(store::Error::from)?;
+    fs_err::create_dir_all(layout.root()).map_err(store::Error::from)?;
     let origin = format!("teamchat-archive/{id}");
     let key = SigningKey::new(&origin, random()?)
         .map_err(|error| store::Error::Io(std::io::Error::other(error.to_string())))?;
     keys.store_ledger_key(&key)?;
     // Last, because it is what makes it an archive: one that a death cuts off is none.
     store::write_whole(&layout.config(), config.to_text()?.as_bytes())?;
-    store::create(&layout, id, &key.verifier().to_text(), &origin, &config.server.url, clock)?;
-    let archive = Archive::open(new.root, environment, clock)?;
+    store::create(layout, id, &key.verifier().to_text(), &origin, &config.server.url, clock)?;
+    let archive = Archive::open(layout.root(), environment, clock)?;
     archive.make_access_key()?;
     Ok(archive)
 }

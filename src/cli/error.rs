@@ -2,7 +2,7 @@ use std::process::ExitCode;
 
 use crate::store::access::AccessError;
 use crate::store::keys::KeyError;
-use crate::{api, app, config, crawl, index, query, store};
+use crate::{api, app, config, crawl, export, index, query, store};
 
 /// How the program ends (contract, "Exit codes").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -213,6 +213,36 @@ impl From<index::Error> for CliError {
     }
 }
 
+impl From<export::Error> for CliError {
+    fn from(error: export::Error) -> Self {
+        use export::Error as E;
+        let message = error.to_string();
+        match error {
+            E::Store(error) => error.into(),
+            E::Index(error) => error.into(),
+            E::DiskFull { .. } => Self::new(Exit::Temporary, message)
+                .hint("make room, then run the same command again: it goes on where it stopped"),
+            E::File { .. } => Self::other(message),
+            E::Empty(_) => Self::other(message)
+                .hint("`teamchat-archive search` shows what a query finds; `status` and `coverage` show what there is"),
+            E::Exists(_) => Self::usage(message).hint("name a directory that does not exist yet with `--output DIR`"),
+            E::Busy(_) => Self::new(Exit::Temporary, message).hint("wait until it has ended, or name another directory with `--output DIR`"),
+            E::Unfinished { .. } => Self::usage(message)
+                .hint("the command that began it goes on with it; else remove that directory, or name another with `--output DIR`"),
+            E::NoCheckpoint => Self::other(message).hint("the next `teamchat-archive crawl` signs one"),
+            E::IndexBehind { .. } => Self::other(message)
+                .hint("the next `crawl` brings it up to date; `teamchat-archive index rebuild` makes it anew"),
+            E::UnknownChannel(_) => Self::usage(message).hint("`teamchat-archive coverage` lists the ids"),
+            E::UnknownCustodian(_) => Self::usage(message)
+                .hint("a custodian is named by id, as `search from:NAME --json` shows it under `user`"),
+            E::Supplied { .. } => Self::new(Exit::Integrity, message).hint(
+                "nothing was imported; `python3 verify.py BAG` names every file that is not as its maker listed it",
+            ),
+            E::Usage(_) => Self::usage(message),
+        }
+    }
+}
+
 impl From<app::Error> for CliError {
     fn from(error: app::Error) -> Self {
         match error {
@@ -225,6 +255,7 @@ impl From<app::Error> for CliError {
             app::Error::Extract(_) => Self::other(error.to_string()).hint(
                 "the archive is whole; `extract.enabled = false` in archive.toml leaves the text of files unread",
             ),
+            app::Error::Export(error) => error.into(),
             app::Error::NoAccount(_) => Self::other(error.to_string())
                 .hint("enrol one with `teamchat-archive login --username NAME --password-file FILE`"),
             app::Error::OtherServer { .. } => Self::usage(error.to_string())

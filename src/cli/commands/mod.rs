@@ -8,6 +8,7 @@ pub(super) mod coverage;
 pub(super) mod crawl;
 pub(super) mod demo;
 pub(super) mod doctor;
+pub(super) mod export;
 pub(super) mod extract_worker;
 pub(super) mod index;
 pub(super) mod init;

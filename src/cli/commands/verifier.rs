@@ -1,9 +1,5 @@
 use crate::cli::{CliError, Context, Exit};
-
-/// Checks proofs and bags with nothing but Python 3.8.
-const SCRIPT: &str = include_str!("../../../schemas/verify/verify.py");
-/// Checks a proof in a browser, from a file, without a network.
-const PAGE: &str = include_str!("../../../schemas/verify/verify.html");
+use crate::export::{CHECKER, CHECKER_PAGE};
 
 /// Print the independent checker, for whoever is handed a proof
 ///
@@ -21,7 +17,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
-    context.output.bytes(if args.html { PAGE } else { SCRIPT }.as_bytes())?;
+    context.output.bytes(if args.html { CHECKER_PAGE } else { CHECKER }.as_bytes())?;
     Ok(Exit::Done)
 }
 
@@ -30,7 +26,7 @@ mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD as BASE64;
 
-    use super::PAGE;
+    use crate::export::CHECKER_PAGE as PAGE;
     use crate::model::Digest;
 
     /// What stands between two words, each of which is there once.
