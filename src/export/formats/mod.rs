@@ -2,6 +2,8 @@
 
 mod csv;
 mod jsonl;
+mod plain;
+mod rsmf;
 mod xml;
 
 use serde_json::Value;
@@ -68,6 +70,12 @@ struct Known {
 
 /// Every format.
 const FORMATS: &[Known] = &[
+    Known {
+        name: "rsmf",
+        what: "Relativity short messages (RSMF 2.0.0), a file a conversation and day",
+        flags: &[],
+        make: |_| Box::new(rsmf::Rsmf),
+    },
     Known {
         name: "csv",
         what: "a row a version, safe to open in a spreadsheet, and the files",
