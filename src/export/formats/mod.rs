@@ -1,6 +1,7 @@
 //! The formats: a file each, and a line each in the list below.
 
 mod csv;
+mod dat;
 mod jsonl;
 mod plain;
 mod rsmf;
@@ -75,6 +76,12 @@ const FORMATS: &[Known] = &[
         what: "Relativity short messages (RSMF 2.0.0), a file a conversation and day",
         flags: &[],
         make: |_| Box::new(rsmf::Rsmf),
+    },
+    Known {
+        name: "dat",
+        what: "a load file for review platforms (Concordance DAT, Opticon OPT), texts and natives",
+        flags: &["--bates-prefix", "--date-format"],
+        make: |request| Box::new(dat::Dat::new(request)),
     },
     Known {
         name: "csv",
