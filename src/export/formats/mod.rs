@@ -2,7 +2,11 @@
 
 mod csv;
 mod dat;
+mod eml;
+mod html;
 mod jsonl;
+mod mbox;
+mod pages;
 mod plain;
 mod rsmf;
 mod xml;
@@ -84,6 +88,18 @@ const FORMATS: &[Known] = &[
         make: |request| Box::new(dat::Dat::new(request)),
     },
     Known {
+        name: "eml",
+        what: "a mail a conversation and day, with its files and its records attached",
+        flags: &[],
+        make: |_| Box::new(eml::Eml::default()),
+    },
+    Known {
+        name: "html",
+        what: "pages to read and print, a page a conversation and day, and the files",
+        flags: &[],
+        make: |_| Box::new(html::Html::default()),
+    },
+    Known {
         name: "csv",
         what: "a row a version, safe to open in a spreadsheet, and the files",
         flags: &["--date-format"],
@@ -94,6 +110,12 @@ const FORMATS: &[Known] = &[
         what: "a line a version with the record as it was archived, and the files",
         flags: &[],
         make: |_| Box::new(jsonl::Jsonl::default()),
+    },
+    Known {
+        name: "mbox",
+        what: "the mails of eml, a mailbox a conversation",
+        flags: &[],
+        make: |_| Box::new(mbox::Mbox::default()),
     },
 ];
 
