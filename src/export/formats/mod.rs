@@ -9,6 +9,7 @@ mod mbox;
 mod pages;
 mod plain;
 mod rsmf;
+mod slack;
 mod xml;
 
 use serde_json::Value;
@@ -110,6 +111,12 @@ const FORMATS: &[Known] = &[
         what: "a line a version with the record as it was archived, and the files",
         flags: &[],
         make: |_| Box::new(jsonl::Jsonl::default()),
+    },
+    Known {
+        name: "slack",
+        what: "the zip of a Slack workspace's export, with the files; profile `everlaw`",
+        flags: &["--profile"],
+        make: |request| Box::new(slack::Slack::new(request.everlaw)),
     },
     Known {
         name: "mbox",
