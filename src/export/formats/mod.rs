@@ -1,5 +1,6 @@
 //! The formats: a file each, and a line each in the list below.
 
+mod actiance;
 mod csv;
 mod dat;
 mod eml;
@@ -123,6 +124,12 @@ const FORMATS: &[Known] = &[
         what: "the mails of eml, a mailbox a conversation",
         flags: &[],
         make: |_| Box::new(mbox::Mbox::default()),
+    },
+    Known {
+        name: "actiance",
+        what: "XML for compliance archives, a file a conversation and day, and the files",
+        flags: &[],
+        make: |_| Box::new(actiance::Actiance),
     },
 ];
 
