@@ -1,6 +1,7 @@
 //! The formats: a file each, and a line each in the list below.
 
 mod actiance;
+mod atom;
 mod csv;
 mod dat;
 mod eml;
@@ -130,6 +131,12 @@ const FORMATS: &[Known] = &[
         what: "XML for compliance archives, a file a conversation and day, and the files",
         flags: &[],
         make: |_| Box::new(actiance::Actiance),
+    },
+    Known {
+        name: "atom",
+        what: "an archived feed a conversation, with tombstones, and the files",
+        flags: &[],
+        make: |_| Box::new(atom::Atom::default()),
     },
 ];
 
