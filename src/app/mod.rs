@@ -7,6 +7,7 @@ mod access;
 mod anchors;
 mod contents;
 mod exports;
+mod imports;
 pub mod inventory;
 mod jobs;
 mod relogin;
@@ -15,6 +16,7 @@ mod watch;
 
 pub use access::AccessSigner;
 pub use anchors::{AnchorStatus, Offered};
+pub use imports::import;
 pub use rotation::{KeyPlace, KeyState, Rotated};
 pub use watch::{Audience, LiveCounts, WatchEvent, WatchOptions, watch};
 

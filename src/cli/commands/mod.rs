@@ -10,6 +10,7 @@ pub(super) mod demo;
 pub(super) mod doctor;
 pub(super) mod export;
 pub(super) mod extract_worker;
+pub(super) mod import;
 pub(super) mod index;
 pub(super) mod init;
 pub(super) mod key;

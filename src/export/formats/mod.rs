@@ -8,6 +8,7 @@ mod eml;
 mod html;
 mod jsonl;
 mod mbox;
+pub(super) mod native;
 mod pages;
 mod plain;
 mod rsmf;
@@ -103,6 +104,12 @@ const FORMATS: &[Known] = &[
         make: |_| Box::new(html::Html::default()),
     },
     Known {
+        name: "native",
+        what: "all records as they are archived, with the names that go with them; `import` makes an archive of it",
+        flags: &[],
+        make: |_| Box::new(native::Native),
+    },
+    Known {
         name: "csv",
         what: "a row a version, safe to open in a spreadsheet, and the files",
         flags: &["--date-format"],
@@ -174,7 +181,10 @@ impl FormatName {
             let others = others.collect::<Vec<_>>().join(" and ");
             return Err(Error::Usage(format!("{flag} means nothing to the format {}: it is for {others}", known.name)));
         }
-        Ok(())
+        match self.as_str() {
+            "native" => native::refuse(request),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn make(self, request: &Request) -> Box<dyn Format> {
