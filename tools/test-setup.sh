@@ -26,6 +26,9 @@ need openssl openssl
 need python3 python3
 need unshare util-linux
 need strace strace
+# Judge exports: the tree of XML, the text of printed pages.
+need xmllint libxml2-utils
+need pdftotext poppler-utils
 # Reads pictures: with it, their text has to be found.
 need tesseract tesseract-ocr
 python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || packages="$packages python3-venv"

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Reads the pages of a demo in a browser: starts it, waits until it is ready, runs pages.mjs, ends it. Before
-# that it runs verifier.mjs: the page that checks proofs, on proofs from the same demo's archive.
+# that it runs verifier.mjs: the page that checks proofs, on proofs from the same demo's archive; and export.mjs:
+# the pages of a set of that archive.
 #
 #   tests/e2e/run.sh BINARY [ARGUMENTS OF pages.mjs…]
 #
@@ -24,6 +25,7 @@ command -v java >/dev/null || fail "java is missing (on Debian: apt-get install 
 CHROMIUM=${CHROMIUM:-/usr/bin/chromium}
 [ -x "$CHROMIUM" ] || fail "$CHROMIUM is missing (on Debian: apt-get install chromium)"
 export CHROMIUM
+command -v pdftotext >/dev/null || fail "pdftotext is missing (on Debian: apt-get install poppler-utils)"
 for package in playwright-core axe-core @axe-core/playwright vnu-jar; do
     [ -d "$here/node_modules/$package" ] || fail "node_modules/$package is missing (npm ci in tests/e2e)"
 done
@@ -74,6 +76,10 @@ for kind in messages files; do
     archive show "$record" --proof >"$folder/handed/$kind.tlog-proof"
 done
 (cd "$here" && node verifier.mjs "$folder/handed" "$@") || status=$?
+
+# The same as pages to keep: a set of the format html, opened from its files.
+TEAMCHAT_ARCHIVE_KEYS_DIR="$folder/demo/keys" archive export --format html --output "$folder/set" >"$folder/exported" || status=$?
+(cd "$here" && node export.mjs "$folder/set/data" "$@") || status=$?
 
 (
     cd "$here"

@@ -15,6 +15,7 @@ mod refusals;
 mod relogin;
 mod road;
 mod secrets;
+pub(crate) mod small_disk;
 pub(crate) mod tls;
 mod watch;
 mod weight;

@@ -14,6 +14,7 @@ mod crawl;
 mod disk;
 mod downloads;
 mod events;
+mod exports;
 mod extract;
 mod faults;
 mod invariants;

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[path = "../it/exports/changed.rs"]
+mod changed;
 #[path = "../it/cli/flows.rs"]
 mod flows;
 #[path = "../it/cli/harness.rs"]
@@ -12,6 +14,8 @@ mod harness;
 mod living;
 #[path = "../it/schedules/play.rs"]
 mod play;
+#[path = "../it/exports/random.rs"]
+mod random;
 #[path = "../it/support.rs"]
 #[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
 mod support;
@@ -32,6 +36,19 @@ const SCHEDULES: u64 = 10_000;
 #[test]
 fn after_any_of_many_schedules_the_archive_is_the_truth_and_no_deletion_is_invented() {
     play::play_all(SCHEDULES);
+}
+
+/// How many random workspaces are exported in every format; the integration tests do the first of them.
+const WORKSPACES: u64 = 60;
+
+#[test]
+fn nothing_is_lost_in_any_format_whatever_people_did_in_many_workspaces() {
+    (0..WORKSPACES).for_each(random::conserves);
+}
+
+#[test]
+fn every_byte_of_a_set_is_changed_and_each_change_is_named() {
+    changed::every_change_is_named(0);
 }
 
 #[test]

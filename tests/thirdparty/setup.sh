@@ -19,8 +19,8 @@ if ! command -v python3 >/dev/null; then
     echo "setup.sh: python3 is missing (on Debian: apt-get install python3 python3-venv)" >&2
     exit 1
 fi
-if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
-    echo "setup.sh: $(python3 --version) is too old, the clients need Python 3.10 or newer" >&2
+if ! python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+    echo "setup.sh: $(python3 --version) is too old, the clients need Python 3.11 or newer" >&2
     exit 1
 fi
 if ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
@@ -34,7 +34,8 @@ python3 -m venv --clear "$venv"
 pip() { "$venv/bin/python3" -m pip --quiet --disable-pip-version-check "$@"; }
 # slacker is built from source: with the pinned setuptools, not with whatever is newest today.
 pip install --no-deps "$(grep '^setuptools==' "$requirements")"
-pip install --no-deps --no-build-isolation --requirement "$requirements"
+# slack-export-viewer asks for a newer Python than it needs.
+pip install --no-deps --no-build-isolation --ignore-requires-python --requirement "$requirements"
 pip check
 # Written last: an interrupted run leaves no stamp and starts again.
 cp "$requirements" "$stamp"

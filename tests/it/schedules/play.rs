@@ -40,7 +40,7 @@ impl Dice {
         if list.is_empty() { None } else { Some(&list[self.below(list.len())]) }
     }
 
-    fn one_in(&mut self, count: usize) -> bool {
+    pub(crate) fn one_in(&mut self, count: usize) -> bool {
         self.below(count) == 0
     }
 }
