@@ -8,6 +8,7 @@
 mod compaction;
 mod content;
 mod deaths;
+mod exporting;
 #[path = "../it/cli/flows.rs"]
 #[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
 mod flows;

@@ -78,7 +78,7 @@ fn copy_below(from: &Path, to: &Path) {
 }
 
 /// An archive that was made and enrolled, and not yet crawled.
-fn copied(model: &Place) -> Place {
+pub(crate) fn copied(model: &Place) -> Place {
     let mut place = Place::new();
     // One thread that works beside the one that writes.
     place.extra.push(("TOKIO_WORKER_THREADS".to_owned(), "1".to_owned()));
