@@ -148,8 +148,8 @@ pub(super) fn readme(set: &Set<'_>, facts: &Facts<'_>, is_complete: bool) -> Str
          manifest-sha256.txt  SHA-256 of each file under data/ (BagIt, RFC 8493)\n\n\
          WHAT IT SHOWS, AND WHAT IT DOES NOT\n\n\
          Records are what the server showed to the accounts that read it. Times named \"observed\" are those of the archive's clock;\n\
-         all others are the server's. A deletion is dated between the last time the item was seen and the first time it was\n\
-         missed, and who deleted it is said only where the server said so. The proofs show that records were not changed since\n\
+         all others are the server's. When something was deleted, and by whom, is said where the server said so; else the\n\
+         archive knows only when it last saw it and when it first missed it. The proofs show that records were not changed since\n\
          the checkpoint was signed. They do not show that what people wrote is true, or that the server showed everything.\n",
         server = set.reader.archive().server,
         format = request.format.as_str(),

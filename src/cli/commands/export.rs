@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
+use clap::builder::{PossibleValue, PossibleValuesParser};
 use indicatif::ProgressBar;
 use secrecy::ExposeSecret as _;
 
@@ -24,7 +25,7 @@ use crate::query;
 )]
 pub(crate) struct Args {
     /// Which format
-    #[arg(long, value_parser = formats())]
+    #[arg(long, value_parser = PossibleValuesParser::new(formats()))]
     format: String,
     /// The directory of the bag; it must not exist
     #[arg(long, value_name = "DIR")]
@@ -83,8 +84,8 @@ pub(crate) struct Args {
     zip_password_file: Option<PathBuf>,
 }
 
-fn formats() -> Vec<&'static str> {
-    FormatName::all().map(FormatName::as_str).collect()
+fn formats() -> Vec<PossibleValue> {
+    FormatName::all().map(|format| PossibleValue::new(format.as_str()).help(format.what())).collect()
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
