@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,8 +11,8 @@ use teamchat_archive::record::{Action, VisitHeader};
 use teamchat_archive::sandbox::generate;
 use teamchat_archive::store::{AccessLog, Layout, Reader};
 
-use crate::harness::{DONE, INCOMPLETE, Outcome, Place, Server, Started, aloud};
-use crate::strace::copied;
+use crate::harness::{DONE, INCOMPLETE, Outcome, Place, Server, aloud};
+use crate::strace::{copied, under_strace};
 
 /// What is hit, where it touches the set.
 const CALLS: &[&str] =
@@ -24,17 +23,7 @@ const HANDS: usize = 4;
 
 /// `export` under `strace` with these options.
 fn export(place: &Place, options: &[String], flags: &[&str]) -> Outcome {
-    let plain = place.command(&[&["export", "--json", "--output", "set"], flags].concat());
-    let mut command = Command::new("strace");
-    command.args(["-f", "-qq"]).args(options).arg(plain.get_program()).args(plain.get_args());
-    command.env_clear().current_dir(place.folder.path());
-    for (name, value) in plain.get_envs() {
-        if let Some(value) = value {
-            command.env(name, value);
-        }
-    }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    Started::new(command).finish()
+    under_strace(place, options, &[&["export", "--json", "--output", "set"], flags].concat())
 }
 
 /// Which numbers of each call touch the set, in some thread.

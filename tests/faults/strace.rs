@@ -30,7 +30,10 @@ const CALLS: &[&str] =
 /// Crawls under way at the same time: most of the time they wait for a disk or the server.
 const HANDS: usize = 6;
 
-/// How long a crawl of so few messages may take before it is said to hang.
+/// What is disturbed.
+const CRAWL: [&str; 2] = ["crawl", "--json"];
+
+/// How long a run over so few messages may take before it is said to hang.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How an error that names what failed tells of EIO; the last three are the words of SQLite, for which
@@ -88,9 +91,9 @@ pub(crate) fn copied(model: &Place) -> Place {
     place
 }
 
-/// `crawl` under `strace` with these options.
-fn crawl_under_strace(place: &Place, options: &[String]) -> Outcome {
-    let plain = place.command(&["crawl", "--json"]);
+/// The program under `strace` with these options.
+pub(crate) fn under_strace(place: &Place, options: &[String], args: &[&str]) -> Outcome {
+    let plain = place.command(args);
     let mut command = Command::new("strace");
     command.args(["-f", "-qq"]).args(options).arg(plain.get_program()).args(plain.get_args());
     command.env_clear().current_dir(place.folder.path());
@@ -115,7 +118,7 @@ fn crawl_under_strace(place: &Place, options: &[String]) -> Outcome {
 fn numbers(place: &Place) -> BTreeMap<&'static str, BTreeSet<usize>> {
     let log = place.path("calls");
     let options = ["-y", "-o", log.to_str().unwrap(), "-e", &format!("trace={}", CALLS.join(","))];
-    crawl_under_strace(place, &options.map(str::to_owned)).expect(DONE);
+    under_strace(place, &options.map(str::to_owned), &CRAWL).expect(DONE);
     let text = String::from_utf8_lossy(&fs_err::read(&log).unwrap()).into_owned();
     let folder = place.folder.path().to_str().unwrap().to_owned();
     let mut counts: BTreeMap<(String, &str), usize> = BTreeMap::new();
@@ -172,7 +175,7 @@ fn hit(model: &Place, due: &Content, fault: &Fault) -> Vec<String> {
     let log = place.path("calls");
     let trace = format!("trace={}", fault.call);
     let options = ["-o", log.to_str().unwrap(), "-e", &trace, "-e", &inject].map(str::to_owned);
-    let disturbed = crawl_under_strace(&place, &options);
+    let disturbed = under_strace(&place, &options, &CRAWL);
     let mut problems = Vec::new();
     let mut say = |text: String| problems.push(format!("{fault}: {text}"));
     if disturbed.stderr.contains("panicked") && !OTHERS.iter().any(|words| disturbed.stderr.contains(words)) {
