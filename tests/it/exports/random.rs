@@ -77,15 +77,31 @@ fn judge(place: &Place, format: &str, context: &str) {
     let schema = std::env::var_os("TEAMCHAT_DATA")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"), PathBuf::from)
         .join("formats/rsmf_schema_2_0_0.json");
-    let said = match format {
-        "rsmf" if schema.exists() => run(&scripts.join(script), &[&schema, &data]),
-        "rsmf" => return aloud("NOT TESTED: the schema of RSMF on random workspaces (it is not there)"),
-        _ => run(&scripts.join(script), &[&data]),
-    };
-    if ["mail_check.py", "html_check.py"].contains(&script) {
-        let said: Value = serde_json::from_str(&said).unwrap();
-        assert_eq!(said["problems"], serde_json::json!([]), "{context}");
+    if format == "rsmf" {
+        if schema.exists() {
+            run(&scripts.join(script), &[&schema, &data]);
+        } else {
+            aloud("NOT TESTED: the schema of RSMF on random workspaces (it is not there)");
+        }
+        return;
     }
+    // Each volume of pages has an index of its own.
+    let parts = if format == "html" { volumes(&data) } else { vec![data] };
+    for part in parts {
+        let said = run(&scripts.join(script), &[&part]);
+        if ["mail_check.py", "html_check.py"].contains(&script) {
+            let said: Value = serde_json::from_str(&said).unwrap();
+            assert_eq!(said["problems"], serde_json::json!([]), "{context}, {}", part.display());
+        }
+    }
+}
+
+/// The volumes of a payload, or all of it when it has none.
+fn volumes(data: &Path) -> Vec<PathBuf> {
+    let folders = fs_err::read_dir(data).unwrap().map(|entry| entry.unwrap().path());
+    let volumes: Vec<PathBuf> =
+        folders.filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("VOL"))).collect();
+    if volumes.is_empty() { vec![data.to_owned()] } else { volumes }
 }
 
 /// The set names every record that is due, or lists it; each word and each content of those it does not list is
