@@ -168,8 +168,8 @@ pub async fn watch(
         let at = archive.clock.now();
         let (result, summary) = ("complete".to_owned(), serde_json::to_string(&counts).unwrap_or_default());
         let ended = StateChange::RunEnded { run, at, result, summary };
-        appender.append(Batch { records: Vec::new(), changes: vec![ended] }).await?;
         appender.checkpoint().await?;
+        appender.append(Batch { records: Vec::new(), changes: vec![ended] }).await?;
         let offered = tokio::select! {
             offered = archive.offer(&appender) => offered?,
             () = stop() => Vec::new(),

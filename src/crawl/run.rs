@@ -121,10 +121,13 @@ pub async fn run_to_end(
         result: summary.result.to_owned(),
         summary: serde_json::to_string(&summary).unwrap_or_default(),
     };
-    appender.append(Batch { records: Vec::new(), changes: vec![ended] }).await?;
-    if options.checkpoint {
+    // Before the run counts as ended: a death or a full disk in between leaves a run that was cut
+    // off, never records of a finished one that nothing signed speaks of. A first checkpoint is not
+    // put off.
+    if options.checkpoint || store.newest_checkpoint()?.is_none() {
         appender.checkpoint().await?;
     }
+    appender.append(Batch { records: Vec::new(), changes: vec![ended] }).await?;
     Ok(Ended { summary, partial, failure: failure.filter(|_| succeeded == 0) })
 }
 

@@ -93,8 +93,9 @@ fn described(reader: &Reader, seq: u64) -> String {
     format!("{:?} {:?} {} v{} {:?}", header.kind, header.channel, header.key, header.version, header.state)
 }
 
-/// One more crawl, then all that must hold but what is in it; and one more, which adds nothing.
+/// What a death left is whole as it lies; so is what one more crawl makes of it, and one more adds nothing.
 async fn go_on(archive: &TestArchive, account: &Account, options: &Options) -> Content {
+    archive.check_records();
     // A download of another connection was under way, too.
     let incoming = archive.layout.blobs().join("incoming");
     fs_err::create_dir_all(&incoming).unwrap();
