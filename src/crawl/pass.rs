@@ -54,7 +54,7 @@ pub struct Options {
     pub resting: BTreeSet<String>,
     /// An inventory of what should be there, to be recorded as it was supplied.
     pub inventory: Option<Vec<u8>>,
-    /// Whether the pass signs a checkpoint at its end.
+    /// Whether the pass signs a checkpoint at its end. The first of an archive is signed in any case.
     pub checkpoint: bool,
     /// Once it is set, nothing more is asked for: what is under way is finished, as when the budget
     /// is used up, and the first unit of work is no exception.

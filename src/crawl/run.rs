@@ -47,7 +47,7 @@ pub async fn run(
 
 /// One pass with each account in turn: everything new, changed or gone since the last.
 ///
-/// The pass ends in a signed checkpoint. A failure of the server in one channel is a finding, the
+/// The pass ends in a signed checkpoint, if [`Options::checkpoint`] asks for one. A failure of the server in one channel is a finding, the
 /// channel's cursor stays, and the pass is `partial`; a failure of the store ends it.
 pub async fn run_to_end(
     accounts: &[Account],

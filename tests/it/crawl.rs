@@ -458,6 +458,28 @@ async fn play(number: u64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_first_checkpoint_is_not_put_off_and_a_later_one_may_be() {
+    let running = start().await;
+    let archive = TestArchive::new(&running.url);
+    let account = account(&running).await;
+    // As the passes of a watch, which signs from time to time.
+    let put_off = Options { checkpoint: false, ..Options::default() };
+    archive.crawl(&account, &put_off).await.unwrap();
+    let signed = || archive.reader().newest_checkpoint().unwrap().unwrap().0.size;
+    let head = archive.reader().head().unwrap();
+    assert_eq!(signed(), head);
+    archive.check_records();
+
+    let channel = running.workspace().channels()[0].0.clone();
+    running.workspace().post(&channel, &running.username, "one more").unwrap();
+    archive.crawl(&account, &put_off).await.unwrap();
+    assert!(archive.reader().head().unwrap() > head);
+    assert_eq!(signed(), head, "the watch signs this one");
+    archive.check();
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn after_any_schedule_a_full_crawl_is_the_truth() {
     let mut failed = Vec::new();
     let local = tokio::task::LocalSet::new();
