@@ -32,6 +32,7 @@ mod picture;
 mod plain;
 mod ppt;
 mod pptx;
+mod preview;
 pub mod recognize;
 mod rtf;
 mod sniff;
@@ -45,6 +46,7 @@ mod xml_text;
 
 pub use child::{Bounds, Error, Extractor};
 pub use confine::{Confinement, Refusal};
+pub use preview::{Preview, Unshown, preview};
 pub use recognize::Recognizer;
 pub use worker::{serve, test_confinement};
 

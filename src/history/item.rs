@@ -110,6 +110,19 @@ impl Item {
         out
     }
 
+    /// Leaves out the versions that only say of a file that it was shared in yet another channel, where `allows`
+    /// says no to that channel: who may not see it is not told that there is such a record.
+    pub fn forget_shares(&mut self, allows: &dyn Fn(&ChannelId) -> bool) {
+        let mut before = Vec::new();
+        self.versions.retain(|version| {
+            let ids = version.record.header.shared_in.iter().filter_map(|id| ChannelId::parse(id));
+            let now: Vec<ChannelId> = ids.filter(|id| allows(id)).collect();
+            let tells = version.change != Change::Shared || now != before;
+            before = now;
+            tells
+        });
+    }
+
     /// How it last read.
     pub fn latest(&self) -> Option<&Version> {
         self.readings().last().copied()
@@ -317,6 +330,20 @@ mod tests {
         assert!(!back.is_gone());
         assert_eq!(order(&back), [1, 3]);
         assert_eq!(back.state_of(RecordSeq(3)), ItemState::Current);
+    }
+
+    #[test]
+    fn who_may_not_see_a_channel_is_not_told_that_a_file_was_shared_there() {
+        let mut item = item_of(&[(Change::New, "{}"), (Change::Shared, "{}"), (Change::Shared, "{}")]);
+        item.kind = Kind::File;
+        for (version, shared_in) in item.versions.iter_mut().zip([&["A"][..], &["A", "B"], &["A", "B", "C"]]) {
+            version.record.header.shared_in = shared_in.iter().map(|id| (*id).to_owned()).collect();
+        }
+        for (seen, expected) in [("A", &[1][..]), ("AB", &[1, 2]), ("AC", &[1, 3]), ("ABC", &[1, 2, 3]), ("", &[1])] {
+            let mut item = item.clone();
+            item.forget_shares(&|id| seen.contains(id.as_str()));
+            assert_eq!(item.versions.iter().map(|version| version.version).collect::<Vec<_>>(), expected, "{seen}");
+        }
     }
 
     #[test]

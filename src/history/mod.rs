@@ -6,9 +6,14 @@
 mod as_of;
 mod coverage;
 mod item;
+mod members;
 mod names;
+mod neighbours;
 mod parts;
+mod passed;
+mod reach;
 mod reference;
+mod scoped;
 mod timeline;
 
 pub use as_of::{AsOf, ItemAt, item_at, versions_at};
@@ -17,7 +22,13 @@ pub use coverage::{
     coverage, expected,
 };
 pub use item::{Item, ItemState, Told, Version, item};
-pub use names::{ChannelFacts, Directory, PersonFacts, PersonKind, directory, directory_at};
-pub use parts::{author, comment_id, file_ids};
+pub use members::Membership;
+pub use names::{ChannelFacts, Directory, PersonFacts, PersonKind, directory, directory_at, display_name};
+pub use parts::{answers, author, comment_id, file_ids, leave_out_others, names_others, without_others};
+pub use passed::Passed;
+pub use reach::{Reach, Stand};
 pub use reference::{Reference, resolve};
-pub use timeline::{Known, Messages, count_between, known_between, messages_after, messages_before, messages_between};
+pub use scoped::Scoped;
+pub use timeline::{
+    Known, Messages, count_between, known_between, messages_after, messages_before, messages_between, spoken_in,
+};

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde_json::Value;
 
 use super::as_of::AsOf;
-use crate::model::{ChannelId, RecordSeq, json};
+use crate::model::{ChannelId, RecordSeq, UtcTime, json};
 use crate::record::{Kind, Record, State, roster_members};
 use crate::store::{Error, FIRST_SOURCE, Reader, VersionRow};
 
@@ -28,6 +28,8 @@ pub struct ChannelFacts {
     pub is_archived: bool,
     /// It can no longer be seen.
     pub is_lost: bool,
+    /// When it was made, as the server says; `None` where it does not.
+    pub created: Option<UtcTime>,
     /// The record that says so.
     pub record: RecordSeq,
     /// Earlier names, oldest first.
@@ -110,6 +112,12 @@ fn text(value: &Value, name: &str) -> String {
     value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
+/// Seconds, as a number or a text.
+fn created(value: &Value) -> Option<UtcTime> {
+    let seconds = json::as_int(value.get("created")?).filter(|seconds| *seconds > 0)?;
+    UtcTime::from_timestamp(seconds, 0)
+}
+
 /// `topic` is a text, or an object with the text under `value`.
 fn topic(value: &Value) -> String {
     match value.get("topic") {
@@ -129,73 +137,17 @@ pub fn directory(reader: &Reader) -> Result<Directory, Error> {
 pub fn directory_at(reader: &Reader, as_of: AsOf) -> Result<Directory, Error> {
     let mut out = Directory::default();
     for (key, newest) in reader.newest(Kind::User)? {
-        let seen = observed(reader, Kind::User, None, &key, newest, as_of)?;
-        let user = json::parse(&seen.record.body).unwrap_or_default();
-        let names = [text(&user, "real_name"), text(&user["profile"], "real_name"), text(&user, "name")];
-        let facts = PersonFacts {
-            name: names.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| key.clone()),
-            kind: PersonKind::of(&user),
-            is_deleted: user["deleted"].as_bool().unwrap_or(false),
-            record: seen.seq,
-            is_later: seen.is_later,
-        };
+        let facts = person(reader, &key, newest, as_of)?;
         out.people.insert(key, facts);
     }
     for (key, newest) in reader.newest(Kind::Channel)? {
         let Some(id) = ChannelId::parse(&key) else { continue };
-        let seen = observed(reader, Kind::Channel, Some(&id), &key, newest, as_of)?;
-        let mut earlier_names: Vec<String> = Vec::new();
-        for version in reader.versions(Kind::Channel, FIRST_SOURCE, Some(&id), &key)? {
-            if version.seq <= seen.seq {
-                let name = text(&json::parse(&reader.record(version.seq)?.body).unwrap_or_default(), "name");
-                if earlier_names.last() != Some(&name) {
-                    earlier_names.push(name);
-                }
-            }
-        }
-        earlier_names.pop();
-        let channel = json::parse(&seen.record.body).unwrap_or_default();
-        let mut members: Vec<String> =
-            channel["members"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-        let member_count = channel["num_members"].as_u64().unwrap_or(members.len() as u64);
-        if member_count > members.len() as u64
-            && let Some(newest) = reader.versions(Kind::Roster, FIRST_SOURCE, Some(&id), &key)?.last().copied()
-        {
-            let roster = observed(reader, Kind::Roster, Some(&id), &key, newest, as_of)?;
-            let roster = roster_members(&roster.record.body).unwrap_or_default();
-            if roster.len() > members.len() {
-                members = roster;
-            }
-        }
-        let facts = ChannelFacts {
-            api_id: text(&channel, "id"),
-            name: Some(text(&channel, "name")).filter(|name| !name.is_empty()).unwrap_or_else(|| key.clone()),
-            topic: topic(&channel),
-            member_count,
-            members,
-            is_archived: channel["is_archived"].as_bool().unwrap_or(false),
-            record: seen.seq,
-            earlier_names,
-            is_later: seen.is_later,
-            ..ChannelFacts::default()
-        };
+        let facts = channel(reader, &id, &key, newest, as_of)?;
         out.channels.insert(id, facts);
     }
     for (key, newest) in reader.newest(Kind::Im)? {
         let Some(id) = ChannelId::parse(&key) else { continue };
-        let seen = observed(reader, Kind::Im, Some(&id), &key, newest, as_of)?;
-        let im = json::parse(&seen.record.body).unwrap_or_default();
-        let user = text(&im, "user");
-        let facts = ChannelFacts {
-            api_id: text(&im, "id"),
-            name: out.person(&user).to_owned(),
-            members: vec![user],
-            member_count: 2,
-            is_im: true,
-            record: seen.seq,
-            is_later: seen.is_later,
-            ..ChannelFacts::default()
-        };
+        let facts = conversation(reader, &out, &id, &key, newest, as_of)?;
         out.channels.insert(id, facts);
     }
     for (id, is_lost) in lost(reader, as_of)? {
@@ -206,15 +158,132 @@ pub fn directory_at(reader: &Reader, as_of: AsOf) -> Result<Directory, Error> {
     Ok(out)
 }
 
+/// The names that `now` has, as they were then, and of `room` all that was known of it then. Who was
+/// observed once is not read again, so that this takes as long as there are changes and not as there are people:
+/// of others than `room` nothing but the name is of that time.
+pub(super) fn names_at(reader: &Reader, now: &Directory, room: &ChannelId, as_of: AsOf) -> Result<Directory, Error> {
+    let mut out = now.clone();
+    for (key, newest) in reader.newest(Kind::User)? {
+        if newest.version > 1
+            && let Some(facts) = out.people.get_mut(&key)
+        {
+            *facts = person(reader, &key, newest, as_of)?;
+        }
+    }
+    for (key, newest) in reader.newest(Kind::Channel)? {
+        let Some(id) = ChannelId::parse(&key).filter(|id| out.channels.contains_key(id)) else { continue };
+        if id == *room {
+            let facts =
+                ChannelFacts { is_lost: now.channels[&id].is_lost, ..channel(reader, &id, &key, newest, as_of)? };
+            out.channels.insert(id, facts);
+        } else if newest.version > 1 {
+            let seen = observed(reader, Kind::Channel, Some(&id), &key, newest, as_of)?;
+            let then = text(&json::parse(&seen.record.body).unwrap_or_default(), "name");
+            if let Some(facts) = out.channels.get_mut(&id).filter(|_| !then.is_empty()) {
+                facts.name = then;
+            }
+        }
+    }
+    let other = out.channels.get(room).filter(|facts| facts.is_im).and_then(|facts| facts.members.first());
+    if let Some(name) = other.map(|id| out.person(id).to_owned())
+        && let Some(facts) = out.channels.get_mut(room)
+    {
+        facts.name = name;
+    }
+    Ok(out)
+}
+
+fn person(reader: &Reader, key: &str, newest: VersionRow, as_of: AsOf) -> Result<PersonFacts, Error> {
+    let seen = observed(reader, Kind::User, None, key, newest, as_of)?;
+    let user = json::parse(&seen.record.body).unwrap_or_default();
+    Ok(PersonFacts {
+        name: display_name(&user).unwrap_or_else(|| key.to_owned()),
+        kind: PersonKind::of(&user),
+        is_deleted: user["deleted"].as_bool().unwrap_or(false),
+        record: seen.seq,
+        is_later: seen.is_later,
+    })
+}
+
+/// What a person is called by others.
+pub fn display_name(user: &Value) -> Option<String> {
+    let names = [text(user, "real_name"), text(&user["profile"], "real_name"), text(user, "name")];
+    names.into_iter().find(|name| !name.is_empty())
+}
+
+fn channel(reader: &Reader, id: &ChannelId, key: &str, newest: VersionRow, as_of: AsOf) -> Result<ChannelFacts, Error> {
+    let seen = observed(reader, Kind::Channel, Some(id), key, newest, as_of)?;
+    let mut earlier_names: Vec<String> = Vec::new();
+    for version in reader.versions(Kind::Channel, FIRST_SOURCE, Some(id), key)? {
+        if version.seq <= seen.seq {
+            let name = text(&json::parse(&reader.record(version.seq)?.body).unwrap_or_default(), "name");
+            if earlier_names.last() != Some(&name) {
+                earlier_names.push(name);
+            }
+        }
+    }
+    earlier_names.pop();
+    let channel = json::parse(&seen.record.body).unwrap_or_default();
+    let mut members: Vec<String> =
+        channel["members"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let member_count = channel["num_members"].as_u64().unwrap_or(members.len() as u64);
+    if member_count > members.len() as u64
+        && let Some(newest) = reader.versions(Kind::Roster, FIRST_SOURCE, Some(id), key)?.last().copied()
+    {
+        let roster = observed(reader, Kind::Roster, Some(id), key, newest, as_of)?;
+        let roster = roster_members(&roster.record.body).unwrap_or_default();
+        if roster.len() > members.len() {
+            members = roster;
+        }
+    }
+    Ok(ChannelFacts {
+        api_id: text(&channel, "id"),
+        name: Some(text(&channel, "name")).filter(|name| !name.is_empty()).unwrap_or_else(|| key.to_owned()),
+        topic: topic(&channel),
+        member_count,
+        members,
+        is_archived: channel["is_archived"].as_bool().unwrap_or(false),
+        created: created(&channel),
+        record: seen.seq,
+        earlier_names,
+        is_later: seen.is_later,
+        ..ChannelFacts::default()
+    })
+}
+
+fn conversation(
+    reader: &Reader,
+    names: &Directory,
+    id: &ChannelId,
+    key: &str,
+    newest: VersionRow,
+    as_of: AsOf,
+) -> Result<ChannelFacts, Error> {
+    let seen = observed(reader, Kind::Im, Some(id), key, newest, as_of)?;
+    let im = json::parse(&seen.record.body).unwrap_or_default();
+    let user = text(&im, "user");
+    Ok(ChannelFacts {
+        api_id: text(&im, "id"),
+        name: names.person(&user).to_owned(),
+        members: vec![user],
+        member_count: 2,
+        is_im: true,
+        created: created(&im),
+        record: seen.seq,
+        is_later: seen.is_later,
+        ..ChannelFacts::default()
+    })
+}
+
 /// An observation of a subject.
-struct Observed {
+pub(super) struct Observed {
     seq: RecordSeq,
-    record: Record,
-    is_later: bool,
+    pub(super) record: Record,
+    pub(super) is_later: bool,
 }
 
 /// The newest observation that counts, else the first there is.
-fn observed(
+pub(super) fn observed(
     reader: &Reader,
     kind: Kind,
     channel: Option<&ChannelId>,

@@ -17,17 +17,14 @@ pub struct Reference {
 /// Finds what `text` names (contract, "REF"): a record's number; `channel/ts`; a file's or a
 /// comment's id; `record:`, `file:` or `comment:` force one. `None` when there is no such thing.
 pub fn resolve(reader: &Reader, text: &str) -> Result<Option<Reference>, Error> {
-    if let Some(rest) = text.strip_prefix("record:") {
-        return by_number(reader, rest);
-    }
     if let Some(id) = text.strip_prefix("file:") {
         return Ok(item(reader, Kind::File, FIRST_SOURCE, None, id)?.and_then(newest));
     }
     if let Some(id) = text.strip_prefix("comment:") {
         return comment(reader, id);
     }
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return by_number(reader, text);
+    if let Some(digits) = number(text) {
+        return by_number(reader, digits);
     }
     if let Some((channel, ts)) = text.rsplit_once('/') {
         let Some(channel) = ChannelId::parse(channel) else { return Ok(None) };
@@ -51,7 +48,14 @@ fn comment(reader: &Reader, id: &str) -> Result<Option<Reference>, Error> {
     }
 }
 
-fn newest(item: Item) -> Option<Reference> {
+/// What of `text` is meant to be the number of a record.
+pub(super) fn number(text: &str) -> Option<&str> {
+    let is_bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.strip_prefix("record:").or_else(|| is_bare.then_some(text))
+}
+
+/// A subject by its newest version.
+pub(super) fn newest(item: Item) -> Option<Reference> {
     let newest = item.versions.last()?;
     Some(Reference { seq: newest.seq, record: newest.record.clone(), item })
 }

@@ -10,7 +10,7 @@ use crate::store::{Block, Change, Error, Reader, VersionRow};
 type Firsts = BTreeMap<MessageTs, (RecordSeq, Record)>;
 
 /// The first versions of a channel's messages in a block.
-fn firsts<'b>(
+pub(super) fn firsts<'b>(
     block: &'b Block,
     channel: &'b ChannelId,
 ) -> impl Iterator<Item = (MessageTs, RecordSeq, &'b Record)> + use<'b> {
@@ -216,6 +216,35 @@ pub fn count_between(
     let decisive = |rows: &Vec<VersionRow>| rows.iter().rev().find(|row| row.change != Change::Earlier).copied();
     let gone = later.values().filter(|rows| decisive(rows).is_some_and(|row| row.change == Change::Gone)).count();
     Ok(count.saturating_sub(gone as u64))
+}
+
+/// Whether messages of a channel are archived, gone ones too, in each of some stretches of time, which are in
+/// their order: from the first time stamp of each up to, and without, the second.
+pub fn spoken_in(
+    reader: &Reader,
+    source: SourceId,
+    channel: &ChannelId,
+    stretches: &[(MessageTs, MessageTs)],
+) -> Result<Vec<bool>, Error> {
+    let (Some((first, _)), Some((_, last))) = (stretches.first(), stretches.last()) else { return Ok(Vec::new()) };
+    let blocks = reader.message_blocks(source, channel, *first, *last)?;
+    let mut out = Vec::with_capacity(stretches.len());
+    for (from, to) in stretches {
+        let is_in = |ts: MessageTs| ts >= *from && ts < *to;
+        // Most stretches hold the first or last message of a block, and none needs to be opened.
+        let mut is_spoken = blocks.iter().any(|(min, max, _)| is_in(*min) || is_in(*max));
+        for (_, _, block) in blocks.iter().filter(|(min, max, _)| min < from && max >= to) {
+            is_spoken = is_spoken
+                || match reader.block(*block) {
+                    Ok(block) => firsts(&block, channel).any(|(ts, ..)| is_in(ts)),
+                    // What it holds cannot be read. That it holds messages from about then, the index says.
+                    Err(Error::Corrupt { .. }) => true,
+                    Err(error) => return Err(error),
+                };
+        }
+        out.push(is_spoken);
+    }
+    Ok(out)
 }
 
 /// What is archived of one message, as far as a walk needs it.

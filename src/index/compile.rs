@@ -14,12 +14,13 @@ use tantivy::schema::{Field, IndexRecordOption};
 use super::Error;
 use super::as_of::AsOfQuery;
 use super::budget::Budget;
+use super::called::{channels_called, conversations_with, people_called};
 use super::matching::{Leaf, Matching, MatchingQuery, Text};
 use super::schema::Fields;
 use super::terms::{Finder, Found, shown};
 use super::visible::Visible;
 use crate::history::{Directory, ItemState};
-use crate::model::{Scope, UtcTime};
+use crate::model::{ChannelId, Scope, UtcTime};
 use crate::query::{Flag, Lookup, Plan, Query, Within};
 
 /// A pattern that stands for more words than this is refused: an answer is never cut short.
@@ -125,72 +126,39 @@ impl Compiler<'_> {
         }
     }
 
-    /// Whether what a person typed names this id or name.
-    fn names(typed: &str, id: &str, name: &str) -> bool {
-        let typed = typed.to_lowercase();
-        let (id, name) = (id.to_lowercase(), name.to_lowercase());
-        id == typed
-            || name == typed
-            || id.split('@').next() == Some(typed.as_str())
-            || name.split_whitespace().any(|word| word == typed)
-    }
-
     fn people(&mut self, field: Field, who: &str) -> Boxed {
-        let mut ids: Vec<String> = self
-            .directory
-            .people
-            .iter()
-            .filter(|(id, facts)| Self::names(who, id, &facts.name))
-            .map(|(id, _)| id.to_lowercase())
-            .collect();
+        let mut ids = people_called(self.directory, who);
         if ids.is_empty() {
             // Somebody who wrote may be in no list of people.
             ids.push(who.to_lowercase());
             self.notes
                 .push(format!("nobody in the archive's lists of people is called `{who}`; it was read as an address"));
         }
-        ids.sort();
         if ids.len() > 1 {
             self.notes.push(format!("`{who}` is {} people: {}", ids.len(), ids.join(", ")));
         }
         unscored(Box::new(TermSetQuery::new(ids.iter().map(|id| Term::from_field_text(field, id)))))
     }
 
-    fn channels(&self, named: impl Fn(&crate::model::ChannelId, &crate::history::ChannelFacts) -> bool) -> Vec<Term> {
-        self.directory
-            .channels
-            .iter()
-            .filter(|(id, facts)| self.scope.allows(id) && named(id, facts))
-            .map(|(id, _)| Term::from_field_text(self.fields.channel, id.as_str()))
-            .collect()
+    /// In one of these channels, as far as the asker may see them; a note where that is none.
+    fn in_one_of(&mut self, channels: &[&ChannelId], none: impl FnOnce() -> String) -> Boxed {
+        let allowed = channels.iter().filter(|id| self.scope.allows(id));
+        let terms: Vec<Term> = allowed.map(|id| Term::from_field_text(self.fields.channel, id.as_str())).collect();
+        if terms.is_empty() {
+            self.notes.push(none());
+            return Box::new(EmptyQuery);
+        }
+        unscored(Box::new(TermSetQuery::new(terms)))
     }
 
     fn in_channel(&mut self, channel: &str) -> Boxed {
-        let terms = self.channels(|id, facts| {
-            Self::names(channel, id.as_str(), &facts.name)
-                || facts.api_id == channel
-                || facts.earlier_names.iter().any(|name| name.eq_ignore_ascii_case(channel))
-                || facts.is_im && facts.members.iter().any(|member| Self::names(channel, member, &facts.name))
-        });
-        if terms.is_empty() {
-            self.notes.push(format!("no channel you can see is called `{channel}`"));
-            return Box::new(EmptyQuery);
-        }
-        unscored(Box::new(TermSetQuery::new(terms)))
+        let found = channels_called(self.directory, channel);
+        self.in_one_of(&found, || format!("no channel you can see is called `{channel}`"))
     }
 
-    /// The direct conversations that somebody takes part in.
     fn with(&mut self, who: &str) -> Boxed {
-        let directory = self.directory;
-        let is_who = |id: &str| Self::names(who, id, directory.person(id));
-        let terms = self.channels(|_, facts| {
-            facts.is_im && (facts.members.iter().any(|member| is_who(member)) || Self::names(who, "", &facts.name))
-        });
-        if terms.is_empty() {
-            self.notes.push(format!("no direct conversation with `{who}` is among what you can see"));
-            return Box::new(EmptyQuery);
-        }
-        unscored(Box::new(TermSetQuery::new(terms)))
+        let found = conversations_with(self.directory, who);
+        self.in_one_of(&found, || format!("no direct conversation with `{who}` is among what you can see"))
     }
 
     fn text(&mut self, within: Within, plan: &Plan, is_scored: bool) -> Result<Boxed, Error> {

@@ -149,6 +149,12 @@ fn family_of_file(id: &str) -> String {
     format!("f:{id}")
 }
 
+/// The number of the family of a file: of the file, its comments, and the messages that carry it. Another
+/// family may have the same.
+pub(super) fn file_family(id: &str) -> u64 {
+    number(&family_of_file(id))
+}
+
 fn with_link(mut flags: Vec<&'static str>, text: &str) -> Vec<&'static str> {
     if text.contains("://") {
         flags.push("link");

@@ -240,7 +240,11 @@ impl SegmentFacets {
                 Some(wanted) => {
                     let mut chosen = vec![false; values.count()];
                     let all: Vec<usize> = (0..chosen.len()).collect();
-                    values.names(&all, |place, name| chosen[place] = wanted.contains(name))?;
+                    // A file stands in channels that the asker may not see, too: it is not found by those.
+                    let may_be = |name: &str| {
+                        facet != Facet::Channel || plan.channels.as_ref().is_none_or(|seen| seen.contains(name))
+                    };
+                    values.names(&all, |place, name| chosen[place] = wanted.contains(name) && may_be(name))?;
                     Some(chosen)
                 }
                 None => None,

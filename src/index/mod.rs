@@ -9,6 +9,7 @@
 
 mod as_of;
 mod budget;
+mod called;
 mod collect;
 mod compile;
 mod complete;
@@ -23,12 +24,14 @@ mod pace;
 mod report;
 mod schema;
 mod searcher;
+mod sharing;
 mod terms;
 #[cfg(test)]
 mod tests;
 mod tokenizer;
 mod visible;
 
+pub use called::{channels_called, conversations_with, people_called};
 pub use compile::{Expansion, MAX_EXPANSIONS};
 pub use complete::{Completeness, completeness};
 pub use document::{Texts, is_searched_in_stream, texts};
@@ -38,6 +41,7 @@ pub use indexer::{IndexStatus, Indexer, status};
 pub use report::{Report, ReportLine, report};
 pub use schema::SCHEMA_VERSION;
 pub use searcher::{Answer, Hit, Order, Paging, Request, Searcher};
+pub use sharing::Standing;
 
 use std::path::PathBuf;
 

@@ -305,6 +305,22 @@ impl Still {
         Ok(self.searcher.search(&both, &Count)? as u64)
     }
 
+    /// The documents with a term that the request may see, in its order, `limit` at most, and how many there are.
+    pub(super) fn with_term(&self, request: &Request<'_>, term: Term, limit: usize) -> Result<(u64, Vec<Hit>), Error> {
+        let compiled = self.compile(request, None)?;
+        let having = unscored(Box::new(TermSetQuery::new([term])));
+        let query = BooleanQuery::new(vec![(Occur::Must, compiled.query.box_clone()), (Occur::Must, having)]);
+        let budget = Arc::clone(&compiled.budget);
+        let wanted = Collect { order: request.order, after: None, limit, facets: None, budget };
+        let found = self.collect(&Compiled { query: Box::new(query), ..compiled }, &wanted)?;
+        let hits = found.best.iter().map(|rank| Hit { seq: RecordSeq(rank.seq) }).collect();
+        Ok((found.total, hits))
+    }
+
+    pub(super) fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
     fn search(&self, request: &Request<'_>) -> Result<Answer, Error> {
         let (offset, limit, mark) = match &request.paging {
             Paging::Page { offset, limit } => (*offset, *limit, None),

@@ -1,4 +1,4 @@
-use chrono::{NaiveDate, NaiveTime, Offset as _, TimeZone as _};
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime, Offset as _, TimeZone as _};
 
 use super::{MessageTs, UtcTime};
 
@@ -29,17 +29,24 @@ impl Zone {
         self.0.name()
     }
 
+    /// Which release of the zones' database all of them are from, such as `2025b`.
+    pub fn database() -> &'static str {
+        chrono_tz::IANA_TZDB_VERSION
+    }
+
     /// The first moment of `date` in this zone. Where a clock change removes midnight, the first
     /// moment that exists; where it repeats, the earlier.
     pub fn start_of_day(self, date: NaiveDate) -> UtcTime {
-        let midnight = date.and_time(NaiveTime::MIN);
-        for minutes in (0..24 * 60).step_by(15) {
-            let candidate = midnight + chrono::TimeDelta::minutes(minutes);
-            if let Some(found) = self.0.from_local_datetime(&candidate).earliest() {
-                return found.to_utc();
-            }
-        }
-        midnight.and_utc()
+        self.local(date.and_time(NaiveTime::MIN))
+    }
+
+    /// The moment at which clocks in this zone show `clock`. Where a clock change removes it, the next
+    /// quarter of an hour that exists; where it repeats, the earlier.
+    pub fn local(self, clock: NaiveDateTime) -> UtcTime {
+        let quarters = (0..24 * 60).step_by(15).map(chrono::TimeDelta::minutes);
+        let mut candidates = quarters.filter_map(|later| clock.checked_add_signed(later));
+        let found = candidates.find_map(|clock| self.0.from_local_datetime(&clock).earliest());
+        found.map_or_else(|| clock.and_utc(), |found| found.to_utc())
     }
 
     /// The day that `time` falls on in this zone.
@@ -111,6 +118,19 @@ mod tests {
         let beirut = Zone::parse("Asia/Beirut").unwrap();
         let start = beirut.start_of_day(NaiveDate::from_ymd_opt(2024, 3, 31).unwrap());
         assert_eq!(beirut.full_text(start), "2024-03-31 01:00:00 +03:00");
+    }
+
+    #[test]
+    fn a_clock_that_shows_a_time_twice_means_the_first() {
+        let prague = Zone::parse("Europe/Prague").unwrap();
+        let local = |text: &str| prague.local(text.parse().unwrap());
+        assert_eq!(rfc3339(local("2026-03-04T10:22:00")), "2026-03-04T09:22:00.000Z");
+        assert_eq!(rfc3339(local("2026-10-25T02:30:00")), "2026-10-25T00:30:00.000Z");
+        assert_eq!(prague.full_text(local("2026-03-29T02:20:00")), "2026-03-29 03:05:00 +02:00");
+        assert_eq!(
+            local("+262142-12-31T23:59:00"),
+            "+262142-12-31T22:59:00".parse::<NaiveDateTime>().unwrap().and_utc()
+        );
     }
 
     #[test]

@@ -137,7 +137,8 @@ impl Lexed {
                 return None;
             }
             if c == '/' && !is_escaped {
-                let is_end = inner[at + 1..].chars().next().is_none_or(|next| next.is_whitespace() || next == ')');
+                let after = &inner[at + 1..];
+                let is_end = after.chars().next().is_none_or(|next| run(&after[..next.len_utf8()]).is_empty());
                 return (at > 0 && is_end).then(|| (Piece::Expression(inner[..at].to_owned()), at + 2));
             }
             is_escaped = c == '\\' && !is_escaped;

@@ -215,6 +215,9 @@ pub enum Query {
 pub struct Parsed {
     /// The tree.
     pub query: Query,
+    /// Where the parts stand of which each must hold, in the order of [`Query::And`]; one that is the whole where
+    /// the query is no such list.
+    pub parts: Vec<Place>,
     /// Doubts that a person should settle.
     pub warnings: Vec<String>,
     /// How much work the reading was: at most in proportion to the query's length.

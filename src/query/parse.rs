@@ -31,7 +31,7 @@ pub(super) fn read(text: &str, context: &Context, steps: &mut usize) -> Result<P
     }
     let Lexed { pieces, mut warnings, .. } = lex(text, steps)?;
     if pieces.is_empty() {
-        return Ok(Parsed { query: Query::All, warnings, steps: *steps });
+        return Ok(Parsed { query: Query::All, parts: Vec::new(), warnings, steps: *steps });
     }
     if has_small_operators(&pieces) {
         warnings.push(SMALL_WARNING.to_owned());
@@ -46,6 +46,7 @@ pub(super) fn read(text: &str, context: &Context, steps: &mut usize) -> Result<P
         expressions: 0,
         is_mixed: false,
         word_warnings: Vec::new(),
+        top: Vec::new(),
         steps,
     };
     let Part { query, .. } = parser.or(0)?;
@@ -56,7 +57,7 @@ pub(super) fn read(text: &str, context: &Context, steps: &mut usize) -> Result<P
         warnings.insert(0, MIXED_WARNING.to_owned());
     }
     warnings.append(&mut parser.word_warnings);
-    Ok(Parsed { query, warnings, steps: *parser.steps })
+    Ok(Parsed { query, parts: parser.top, warnings, steps: *parser.steps })
 }
 
 /// Who writes `w/5` comes from a language in which operators are written in small letters too.
@@ -87,6 +88,8 @@ struct Parser<'a> {
     expressions: usize,
     is_mixed: bool,
     word_warnings: Vec<String>,
+    /// Where the parts of the outermost conjunction stand.
+    top: Vec<Place>,
     steps: &'a mut usize,
 }
 
@@ -125,7 +128,11 @@ impl<'a> Parser<'a> {
             parts.push(part.query);
         }
         self.is_mixed |= has_and;
-        Ok(Part { query: Query::Or(parts), place: self.since(start), height })
+        let place = self.since(start);
+        if depth == 0 {
+            self.top = vec![place];
+        }
+        Ok(Part { query: Query::Or(parts), place, height })
     }
 
     /// A conjunction, and whether more than one thing is in it.
@@ -134,6 +141,7 @@ impl<'a> Parser<'a> {
         let first = self.not(depth)?;
         let mut height = first.height;
         let place = first.place;
+        let mut places = vec![place];
         let mut parts = vec![first.query];
         loop {
             match self.peek() {
@@ -143,7 +151,11 @@ impl<'a> Parser<'a> {
             }
             let part = self.not(depth)?;
             height = height.max(part.height);
+            places.push(part.place);
             parts.push(part.query);
+        }
+        if depth == 0 {
+            self.top = places;
         }
         Ok(match <[Query; 1]>::try_from(parts) {
             Ok([query]) => (Part { query, place, height }, false),

@@ -39,6 +39,20 @@ pub enum Action {
     Signer,
     /// A set was exported.
     Export,
+    /// Sessions of an account were ended by somebody who may.
+    SessionsEnded,
+    /// Records were put together and handed over as an exhibit.
+    Exhibit,
+    /// An account that was refused is let in again.
+    UserEnabled,
+    /// An account was given another password.
+    PasswordChanged,
+    /// Whom a provider calls by some name is an account from then on.
+    UserBound,
+    /// An account is asked for a second factor from then on.
+    FactorOn,
+    /// It is not any more.
+    FactorOff,
 }
 
 /// The first line of an entry. Its JSON has the fields in this order.
@@ -75,6 +89,9 @@ pub struct Visit {
     /// What a proxy on this machine said of whom it asks for. It is the proxy's word.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub forwarded_for: Option<String>,
+    /// The machine that asked, as the proxies that are trusted say, where it is not the one at the other end.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub client: Option<String>,
     /// The page, or `api`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub page: Option<String>,
@@ -93,6 +110,10 @@ pub struct Visit {
     /// The file's id, as it was asked for.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub file: Option<String>,
+    /// The records whose contents stood on the page: stretches of numbers, or how many and the SHA-256 of their
+    /// list.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub shown: Option<String>,
     /// SHA-256 of the content that was sent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub content: Option<String>,
@@ -111,6 +132,9 @@ pub struct Visit {
     /// The role that it has now.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub granted: Option<String>,
+    /// Whether it may take sets away now.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub may_export: Option<bool>,
     /// When it ends.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expires: Option<String>,

@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::reader::Reader;
-use crate::ledger::{Checkpoint, Opening, TlogProof, verify_inclusion};
+use crate::ledger::{Checkpoint, Label, Opening, TlogProof, verify_inclusion};
 use crate::model::{Digest, RecordSeq};
 
 /// A record with all that shows it to be in the newest signed checkpoint.
@@ -21,6 +21,14 @@ pub struct RecordProof {
 }
 
 impl RecordProof {
+    /// The same proof for somebody who is told neither what the record says nor what is said of it.
+    #[must_use]
+    pub fn closed(mut self) -> Self {
+        self.opening.redact(Label::Header);
+        self.opening.redact(Label::Body);
+        self
+    }
+
     /// The `.tlog-proof` text (C2SP tlog-proof), with the opening as its extra line.
     pub fn to_text(&self) -> String {
         let extra = Some(self.opening.to_line().into_bytes());

@@ -1,6 +1,7 @@
 //! The read side: many connections, none of which can write.
 
 use std::cell::RefCell;
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -283,13 +284,23 @@ pub(super) fn read_open_span(connection: &Connection, head: u64) -> Result<Vec<R
     if head.is_multiple_of(SPAN) { Ok(Vec::new()) } else { super::writer::open_span_records(connection, head) }
 }
 
-/// The root of the subtree of `2^level` leaves at `index`, whatever the level.
-fn subtree(connection: &Connection, archive: &ArchiveId, level: u8, index: u64) -> Result<Digest, Error> {
+/// The root of the subtree of `2^level` leaves at `index`, whatever the level. `spans` keeps the leaves of the
+/// spans that one proof goes through: it asks for several subtrees of each.
+fn subtree(
+    connection: &Connection,
+    archive: &ArchiveId,
+    spans: &mut HashMap<u64, Vec<Digest>>,
+    level: u8,
+    index: u64,
+) -> Result<Digest, Error> {
     if level >= SPAN_LEVEL {
         return tree::node(connection, level, index);
     }
     let start = index << level;
-    let leaves = span_leaves(connection, archive, start / SPAN)?;
+    let leaves = match spans.entry(start / SPAN) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(place) => place.insert(span_leaves(connection, archive, start / SPAN)?),
+    };
     let from = usize::try_from(start % SPAN).expect("less than a span");
     leaves.get(from..from + (1 << level)).map(tree::perfect_root).ok_or_else(|| Error::Corrupt {
         seq: RecordSeq(start),
@@ -534,6 +545,39 @@ impl Reader {
         })
     }
 
+    /// The blocks of which some hold the message of a channel right before a time stamp and the one right after
+    /// it: those that reach over it and, of the others, the nearest on each side. Of each its first and last
+    /// message.
+    pub fn blocks_beside(
+        &self,
+        source: SourceId,
+        channel: &ChannelId,
+        ts: MessageTs,
+    ) -> Result<Vec<(MessageTs, MessageTs, RecordSeq)>, Error> {
+        let Some(number) = self.channel_number(source, channel)? else { return Ok(Vec::new()) };
+        self.with(|connection| {
+            // A bare column beside min() comes from the row of the minimum (SQLite, "Bare columns").
+            let mut statement = connection.prepare_cached(
+                "SELECT min_ts, max_ts, block FROM span_index WHERE channel = ?1 AND max_ts >= ?2 AND min_ts <= ?2
+                 UNION ALL
+                 SELECT * FROM (SELECT min_ts, max_ts, block FROM span_index
+                                WHERE channel = ?1 AND max_ts < ?2 ORDER BY max_ts DESC LIMIT 1)
+                 UNION ALL
+                 SELECT least, max_ts, block FROM (SELECT min(min_ts) AS least, max_ts, block FROM span_index
+                                                   WHERE channel = ?1 AND max_ts > ?2 AND min_ts > ?2)
+                 WHERE least IS NOT NULL",
+            )?;
+            let rows = statement.query_map(params![number, ts.micros()], |row| {
+                Ok((
+                    MessageTs::from_micros(row.get(0)?),
+                    MessageTs::from_micros(row.get(1)?),
+                    RecordSeq(row.get::<_, i64>(2)?.cast_unsigned()),
+                ))
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
     /// The newest message of a channel that was ever archived.
     pub fn newest_message(&self, source: SourceId, channel: &ChannelId) -> Result<Option<MessageTs>, Error> {
         let Some(number) = self.channel_number(source, channel)? else { return Ok(None) };
@@ -541,6 +585,16 @@ impl Reader {
             let mut statement = connection.prepare_cached("SELECT max(max_ts) FROM span_index WHERE channel = ?1")?;
             let newest: Option<i64> = statement.query_row([number], |row| row.get(0))?;
             Ok(newest.map(MessageTs::from_micros))
+        })
+    }
+
+    /// The oldest message of a channel that was ever archived.
+    pub fn oldest_message(&self, source: SourceId, channel: &ChannelId) -> Result<Option<MessageTs>, Error> {
+        let Some(number) = self.channel_number(source, channel)? else { return Ok(None) };
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached("SELECT min(min_ts) FROM span_index WHERE channel = ?1")?;
+            let oldest: Option<i64> = statement.query_row([number], |row| row.get(0))?;
+            Ok(oldest.map(MessageTs::from_micros))
         })
     }
 
@@ -714,9 +768,10 @@ impl Reader {
         if seq.0 >= size {
             return Err(Error::Corrupt { seq, detail: format!("it is not among the first {size} records") });
         }
+        let mut spans = HashMap::new();
         self.with(|connection| {
             ledger::inclusion_proof(seq.0, size, &mut |level, index| {
-                subtree(connection, &self.archive().id, level, index)
+                subtree(connection, &self.archive().id, &mut spans, level, index)
             })
         })
     }
@@ -724,7 +779,7 @@ impl Reader {
     /// The root of the perfect subtree of `2^level` leaves that is number `index` of its level: what stands
     /// in a proof for records that are not handed out.
     pub fn subtree(&self, level: u8, index: u64) -> Result<Digest, Error> {
-        self.with(|connection| subtree(connection, &self.archive().id, level, index))
+        self.with(|connection| subtree(connection, &self.archive().id, &mut HashMap::new(), level, index))
     }
 
     /// The proof that the tree of `old` records is a beginning of that of `new` records (RFC 6962
@@ -734,9 +789,10 @@ impl Reader {
             let detail = format!("the tree of {old} records is no beginning of one of {new}");
             return Err(Error::Corrupt { seq: RecordSeq(new), detail });
         }
+        let mut spans = HashMap::new();
         self.with(|connection| {
             ledger::consistency_proof(old, new, &mut |level, index| {
-                subtree(connection, &self.archive().id, level, index)
+                subtree(connection, &self.archive().id, &mut spans, level, index)
             })
         })
     }

@@ -234,23 +234,40 @@ impl Reader {
 
     /// The newest runs, newest first.
     pub fn runs(&self, limit: u32) -> Result<Vec<RunRow>, Error> {
+        self.runs_before(u64::MAX, limit)
+    }
+
+    /// The newest runs with numbers below `before`, newest first.
+    pub fn runs_before(&self, before: u64, limit: u32) -> Result<Vec<RunRow>, Error> {
+        let before = i64::try_from(before).unwrap_or(i64::MAX);
         self.with(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT id, kind, started_at, ended_at, result, summary FROM run ORDER BY id DESC LIMIT ?1",
-            )?;
-            let rows = statement.query_map([limit], |row| {
-                Ok(RunRow {
-                    id: row.get::<_, i64>(0)?.cast_unsigned(),
-                    kind: row.get(1)?,
-                    started_at: row.get(2)?,
-                    ended_at: row.get(3)?,
-                    result: row.get(4)?,
-                    summary: row.get(5)?,
-                })
-            })?;
+            let mut statement = connection.prepare_cached(&format!("{RUN} WHERE id < ?1 ORDER BY id DESC LIMIT ?2"))?;
+            let rows = statement.query_map(params![before, limit], run_row)?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
+
+    /// The run of that number.
+    pub fn run(&self, id: u64) -> Result<Option<RunRow>, Error> {
+        let Ok(id) = i64::try_from(id) else { return Ok(None) };
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached(&format!("{RUN} WHERE id = ?1"))?;
+            Ok(statement.query_row([id], run_row).optional()?)
+        })
+    }
+}
+
+const RUN: &str = "SELECT id, kind, started_at, ended_at, result, summary FROM run";
+
+fn run_row(row: &Row<'_>) -> rusqlite::Result<RunRow> {
+    Ok(RunRow {
+        id: row.get::<_, i64>(0)?.cast_unsigned(),
+        kind: row.get(1)?,
+        started_at: row.get(2)?,
+        ended_at: row.get(3)?,
+        result: row.get(4)?,
+        summary: row.get(5)?,
+    })
 }
 
 fn debts(connection: &Connection, which: &str) -> Result<Vec<DebtRow>, Error> {

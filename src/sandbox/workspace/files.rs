@@ -43,18 +43,33 @@ impl State {
                 first = Some(ts);
                 self.trick_name(file, faults);
             }
-            let message = Message {
-                ts,
-                user,
-                subtype: "file_share".to_owned(),
-                more: Some(Box::new(More { files: vec![file], ..More::default() })),
-                ..Message::default()
-            };
-            self.append(*channel, message, faults);
+            self.append(*channel, share_of(file, user, ts), faults);
         }
         self.file_event("file_created", file);
         self.file_event("file_shared", file);
         (file, first.unwrap_or_default())
+    }
+
+    /// Shares a file that is there already in one more channel.
+    pub(in crate::sandbox) fn share(
+        &mut self,
+        file: usize,
+        channel: usize,
+        user: usize,
+        faults: &Faults,
+    ) -> Outcome<Ts> {
+        let entry = &mut self.files[file];
+        if entry.is_deleted {
+            return Err(Refusal("file_deleted"));
+        }
+        if !entry.channels.contains(&channel) {
+            entry.channels.push(channel);
+            self.channels[channel].files.push(file);
+        }
+        let ts = self.mint();
+        self.append(channel, share_of(file, user, ts), faults);
+        self.file_event("file_shared", file);
+        Ok(ts)
     }
 
     /// Tells everybody who can see a file.
@@ -117,5 +132,16 @@ impl State {
         }
         self.file_event("file_deleted", file);
         Ok(())
+    }
+}
+
+/// The message with which a file stands in a channel.
+fn share_of(file: usize, user: usize, ts: Ts) -> Message {
+    Message {
+        ts,
+        user,
+        subtype: "file_share".to_owned(),
+        more: Some(Box::new(More { files: vec![file], ..More::default() })),
+        ..Message::default()
     }
 }

@@ -253,6 +253,15 @@ impl Workspace {
         })
     }
 
+    /// Shares a file that is there already in one more channel; returns the time stamp of its message.
+    pub fn share(&self, file: &str, channel: &str, user: &str) -> Outcome<String> {
+        self.change(|state| {
+            let (channel, user) = (Self::channel(state, channel)?, Self::user(state, user)?);
+            let file = Self::file(state, file)?;
+            Ok(state.share(file, channel, user, &self.faults)?.to_string())
+        })
+    }
+
     /// Puts a new version of a file in the place of the old one.
     pub fn replace_file(&self, file: &str, bytes: Vec<u8>) -> Outcome<()> {
         self.replace_content(file, Content::Bytes(bytes))
