@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks what teamchat-archive hands out, without teamchat-archive.
 
-usage: python3 verify.py [--key FILE] [--show] BAG|PROOF.tlog-proof ...
+usage: python3 verify.py [--key FILE] [--show] BAG|PROOF.tlog-proof|EXHIBIT.html ...
 
 Needs Python 3.8 or newer and nothing else. Exit status 0: all that was named is good; 1: a line
 beginning with "bad" names each file that is not, and why.
@@ -21,16 +21,22 @@ proofs/records.tlog-set.gz is the log's tree from left to right, each record of 
 hash where records are not in the set. From it follows the root of proofs/checkpoint.note (check_set). Where the set
 has data/records.txt or data/records.jsonl, the records in it must be those that were opened (Copies).
 
-The key is that of --key, else the file ledger.vkey beside the proof or in its bag. A key that came
-together with the proof shows only that the two fit: compare its id with one you got another way.
+An exhibit is a page that shows messages, with a proof of each record in it. Every text, time, author and hash that
+it shows of a record must follow from the bytes that the proof opens (check_exhibit). What stands around them, such as
+the names of people and conversations, is the word of whoever made the page.
+
+The key is that of --key, else the file ledger.vkey beside the proof or in its bag, else the one in the exhibit. A key
+that came together with the proof shows only that the two fit: compare its id with one you got another way.
 """
 
 import argparse
 import base64
 import collections
+import datetime
 import gzip
 import hashlib
 import hmac
+import html.parser
 import json
 import os
 import re
@@ -277,13 +283,18 @@ def root_of(leaf, index, size, path):
 
 def check_proof(raw, key):
     """Checks a proof with a Key (None: it is refused in the end, since nothing is proved without)."""
+    return check_leaf(raw, key, None)
+
+
+def check_leaf(raw, key, checked):
+    """The same; `checked`: who else signed its checkpoint, where that was found good already."""
     extra, index, path, note = read_proof(raw)
     archive, kind, parts = read_opening(extra)
     leaf = hashlib.sha256(b"\x00" + leaf_entry(archive, kind, parts)).digest()
     origin, size, root = read_checkpoint(note)
     if root_of(leaf, index, size, path) != root:
         raise Bad("the record, its number and the path do not lead to the root of the checkpoint")
-    _, unknown = check_note(note, key)
+    unknown = check_note(note, key)[1] if checked is None else checked
     if origin != key.name:
         raise Bad("the key is of the log %s, the checkpoint of the log %s" % (key.name, origin))
     shown = [(label, content) for label, _, content in parts]
@@ -527,6 +538,303 @@ def check_bag(bag):
     return problems, [os.path.join(bag, *path.split("/")) for path in proofs], payload
 
 
+# --- Exhibits ----------------------------------------------------------------------------------------
+
+# What is shown of a record: its header and body as JSON, the body as text, hashes.
+Opened = collections.namedtuple("Opened", "proved header body text digest content")
+ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+ODD = "\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff"
+HIDDEN_IN_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f%s]" % ODD)
+HIDDEN_IN_NAMES = re.compile("[\x00-\x1f\x7f-\x9f%s]" % ODD)
+VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
+
+
+class Element:
+    """An element of a page: its name, attributes, and what is in it, elements and texts."""
+
+    def __init__(self, name, attributes):
+        self.name, self.attributes, self.children = name, dict(attributes), []
+
+    def text(self):
+        return "".join(child if isinstance(child, str) else child.text() for child in self.children)
+
+    def all(self):
+        """It and all elements in it."""
+        open_ones = [self]
+        while open_ones:
+            element = open_ones.pop()
+            yield element
+            open_ones.extend(child for child in reversed(element.children) if isinstance(child, Element))
+
+    def has(self, name):
+        return name in (self.attributes.get("class") or "").split()
+
+
+class Page(html.parser.HTMLParser):
+    """Reads the pages that teamchat-archive makes: every element is closed."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.root = Element("", [])
+        self.open = [self.root]
+        self.feed(text.replace("\r\n", "\n").replace("\r", "\n"))
+        self.close()
+        if len(self.open) != 1:
+            raise Bad("it is cut off: <%s> is not closed" % self.open[-1].name)
+
+    def handle_starttag(self, name, attributes):
+        element = Element(name, attributes)
+        self.open[-1].children.append(element)
+        if name not in VOID:
+            self.open.append(element)
+
+    def handle_endtag(self, name):
+        if self.open[-1].name != name:
+            raise Bad("it is not a page that teamchat-archive made: </%s> closes nothing" % name)
+        self.open.pop()
+
+    def handle_data(self, text):
+        self.open[-1].children.append(text)
+
+    def handle_comment(self, text):
+        raise Bad("it is not a page that teamchat-archive made: it holds a comment")
+
+
+def code_of(c):
+    return "U+%04X" % ord(c)
+
+
+def plain(text):
+    return HIDDEN_IN_NAMES.sub(lambda match: "[%s]" % code_of(match[0]), text)
+
+
+def decoded(text):
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def mended(text):
+    """Half a pair of surrogates is no character."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
+
+
+def json_of(raw):
+    """JSON as the archive reads it: what is not UTF-8 is replaced, and what is no JSON is nothing."""
+    try:
+        return json.loads(raw.decode("utf-8", "replace"))
+    except ValueError:
+        return None
+
+
+def at(value, place):
+    """What stands at a place of a JSON value: names and numbers with slashes between."""
+    for name in place.split("/"):
+        if isinstance(value, dict):
+            value = value.get(name)
+        elif isinstance(value, list) and re.fullmatch(NUMBER, name) and int(name) < len(value):
+            value = value[int(name)]
+        else:
+            return None
+    return value
+
+
+def token_text(kind, written, names):
+    """What a token of the server's markup is shown as."""
+    if kind == "mention":
+        token = re.fullmatch(r"<([@#!])([^|<>\n]*)(?:\|([^<>\n]*))?>", written)
+        if not token:
+            return None
+        name = names.get(token[2])
+        if name is None:
+            name = plain(token[2] if token[3] is None else token[3])
+        return ("#" if token[1] == "#" else "@") + name
+    if kind == "link":
+        token = re.fullmatch(r"<([^|<>\n]*)(?:\|([^<>\n]*))?>", written)
+        target = decoded(token[1] if token else written)
+        label = decoded(token[2] or "") if token else ""
+        return "%s (%s)" % (label, target) if label and label != target else target
+    block = re.fullmatch("(?s)```\n*(.*?)\n*```", written) or re.fullmatch("`([^`\n]+)`", written)
+    return decoded(block[1]) if kind == "code" and block else None
+
+
+def follow(element, sent, without, names):
+    """Goes through what an element shows and through the text that was sent, both to their ends. `without` is left
+    out: <del> for how it read after a change, <ins> for how it read before."""
+    bad = Bad("what is shown is not what was sent")
+    place = 0
+
+    def take(written):
+        nonlocal place
+        if not sent.startswith(written, place):
+            raise bad
+        place += len(written)
+
+    def walk(node):
+        if isinstance(node, str):
+            if HIDDEN_IN_TEXT.search(node):
+                raise bad
+            for c in node:
+                if c == "\n" and sent.startswith("\r\n", place):
+                    take("\r\n")
+                else:
+                    entity = ENTITIES.get(c)
+                    take(entity if entity and sent.startswith(entity, place) else c)
+        elif node.name in ("ins", "del"):
+            if node.name != without:
+                for child in node.children:
+                    walk(child)
+        elif any(not isinstance(child, str) for child in node.children):
+            # What stands for a token, or for a character that is not seen, is nothing but its text.
+            raise bad
+        elif node.attributes.get("class") == "control":
+            code = node.attributes.get("data-code") or ""
+            if not re.fullmatch(NUMBER, code) or int(code) > 0x10FFFF or node.text() != code_of(chr(int(code))):
+                raise bad
+            take(chr(int(code)))
+        else:
+            written = node.attributes.get("data-as") or ""
+            if not written or node.text() != token_text(node.attributes.get("class"), written, names):
+                raise bad
+            take(written)
+
+    for child in element.children:
+        walk(child)
+    if place != len(sent):
+        raise bad
+
+
+def seconds_of(value):
+    """A moment that was sent: RFC 3339, a time stamp of the server, or seconds since 1970; in whole seconds."""
+    if isinstance(value, (int, float)):
+        return int(value // 1)
+    stamp = re.fullmatch(r"([0-9]{1,10})(?:\.[0-9]{6})?", value if isinstance(value, str) else "")
+    if stamp:
+        return int(stamp[1])
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)", value or "")
+    return moment(match[1] + match[2].replace("Z", "+00:00"), "%Y-%m-%dT%H:%M:%S%z") if match else None
+
+
+def moment(text, form):
+    try:
+        return int(datetime.datetime.strptime(text, form).timestamp())
+    except (ValueError, OverflowError):
+        return None
+
+
+def is_moment(shown, value):
+    if not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2} [+-][0-9]{2}:[0-9]{2}", shown):
+        return False
+    found = moment(shown, "%Y-%m-%d %H:%M:%S %z")
+    return found is not None and found == seconds_of(value)
+
+
+def hold_against(element, record, before, names):
+    """Holds one element against its record."""
+    kind, place = element.attributes.get("data-is"), element.attributes.get("data-from") or ""
+    shown = element.text()
+
+    def sent(of):
+        text = of.text if place == "" else at(of.body, place)
+        if not isinstance(text, str):
+            raise Bad("what is shown was not sent")
+        return mended(text)
+
+    def one(value):
+        is_one = isinstance(value, (str, int, float)) and not isinstance(value, bool)
+        return plain(mended(str(value))) if is_one else None
+
+    if kind == "text":
+        follow(element, sent(record), "del", names)
+        if before:
+            follow(element, sent(before), "ins", names)
+        return
+    body = record.body if isinstance(record.body, dict) else {}
+    author = body.get("user") or body.get("username")
+    wanted = {
+        "author": lambda: names.get(author) if author in names else one(author),
+        "value": lambda: one(at(record.body, place)),
+        "noted": lambda: one(at(record.header, place)),
+        "moment": lambda: shown if is_moment(shown, at(record.body, place)) else None,
+        "clock": lambda: shown if is_moment(shown, at(record.header, place)) else None,
+        "number": lambda: str(record.proved.index),
+        "sha256": lambda: record.digest,
+        "leaf": lambda: record.proved.leaf.hex(),
+        "content": lambda: record.content,
+    }
+    if kind not in wanted:
+        raise Bad("it is not said what is shown")
+    if any(isinstance(child, Element) for child in element.children):
+        raise Bad("what is shown is not what was sent")
+    if shown != wanted[kind]():
+        raise Bad("what is shown is not what was sent")
+
+
+def open_proofs(root, key):
+    """The records of an exhibit by number; what is wrong with a proof stands in place of its record. A checkpoint
+    that several have is checked once."""
+    records, notes = {}, {}
+    for element in root.all():
+        if element.name != "pre" or not element.has("proof"):
+            continue
+        number = element.attributes.get("data-proof") or ""
+        try:
+            raw = element.text().encode()
+            note = read_proof(raw)[3]
+            if note not in notes:
+                notes[note] = check_note(note, key)[1]
+            proved = check_leaf(raw, key, notes[note])
+            if str(proved.index) != number or number in records:
+                raise Bad("its number is not the one under which it stands")
+            header, body, content = (dict(proved.parts).get(label) for label in (0, 1, 16))
+            records[number] = Opened(
+                proved,
+                header and json_of(header),
+                body and json_of(body),
+                body and body.decode("utf-8", "replace"),
+                body and hashlib.sha256(body).hexdigest(),
+                content and content.decode("ascii", "replace"),
+            )
+        except Bad as error:
+            records[number] = error
+    return records
+
+
+def check_exhibit(raw, key):
+    """Checks an exhibit; returns its records, what is wrong as (record, why), and how many texts in it are bound to
+    no record."""
+    root = Page(from_utf8(raw, "the exhibit")).root
+    if key is None:
+        embedded = [element.text() for element in root.all() if element.attributes.get("id") == "key"]
+        if len(embedded) != 1:
+            raise Bad("no key was given, and there is none in it; give the log's key with --key FILE")
+        key = read_key(embedded[0].encode())
+    named = [element for element in root.all() if "data-name-of" in element.attributes]
+    names = {element.attributes["data-name-of"]: element.text() for element in named}
+    records = open_proofs(root, key)
+    wrong = [(number, str(record)) for number, record in records.items() if isinstance(record, Bad)]
+    unbound = 0
+    for element in root.all():
+        number = element.attributes.get("data-record")
+        if number is None:
+            unbound += element.has("said")
+            continue
+        numbers = [number, element.attributes.get("data-before")]
+        numbers = [one for one in numbers if one is not None]
+        missing = [one for one in numbers if one not in records]
+        if missing:
+            wrong.append((number, "record %s has no proof in this file" % missing[0]))
+            continue
+        opened = [records[one] for one in numbers]
+        if any(isinstance(one, Bad) for one in opened):
+            continue
+        try:
+            hold_against(element, opened[0], opened[1] if len(opened) > 1 else None, names)
+        except Bad as error:
+            wrong.append((number, "%s: %r" % (error, element.text()[:200])))
+    if not records:
+        wrong.append(("-", "there is no proof in it, so nothing in it is proved"))
+    return key, records, wrong, unbound
+
+
 # --- What is said ------------------------------------------------------------------------------------
 
 
@@ -633,7 +941,7 @@ class Copies:
         if "record" not in line:
             return "manifest" in line or "complete" in line
         self.found.add(line["record"])
-        if "withheld" in line:
+        if "withheld" in line or "closed" in line:
             return line["record"] not in self.opened
         body = line["body"].encode() if "body" in line else base64.b64decode(line["body_base64"])
         return self.opened.get(line["record"]) == self.mark(json.dumps(line["header"]), body)
@@ -718,6 +1026,34 @@ def tell_set(path, key, show, payload):
     return files
 
 
+def tell_exhibit(path, key, show):
+    """Checks an exhibit and says what it proves; returns the key that it was checked with."""
+    key, records, wrong, unbound = check_exhibit(read_file(path), key)
+    for number, why in wrong:
+        say("bad   %s: record %s: %s" % (path, number, why))
+    if wrong:
+        raise Bad("it is not as it was made")
+    say("good  " + path)
+    proved = [record.proved for record in records.values()]
+    name = "%s+%s" % (key.name, key.id.hex())
+    sizes = sorted({record.size for record in proved})
+    text = "%d of the %s records in the log %s, signed by %s"
+    say(text % (len(proved), " and ".join(map(str, sizes)), proved[0].origin, name), "      ")
+    say("every text, time, author and hash that it shows of them is what was archived", "      ")
+    if unbound:
+        say("of %d texts in it there is only the word of whoever made it: no proof covers them" % unbound, "      ")
+    unknown = sorted({signer for record in proved for signer in record.unknown})
+    if unknown:
+        say("also signed, which was not checked: " + ", ".join(unknown), "      ")
+    for record in proved if show else ():
+        for label, content in record.parts:
+            if content is not None:
+                say("record %d, %s, %d bytes:" % (record.index, part_name(label), len(content)), "      ")
+                for line in content.decode("utf-8", "backslashreplace").split("\n"):
+                    say(line, "      | ")
+    return key
+
+
 PROVED = """
 Proved, for each file called good: the record is in that log, byte for byte, at that number, as it was when
 the holder of that key signed the log at that size; none of it was changed since.
@@ -727,12 +1063,13 @@ that others were shown the same log (compare the checkpoint with a copy kept els
 
 def main(arguments):
     parser = argparse.ArgumentParser(
-        usage="python3 verify.py [--key FILE] [--show] BAG|PROOF.tlog-proof ...",
+        usage="python3 verify.py [--key FILE] [--show] BAG|PROOF.tlog-proof|EXHIBIT.html ...",
         description="Checks what teamchat-archive hands out, without teamchat-archive.",
     )
     parser.add_argument("--key", metavar="FILE", help="the log's key (ledger.vkey), from a source you trust")
     parser.add_argument("--show", action="store_true", help="print what was proved: header, body, attachments")
-    parser.add_argument("paths", metavar="BAG|PROOF", nargs="+", help="a .tlog-proof file, or the directory of a bag")
+    what = "a .tlog-proof file, an exhibit (.html), or the directory of a bag"
+    parser.add_argument("paths", metavar="BAG|PROOF|EXHIBIT", nargs="+", help=what)
     options = parser.parse_args(arguments)
     sys.stdout.reconfigure(errors="backslashreplace")
     failures, good, beside = 0, 0, {}
@@ -767,9 +1104,11 @@ def main(arguments):
                 if key is None:
                     source = find_key(proof)
                     key = read_key(read_file(source)) if source else None
-                if proof.endswith(".tlog-set.gz"):
+                proved = None
+                if proof.endswith(".html"):
+                    key, source = tell_exhibit(proof, key, options.show), source or (None if key else proof)
+                elif proof.endswith(".tlog-set.gz"):
                     proved_files |= tell_set(proof, key, options.show, payload)
-                    proved = None
                 else:
                     proved = check_proof(read_file(proof), key)
             except (Bad, OSError) as error:

@@ -14,7 +14,7 @@ impl Archive {
     pub fn export(&self, request: &Request, progress: &dyn Progress) -> Result<Report, Error> {
         let (access, signer) = self.open_access()?;
         let log = access.log();
-        let previous = log.last(Action::Export)?.and_then(|visit| visit.scope?["checkpoint"].as_u64());
+        let previous = log.last(Action::Export)?.as_ref().and_then(export::handed_out);
         let directory = history::directory(&self.reader)?;
         let coverage = self.coverage()?;
         let searcher = Searcher::new(&self.layout);
@@ -35,16 +35,9 @@ impl Archive {
         }
         let from = request.asked_by.clone();
         let mut hand_over = |handed: &Handed| -> Result<(), export::Error> {
-            let visit = Visit {
-                from: Some(from.clone()),
-                query: handed.scope["query"].as_str().map(str::to_owned),
-                subject: Some(handed.bag.display().to_string()),
-                hits: Some(handed.records),
-                content: Some(handed.digest.to_string()),
-                scope: Some(serde_json::json!({"asked": handed.scope, "checkpoint": handed.checkpoint})),
-                ..Visit::default()
-            };
-            log.record(Action::Export, &visit)?;
+            let bag = handed.bag.display().to_string();
+            let by = Visit { from: Some(from.clone()), subject: Some(bag), ..Visit::default() };
+            log.record(Action::Export, &handed.told(by))?;
             Ok(())
         };
         let report = export::run(&request, &sources, &mut hand_over, progress)?;

@@ -303,9 +303,9 @@ impl Bag {
         Ok(self.target)
     }
 
-    /// Packs the bag into a zip that opens with a password only (AES-256, `WinZip`'s AE-2) and gives that the
-    /// bag's name. The commit point is the name; then what was packed is removed.
-    pub(super) fn pack(self, password: &SecretString) -> Result<PathBuf, Error> {
+    /// Packs the bag into a zip, which with a password opens with that only (AES-256, `WinZip`'s AE-2), and gives
+    /// that the bag's name. The commit point is the name; then what was packed is removed.
+    pub(super) fn pack(self, password: Option<&SecretString>) -> Result<PathBuf, Error> {
         self.drop_work()?;
         let mut name = self.partial.clone().into_os_string();
         name.push(".zip");
@@ -316,8 +316,11 @@ impl Bag {
         for path in files_below(&self.partial)? {
             let options = zip::write::SimpleFileOptions::default()
                 .compression_method(zip::CompressionMethod::Deflated)
-                .large_file(true)
-                .with_aes_encryption(zip::AesMode::Aes256, password.expose_secret());
+                .large_file(true);
+            let options = match password {
+                Some(password) => options.with_aes_encryption(zip::AesMode::Aes256, password.expose_secret()),
+                None => options,
+            };
             let begun = zip.start_file(format!("{inner}/{path}"), options).map_err(std::io::Error::other);
             begun.map_err(Error::file("pack", &packed))?;
             let place = self.partial.join(&path);
@@ -445,6 +448,24 @@ pub(super) fn digest_of(path: &Path) -> Result<Digest, Error> {
             read => hash.update(&piece[..read]),
         }
     }
+}
+
+/// SHA-256 of a set that is a file.
+pub fn file_digest(path: &Path) -> Result<Digest, Error> {
+    digest_of(path)
+}
+
+/// Reads a tag file of a set that is packed without a password. They are small.
+pub fn read_from_zip(path: &Path, name: &str) -> Result<Vec<u8>, Error> {
+    const MOST: u64 = 256 << 20;
+    let wrong = |error: zip::result::ZipError| Error::file("read", path)(std::io::Error::other(error));
+    let file = fs_err::File::open(path).map_err(Error::file("read", path))?;
+    let mut zip = zip::ZipArchive::new(BufReader::new(file)).map_err(wrong)?;
+    let inner = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let entry = zip.by_name(&format!("{inner}/{name}")).map_err(wrong)?;
+    let mut out = Vec::new();
+    entry.take(MOST).read_to_end(&mut out).map_err(Error::file("read", path))?;
+    Ok(out)
 }
 
 /// All files below a folder, with slashes, sorted.

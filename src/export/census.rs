@@ -493,7 +493,7 @@ fn in_u32(count: usize) -> u32 {
 
 /// How many records of a file or a comment are in scope, wherever it stands.
 fn records_of(selection: &Selection<'_>, kind: Kind, key: &str, told: &Told) -> Result<u32, Error> {
-    if selection.takes_all_versions() {
+    if selection.takes_all_versions() && !selection.hides_shares(kind) {
         return Ok(told.records);
     }
     Ok(in_u32(chosen_of(selection, kind, key)?.len()))

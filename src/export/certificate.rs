@@ -84,10 +84,12 @@ fn statement(set: &Set<'_>, facts: &Facts<'_>) -> String {
 }
 
 /// `COVERAGE.json`: of the conversations in scope what was walked, gaps, debts, and what no crawl could see.
-/// `is_given` says whether a file has a place in the set.
+/// `is_given` says whether a file has a place in the set. To whom does not see all, what is owed of no channel in
+/// scope and what an inventory names is not told.
 pub(super) fn coverage(
     coverage: &Coverage,
     range: TimeRange,
+    sees_all: bool,
     takes: impl Fn(&ChannelId) -> bool,
     is_given: impl Fn(&str) -> bool,
 ) -> Coverage {
@@ -98,7 +100,10 @@ pub(super) fn coverage(
     }
     of_scope.only(takes);
     // What is owed and belongs to no single channel may belong to this scope; a file that has no place in it does not.
-    debts.retain(|debt| debt.kind != "file" || is_given(&debt.key));
+    debts.retain(|debt| if debt.kind == "file" { is_given(&debt.key) } else { sees_all });
+    if !sees_all {
+        of_scope.expected = None;
+    }
     of_scope.complete &= debts.is_empty();
     of_scope.debts = debts;
     of_scope

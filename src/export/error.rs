@@ -41,6 +41,9 @@ pub enum Error {
         /// What is another in this one.
         difference: String,
     },
+    /// Whoever asked for it no longer wants it, for now.
+    #[error("it was stopped; the same request goes on with it")]
+    Stopped,
     /// Another run writes there now.
     #[error("another run is writing {0} at this moment")]
     Busy(PathBuf),

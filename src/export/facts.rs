@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::names::Names;
 use super::request::Hiding;
 use super::unit::{Entry, Role, Subject, Version, said_created};
+use crate::history;
 use crate::model::{ChannelId, MessageTs, Scope, UtcTime, Zone, json};
 use crate::record::Kind;
 
@@ -155,9 +156,7 @@ pub(super) fn files_not_here(entry: &Entry, names: &Names) -> Vec<String> {
 
 /// The time stamp of the message that a message answers: of a thread, or of a comment on a message.
 pub(super) fn answers(version: &Version) -> Option<&str> {
-    let body = &version.body;
-    let said = body["message"]["ts"].as_str().or_else(|| body["thread_ts"].as_str());
-    said.filter(|ts| !ts.is_empty() && *ts != version.record.header.key)
+    history::answers(&version.body).filter(|ts| *ts != version.record.header.key)
 }
 
 /// What a note says of how something went.

@@ -14,7 +14,7 @@ use super::Error;
 use super::scan::{People, each_record};
 use super::unit::Conversation;
 use crate::history::PersonKind;
-use crate::model::{ChannelId, MessageTs, RecordSeq, UtcTime, json};
+use crate::model::{ChannelId, MessageTs, RecordSeq, Scope, UtcTime, json};
 use crate::record::{Kind, Record, State, roster_members};
 use crate::store::{FIRST_SOURCE, Reader};
 
@@ -234,12 +234,21 @@ fn text(value: &Value, name: &str) -> Option<String> {
 
 impl Names {
     /// Reads what was observed, and what streams say, in records below `size`. A message of which one of the
-    /// `listed` records tells, or reactions on which, is not heard.
-    pub(super) fn read(reader: &Reader, size: u64, listed: impl Iterator<Item = RecordSeq>) -> Result<Self, Error> {
+    /// `listed` records tells, or reactions on which, is not heard; nor is anything of channels that whoever asks
+    /// may not see.
+    pub(super) fn read(
+        reader: &Reader,
+        size: u64,
+        scope: &Scope,
+        listed: impl Iterator<Item = RecordSeq>,
+    ) -> Result<Self, Error> {
         let mut names = Self::default();
         for kind in [Kind::User, Kind::Channel, Kind::Roster, Kind::Im] {
             for (key, _) in reader.newest(kind)? {
                 let channel = if kind == Kind::User { None } else { ChannelId::parse(&key) };
+                if channel.as_ref().is_some_and(|channel| !scope.allows(channel)) {
+                    continue;
+                }
                 for row in reader.versions(kind, FIRST_SOURCE, channel.as_ref(), &key)? {
                     if row.seq.0 < size {
                         names.observe(&key, &reader.record(row.seq)?);
@@ -255,7 +264,9 @@ impl Names {
             }
         }
         each_record(reader, size, |_, record| {
-            names.hear(&record, &unheard);
+            if record.header.channel_id().is_none_or(|channel| scope.allows(&channel)) {
+                names.hear(&record, &unheard);
+            }
             Ok(())
         })?;
         names.settle();

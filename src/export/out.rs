@@ -265,6 +265,14 @@ impl Out<'_> {
         self.accounts.add(Outcome::NotCarried, cell, version.seq, version.withheld.is_some())
     }
 
+    /// Notes that a record is left out because it, or another of its family, names conversations that whoever
+    /// asked may not see. Its proof shows no more than that it is there.
+    pub(super) fn left_closed(&mut self, cell: &Cell, version: &Version) -> Result<(), Error> {
+        let why = if version.is_closed { LEFT_CLOSED } else { LEFT_WITH_OTHERS };
+        self.list_record("not carried", cell, version, why)?;
+        self.accounts.add(Outcome::NotCarried, cell, version.seq, true)
+    }
+
     /// Notes that a record should be in the set and is not, or not whole.
     pub(super) fn exception(&mut self, cell: &Cell, version: &Version, why: &str) -> Result<(), Error> {
         self.list_record("exception", cell, version, why)?;
@@ -306,6 +314,10 @@ impl Out<'_> {
         self.bag.folder().join("work").join(name)
     }
 }
+
+/// Why a format that holds records as they were sent has not this one.
+const LEFT_CLOSED: &str = "it names conversations that whoever asked may not see, and can't be given as it was sent";
+const LEFT_WITH_OTHERS: &str = "it goes with a record that names conversations that whoever asked may not see";
 
 /// Why a file's version has no content.
 pub(super) fn no_content(version: &Version) -> &'static str {

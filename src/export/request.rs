@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use secrecy::SecretString;
@@ -151,6 +151,8 @@ pub struct Request {
     pub format: FormatName,
     /// Only what this query finds, with its families; the text as it was typed.
     pub query: Option<(String, Query)>,
+    /// Only what these records are of, with its families: what somebody selected.
+    pub records: Option<BTreeSet<RecordSeq>>,
     /// Only these channels; empty: all that may be seen.
     pub channels: Vec<ChannelId>,
     /// What whoever asks may see.
@@ -177,6 +179,8 @@ pub struct Request {
     pub withheld: BTreeMap<RecordSeq, Withheld>,
     /// A file that stands in several conversations is given once.
     pub dedupe: bool,
+    /// The bag is packed into a zip.
+    pub zip: bool,
     /// The bag is packed into a zip that opens with this password only.
     pub zip_password: Option<SecretString>,
     /// The directory of the bag, or the zip; it does not exist yet.
@@ -185,12 +189,34 @@ pub struct Request {
     pub asked_by: String,
 }
 
+/// `700M` as bytes, by powers of 1,000 as media are sold.
+pub fn parse_size(text: &str) -> Option<u64> {
+    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..split].parse().ok()?;
+    let unit = match text[split..].trim_end_matches(['b', 'B']) {
+        "" => 1,
+        "k" | "K" => 1_000,
+        "M" => 1_000_000,
+        "G" => 1_000_000_000,
+        "T" => 1_000_000_000_000,
+        _ => return None,
+    };
+    number.checked_mul(unit).filter(|bytes| *bytes > 0)
+}
+
 impl Request {
+    /// Refuses what the format cannot do, before anything is read.
+    pub fn check(&self) -> Result<(), Error> {
+        self.bates.iter().try_for_each(Bates::check)?;
+        self.format.refuse(self)
+    }
+
     /// Everything that may be seen, every version, in UTC.
     pub fn new(format: FormatName, output: PathBuf) -> Self {
         Self {
             format,
             query: None,
+            records: None,
             channels: Vec::new(),
             scope: Scope::All,
             custodian: None,
@@ -204,6 +230,7 @@ impl Request {
             bates: None,
             withheld: BTreeMap::new(),
             dedupe: false,
+            zip: false,
             zip_password: None,
             output,
             asked_by: String::new(),
@@ -220,6 +247,7 @@ impl Request {
         json!({
             "format": self.format.as_str(),
             "query": self.query.as_ref().map(|(text, _)| text),
+            "selected_records": self.records.as_ref().map(|records| records.iter().map(|seq| seq.0).collect::<Vec<_>>()),
             "channels": (!channels.is_empty()).then_some(channels),
             "channels_the_asker_may_see": seen,
             "custodian": self.custodian.as_ref().map(|(id, role)| json!({"id": id, "role": role.as_str()})),
@@ -243,6 +271,9 @@ impl Request {
         let mut parts = Vec::new();
         if let Some((text, _)) = &self.query {
             parts.push(format!("what `{text}` finds"));
+        }
+        if let Some(records) = &self.records {
+            parts.push(format!("{} selected records", records.len()));
         }
         if !self.channels.is_empty() {
             parts.push(format!("{} named channels", self.channels.len()));

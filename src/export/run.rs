@@ -21,13 +21,14 @@ use super::reconciliation::Reconciliation;
 use super::request::Request;
 use super::selection::{self, Selection};
 use super::table::line;
-use super::unit::{Entry, FileFamily, Subject, Unit};
+use super::unit::{CLOSED, Entry, FileFamily, Subject, Unit};
 use super::walk::{Position, Walk};
 use super::withhold;
 use crate::history::{Coverage, Directory};
 use crate::index::Searcher;
 use crate::ledger::{Checkpoint, Note};
-use crate::model::{ChannelId, Clock, Digest, rfc3339};
+use crate::model::{ChannelId, Clock, Digest, Scope, rfc3339};
+use crate::record::Visit;
 use crate::store::{Blobs, DerivedReader, Reader};
 
 /// Checks proofs and bags with nothing but Python 3.8; goes with every set.
@@ -55,7 +56,7 @@ pub struct Sources<'a> {
     pub coverage: &'a Coverage,
     /// Our clock.
     pub clock: &'a Clock,
-    /// The checkpoint of the set that was handed out before: its size.
+    /// The checkpoint of the set that was handed out before: its size. To whom does not see all, of one of theirs.
     pub previous: Option<u64>,
 }
 
@@ -63,6 +64,11 @@ pub struct Sources<'a> {
 pub trait Progress {
     /// So many of so many records are done.
     fn step(&self, what: &'static str, done: u64, of: u64);
+
+    /// Whether it is still wanted; asked now and then. What is stopped can be taken up again.
+    fn goes_on(&self) -> bool {
+        true
+    }
 }
 
 impl Progress for () {
@@ -82,6 +88,24 @@ pub struct Handed {
     pub bag: PathBuf,
     /// Records in it.
     pub records: u64,
+}
+
+impl Handed {
+    /// The entry of the access log about it. `by` says who asked, and from where.
+    pub fn told(&self, by: Visit) -> Visit {
+        Visit {
+            query: self.scope["query"].as_str().map(str::to_owned),
+            hits: Some(self.records),
+            content: Some(self.digest.to_string()),
+            scope: Some(json!({"asked": self.scope, "checkpoint": self.checkpoint})),
+            ..by
+        }
+    }
+}
+
+/// The checkpoint of the set that was handed out last, by the entry about it: its size.
+pub fn handed_out(visit: &Visit) -> Option<u64> {
+    visit.scope.as_ref()?["checkpoint"].as_u64()
 }
 
 /// What was made (contract, "`export`").
@@ -176,7 +200,7 @@ pub fn run(
         chrono::DateTime::parse_from_rfc3339(&start.made_at).map_or_else(|_| sources.clock.now(), |at| at.to_utc());
 
     progress.step("names", 0, size);
-    let mut names = Names::read(reader, size, request.withheld.keys().copied())?;
+    let mut names = Names::read(reader, size, &request.scope, request.withheld.keys().copied())?;
     names.withhold(&withhold::topics(request, reader, size)?);
     progress.step("scope", 0, size);
     let kept = journal::hits(&work)?;
@@ -265,7 +289,10 @@ pub fn run(
     for orphan in &census.orphans {
         let version = walk.orphan(orphan)?;
         // A set of records as they are archived holds whatever is in scope.
-        if request.format.as_str() == "native" && version.record.header.attachments.is_empty() {
+        let is_native = request.format.as_str() == "native";
+        if is_native && version.is_closed {
+            out.left_closed(&orphan.cell, &version)?;
+        } else if is_native && version.record.header.attachments.is_empty() {
             out.produced(&orphan.cell, &version)?;
         } else {
             out.exception(&orphan.cell, &version, orphan.why)?;
@@ -294,6 +321,9 @@ impl Stream<'_, '_> {
         let position = Position { conversation: unit.conversation.id.to_string(), number: unit.number };
         if self.after.as_ref().is_some_and(|after| position <= *after) {
             return Ok(());
+        }
+        if !self.progress.goes_on() {
+            return Err(Error::Stopped);
         }
         if self.out.set.request.dedupe {
             self.drop_given_elsewhere(&mut unit)?;
@@ -401,9 +431,16 @@ impl Stream<'_, '_> {
 }
 
 /// Lists what a reader of any format would not see: a reading that is later than the moment that was asked for,
-/// and a file that is shown and not there.
+/// what is left out of a record, and a file that is shown and not there.
 fn remarks(out: &mut Out<'_>, entry: &Entry) -> Result<(), Error> {
     let families = entry.files.iter().flat_map(|family| std::iter::once(&family.file).chain(&family.comments));
+    let all = entry.message.iter().chain(families.clone());
+    let versions = all.flat_map(|subject| subject.versions.iter().map(|version| (&subject.cell, version)));
+    let others = entry.reactions.iter().chain(&entry.pins).map(|version| (&entry.cell, version));
+    for (cell, version) in versions.chain(others).filter(|(_, version)| version.is_closed && version.withheld.is_none())
+    {
+        out.remark("closed", cell, version, CLOSED)?;
+    }
     for subject in entry.message.iter().chain(families).filter(|subject| subject.is_later) {
         let what = "how it read at that moment is not known: it was first seen so later";
         out.remark("later", &subject.cell, subject.latest(), what)?;
@@ -463,13 +500,14 @@ fn close(
     let coverage = certificate::coverage(
         sources.coverage,
         request.range,
+        request.scope == Scope::All,
         |channel| selection.takes_channel(channel),
         |file| census.placement.names(file),
     );
     let is_complete = coverage.complete;
     let vkey = &sources.reader.archive().vkey;
     let key_id = vkey.split('+').nth(1).unwrap_or_default();
-    let accounts_read: Vec<String> = sources.reader.accounts()?.into_iter().map(|row| row.name).collect();
+    let accounts_read = accounts_read(request, sources)?;
     let facts = Facts {
         checkpoint,
         note: &start.note,
@@ -532,11 +570,24 @@ fn close(
     name(request, bag, whole.report)
 }
 
+/// The accounts whose view is archived; to whom does not see all, those that walked a channel that they see.
+fn accounts_read(request: &Request, sources: &Sources<'_>) -> Result<Vec<String>, Error> {
+    let mut names: Vec<String> = sources.reader.accounts()?.into_iter().map(|row| row.name).collect();
+    if request.scope != Scope::All {
+        let is_seen = |id: &str| ChannelId::parse(id).is_some_and(|id| request.scope.allows(&id));
+        let seen = sources.coverage.channels.iter().filter(|channel| is_seen(&channel.channel));
+        let walked: BTreeSet<&String> = seen.flat_map(|channel| &channel.accounts).collect();
+        names.retain(|name| walked.contains(name));
+    }
+    Ok(names)
+}
+
 /// Gives a set that was handed over its name.
 fn name(request: &Request, bag: Bag, report: Report) -> Result<Report, Error> {
-    let bag = match &request.zip_password {
-        Some(password) => bag.pack(password)?,
-        None => bag.name()?,
+    let bag = if request.zip || request.zip_password.is_some() {
+        bag.pack(request.zip_password.as_ref())?
+    } else {
+        bag.name()?
     };
     let done = Bag::done(&request.output);
     fs_err::remove_file(&done).map_err(Error::file("remove", done))?;

@@ -53,15 +53,19 @@ struct Found {
     hits: Families,
 }
 
-/// The records that the query of a request finds among those below `size`, by number, in order; `None` where
-/// it asks for none. Items may be among them that do not read so at the checkpoint of the set.
+/// The records that a request selects or its query finds among those below `size`, by number, in order; with both,
+/// those that are selected and found; `None` where it asks for neither. Items may be among them that do not read so
+/// at the checkpoint of the set.
 pub(super) fn hits(
     request: &Request,
     searcher: &Searcher,
     directory: &Directory,
     size: u64,
 ) -> Result<Option<Vec<u64>>, Error> {
-    let Some((_, query)) = &request.query else { return Ok(None) };
+    let selected = request.records.as_ref().map(|records| records.iter().map(|seq| seq.0));
+    let Some((_, query)) = &request.query else {
+        return Ok(selected.map(|records| records.filter(|seq| *seq < size).collect()));
+    };
     let scope = if request.channels.is_empty() {
         request.scope.clone()
     } else {
@@ -90,6 +94,9 @@ pub(super) fn hits(
             Some(cursor) => paging = Paging::Cursor { cursor, limit: PAGE },
             None => break,
         }
+    }
+    if let Some(records) = &request.records {
+        out.retain(|seq| records.contains(&RecordSeq(*seq)));
     }
     out.sort_unstable();
     Ok(Some(out))
@@ -314,9 +321,17 @@ impl<'a> Selection<'a> {
         if hidden.is_some_and(|hidden| hidden.hiding() == Hiding::Withhold) { "" } else { author }
     }
 
+    /// Whether there may be records of this kind that only tell of channels which the asker may not see.
+    pub(super) fn hides_shares(&self, kind: Kind) -> bool {
+        kind == Kind::File && self.request.scope != Scope::All
+    }
+
     /// Drops what is beyond the checkpoint of the set; `None` when nothing is left.
     pub(super) fn below(&self, mut item: Item) -> Option<Item> {
         item.versions.retain(|version| version.seq.0 < self.size);
+        if self.hides_shares(item.kind) {
+            item.forget_shares(&|channel| self.request.scope.allows(channel));
+        }
         (!item.versions.is_empty()).then_some(item)
     }
 }

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::reach::Hidden;
 use super::request::Withheld;
-use crate::history::{Item, Version as ItemVersion, author};
-use crate::model::{ChannelId, Digest, MessageTs, RecordSeq, UtcTime, json};
+use crate::history::{Item, Version as ItemVersion, author, names_others, without_others};
+use crate::model::{ChannelId, Digest, MessageTs, RecordSeq, Scope, UtcTime, json};
 use crate::record::{Kind, Record, State};
 use crate::store::Change;
 
@@ -49,6 +49,9 @@ pub(super) struct Version {
     pub(super) body: Value,
     /// Why it is not shown, if it is not.
     pub(super) withheld: Option<Withheld>,
+    /// It names conversations that whoever asked may not see: they are left out, and its proof keeps closed what
+    /// the server sent.
+    pub(super) is_closed: bool,
     /// The content of a file, where the archive has it and it may be shown.
     pub(super) blob: Option<Blob>,
 }
@@ -270,6 +273,7 @@ pub(super) fn versions(
     item: &Item,
     chosen: &[&ItemVersion],
     why: Option<&Hidden>,
+    scope: &Scope,
     size_of: &dyn Fn(&Digest) -> Option<u64>,
 ) -> Vec<Version> {
     let places: HashMap<RecordSeq, usize> =
@@ -290,7 +294,7 @@ pub(super) fn versions(
         if version.change != Change::Earlier {
             last = last.max(at);
         }
-        out.push((at, of_record(version.seq, version.version, role, &version.record, why, size_of)));
+        out.push((at, of_record(version.seq, version.version, role, &version.record, why, scope, size_of)));
     }
     out.sort_by_key(|(at, version)| (*at, version.seq));
     out.into_iter().map(|(_, version)| version).collect()
@@ -303,9 +307,11 @@ pub(super) fn of_record(
     role: Role,
     record: &Record,
     why: Option<&Hidden>,
+    scope: &Scope,
     size_of: &dyn Fn(&Digest) -> Option<u64>,
 ) -> Version {
-    let mut record = record.clone();
+    let is_closed = is_closed(record, scope);
+    let mut record = if is_closed { without_others(record, &|id| scope.allows(id)) } else { record.clone() };
     let withheld = why.map(|why| why.of(seq));
     let blob = match (why, record.header.attachment_digests().first()) {
         (None, Some(digest)) => size_of(digest).map(|size| Blob { digest: *digest, size }),
@@ -315,8 +321,17 @@ pub(super) fn of_record(
         record = super::withhold::shown(&record, withheld);
     }
     let body = json::parse(&record.body).unwrap_or_default();
-    Version { seq, number, role, record, body, withheld, blob }
+    Version { seq, number, role, record, body, withheld, is_closed, blob }
 }
+
+/// Whether a record names conversations that whoever asked may not see.
+pub(super) fn is_closed(record: &Record, scope: &Scope) -> bool {
+    *scope != Scope::All && names_others(record, &|id| scope.allows(id))
+}
+
+/// Why a record is not given as it was sent.
+pub(super) const CLOSED: &str =
+    "it names conversations that whoever asked may not see; they are left out, and the proof keeps its bytes closed";
 
 /// Who made a subject: the author of its first reading in the archive.
 pub(super) fn author_of(item: &Item) -> String {

@@ -167,7 +167,8 @@ impl Walk<'_> {
         };
         let hidden = selection.request.withheld.get(&orphan.seq).map(Hidden::from).or(hidden);
         let role = if header.state == State::Gone { Role::Gone } else { Role::Reading };
-        Ok(of_record(orphan.seq, header.version, role, &record, hidden.as_ref(), &|_| None))
+        let scope = &selection.request.scope;
+        Ok(of_record(orphan.seq, header.version, role, &record, hidden.as_ref(), scope, &|_| None))
     }
 
     fn cell(&mut self, custodian: &str, channel: &ChannelId, time: UtcTime) -> Cell {
@@ -207,7 +208,8 @@ impl Walk<'_> {
         if has_reactions && let Some(changes) = find(selection, Kind::Reactions, Some(channel), &item.key)? {
             let sizes = |_: &Digest| None;
             for version in of_notes(selection, &changes) {
-                reactions.push(of_record(version.seq, version.version, Role::Reading, &version.record, hidden, &sizes));
+                let (seq, number, scope) = (version.seq, version.version, &selection.request.scope);
+                reactions.push(of_record(seq, number, Role::Reading, &version.record, hidden, scope, &sizes));
             }
         }
         let message = self.subject(item, &chosen, ts.time(), cell.clone(), author, hidden);
@@ -246,7 +248,7 @@ impl Walk<'_> {
         hidden: Option<&Hidden>,
     ) -> Subject {
         let sizes = |digest: &Digest| self.sizes.get(digest).copied();
-        let versions = versions(item, chosen, hidden, &sizes);
+        let versions = versions(item, chosen, hidden, &self.selection.request.scope, &sizes);
         // What was told late says nothing of whether it stands.
         let newest = chosen.iter().rev().find(|version| version.change != Change::Earlier);
         let is_gone = newest.is_some_and(|version| version.record.header.state == State::Gone);
@@ -306,7 +308,8 @@ impl Walk<'_> {
                 let hidden = self.selection.hides_pins(channel);
                 let record = self.selection.reader.record(*seq)?;
                 let version = record.header.version;
-                entry.pins = Some(of_record(*seq, version, Role::Reading, &record, hidden.as_ref(), &|_| None));
+                let scope = &self.selection.request.scope;
+                entry.pins = Some(of_record(*seq, version, Role::Reading, &record, hidden.as_ref(), scope, &|_| None));
             }
         }
         Ok(Some(entry))
@@ -322,6 +325,7 @@ enum Other {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Scope;
 
     fn entry(day: NaiveDate, file: Option<u64>) -> Entry {
         let cell = Cell { custodian: "ann".into(), conversation: ChannelId::parse("C1").unwrap(), day };
@@ -341,7 +345,7 @@ mod tests {
         }));
         let record = crate::record::Record { header: header.unwrap(), body: b"{}".to_vec() };
         let files = file.map(|size| {
-            let mut version = of_record(RecordSeq(1), 1, Role::Reading, &record, None, &|_| None);
+            let mut version = of_record(RecordSeq(1), 1, Role::Reading, &record, None, &Scope::All, &|_| None);
             version.blob = Some(super::super::unit::Blob { digest: Digest::of(b""), size });
             FileFamily { file: subject(vec![version]), comments: Vec::new() }
         });

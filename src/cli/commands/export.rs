@@ -8,7 +8,9 @@ use secrecy::ExposeSecret as _;
 
 use crate::cli::output::{Output, read_secret, visible};
 use crate::cli::{CliError, Context, Exit};
-use crate::export::{Bates, CustodianRole, DateForm, FormatName, Progress, Report, Request, Versions, read_list};
+use crate::export::{
+    Bates, CustodianRole, DateForm, FormatName, Progress, Report, Request, Versions, parse_size, read_list,
+};
 use crate::model::{ChannelId, TimeRange, Zone, parse_time};
 use crate::query;
 
@@ -144,7 +146,13 @@ fn request(context: &Context, args: &Args, zone: Zone) -> Result<Request, CliErr
     request.versions = if args.versions == "current" { Versions::Current } else { Versions::All };
     request.dates = DateForm::parse(&args.date_format).unwrap_or_default();
     request.everlaw = args.profile.is_some();
-    request.volume_bytes = args.volume_size.as_deref().map(bytes).transpose()?;
+    request.volume_bytes = match args.volume_size.as_deref() {
+        Some(text) => Some(
+            parse_size(text)
+                .ok_or_else(|| CliError::usage(format!("`{text}` is no size; it looks like 700M or 4G")))?,
+        ),
+        None => None,
+    };
     request.bates = args.bates_prefix.clone().map(|prefix| Bates { prefix, start: args.bates_start });
     request.bates.iter().try_for_each(Bates::check)?;
     request.withheld = match &args.withhold {
@@ -163,22 +171,6 @@ fn request(context: &Context, args: &Args, zone: Zone) -> Result<Request, CliErr
         None => None,
     };
     Ok(request)
-}
-
-/// `700M` as bytes, by powers of 1,000 as media are sold.
-fn bytes(text: &str) -> Result<u64, CliError> {
-    let refused = || CliError::usage(format!("`{text}` is no size; it looks like 700M or 4G"));
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let number: u64 = text[..split].parse().map_err(|_| refused())?;
-    let unit = match text[split..].trim_end_matches(['b', 'B']) {
-        "" => 1,
-        "k" | "K" => 1_000,
-        "M" => 1_000_000,
-        "G" => 1_000_000_000,
-        "T" => 1_000_000_000_000,
-        _ => return Err(refused()),
-    };
-    number.checked_mul(unit).filter(|bytes| *bytes > 0).ok_or_else(refused)
 }
 
 fn text(report: &Report) -> String {

@@ -31,7 +31,7 @@ use crate::export::facts::Author;
 use crate::export::markup::visible;
 use crate::export::out::{Content, Out, Set};
 use crate::export::paths::{ending, safe};
-use crate::export::unit::{Blob, Conversation, Subject, Unit, Version};
+use crate::export::unit::{Blob, CLOSED, Conversation, Subject, Unit, Version};
 use crate::model::{Digest, UtcTime};
 
 /// People in one header field; the text names all of them.
@@ -368,6 +368,9 @@ fn raw_record(version: &Version) -> Value {
     };
     if let Some(withheld) = &version.withheld {
         out.insert("withheld".to_owned(), json!({"action": withheld.hiding.as_str(), "reason": withheld.reason}));
+    }
+    if version.is_closed && version.withheld.is_none() {
+        out.insert("closed".to_owned(), json!(CLOSED));
     }
     Value::Object(out)
 }

@@ -12,7 +12,7 @@ use crate::export::Error;
 use crate::export::facts::Author;
 use crate::export::out::{Content, Out};
 use crate::export::paths::safe;
-use crate::export::unit::{Cell, Entry, FileFamily, Subject, Unit, Version};
+use crate::export::unit::{CLOSED, Cell, Entry, FileFamily, Subject, Unit, Version};
 use crate::model::rfc3339;
 
 const NAME: &str = "records.jsonl";
@@ -162,6 +162,9 @@ impl Jsonl {
         line.insert("archive".to_owned(), known);
         if let Some(withheld) = &version.withheld {
             line.insert("withheld".to_owned(), json!({"action": withheld.hiding.as_str(), "reason": withheld.reason}));
+        }
+        if version.is_closed && version.withheld.is_none() {
+            line.insert("closed".to_owned(), json!(CLOSED));
         }
         self.lines += 1;
         let mut text = serde_json::to_vec(&line).unwrap_or_default();

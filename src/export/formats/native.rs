@@ -58,13 +58,26 @@ impl Format for Native {
     /// Notes what is in scope and copies contents; the records are written at the end, in their order.
     fn unit(&mut self, unit: &Unit, out: &mut Out<'_>) -> Result<(), Error> {
         for entry in &unit.entries {
-            if let Some(message) = &entry.message {
-                out.produced_all(message)?;
+            // An archive that is made of the set needs all versions of a subject, as they are.
+            let of_message = entry.message.iter().flat_map(|message| &message.versions).chain(&entry.reactions);
+            let is_closed = of_message.clone().any(|version| version.is_closed);
+            for version in of_message {
+                if is_closed { out.left_closed(&entry.cell, version) } else { out.produced(&entry.cell, version) }?;
             }
-            for version in entry.reactions.iter().chain(&entry.pins) {
-                out.produced(&entry.cell, version)?;
+            match &entry.pins {
+                Some(pins) if pins.is_closed => out.left_closed(&entry.cell, pins)?,
+                Some(pins) => out.produced(&entry.cell, pins)?,
+                None => {}
             }
             for family in &entry.files {
+                if family.file.versions.iter().any(|version| version.is_closed) {
+                    for subject in std::iter::once(&family.file).chain(&family.comments) {
+                        for version in &subject.versions {
+                            out.left_closed(&subject.cell, version)?;
+                        }
+                    }
+                    continue;
+                }
                 let is_first = out
                     .set
                     .placement
@@ -78,7 +91,13 @@ impl Format for Native {
                         out.produced(&family.file.cell, version)?;
                     }
                 }
-                family.comments.iter().try_for_each(|comment| out.produced_all(comment))?;
+                for comment in &family.comments {
+                    if comment.versions.iter().any(|version| version.is_closed) {
+                        comment.versions.iter().try_for_each(|version| out.left_closed(&comment.cell, version))?;
+                    } else {
+                        out.produced_all(comment)?;
+                    }
+                }
             }
         }
         Ok(())
@@ -142,6 +161,7 @@ impl Beside {
     fn of(out: &Out<'_>) -> Result<Self, Error> {
         let (set, request) = (out.set, out.set.request);
         let is_everything = request.query.is_none()
+            && request.records.is_none()
             && request.channels.is_empty()
             && request.custodian.is_none()
             && request.range == crate::model::TimeRange::default()

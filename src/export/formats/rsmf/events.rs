@@ -542,7 +542,16 @@ mod tests {
             "origin": "observed", "via": "channels.history", "account": "ann", "run": 1, "observed_at": observed_at,
         });
         let record = Record { header: serde_json::from_value(header).unwrap(), body: Vec::new() };
-        Version { seq: RecordSeq(seq), number: 1, role: Role::Reading, record, body, withheld: None, blob: None }
+        Version {
+            seq: RecordSeq(seq),
+            number: 1,
+            role: Role::Reading,
+            record,
+            body,
+            withheld: None,
+            is_closed: false,
+            blob: None,
+        }
     }
 
     #[test]
