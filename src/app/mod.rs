@@ -5,6 +5,7 @@
 
 mod access;
 mod anchors;
+mod checking;
 mod contents;
 mod exports;
 mod imports;
@@ -367,7 +368,7 @@ impl Archive {
 
     /// The inventory to compare with: the file that the settings name, else what the archive was
     /// last given.
-    fn inventory(&self) -> Result<Option<Vec<ExpectedLine>>, Error> {
+    pub fn inventory(&self) -> Result<Option<Vec<ExpectedLine>>, Error> {
         if let Some(path) = self.config.coverage.expected.as_ref().filter(|path| path.exists()) {
             return Ok(Some(inventory::read(path)?.1));
         }

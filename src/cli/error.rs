@@ -181,6 +181,8 @@ impl From<KeyError> for CliError {
                 .hint("rotate with the key in the keys directory and without the credential, then hand over the new one"),
             KeyError::Absent { what: "signing key", .. } => Self::other(error.to_string())
                 .hint("the keys lie outside the archive: name their folder with `keys_dir` in archive.toml or TEAMCHAT_ARCHIVE_KEYS_DIR; reading needs none"),
+            KeyError::Absent { what: "secret of the OpenID Connect provider", .. } => Self::usage(error.to_string())
+                .hint("the provider gives it out with the name of this client: write it into that file (mode 0600), or hand it over as the credential `oidc.secret`"),
             _ => Self::other(error.to_string()),
         }
     }
@@ -229,6 +231,7 @@ impl From<export::Error> for CliError {
             E::Busy(_) => Self::new(Exit::Temporary, message).hint("wait until it has ended, or name another directory with `--output DIR`"),
             E::Unfinished { .. } => Self::usage(message)
                 .hint("the command that began it goes on with it; else remove that directory, or name another with `--output DIR`"),
+            E::Stopped => Self::new(Exit::Temporary, message),
             E::NoCheckpoint => Self::other(message).hint("the next `teamchat-archive crawl` signs one"),
             E::IndexBehind { .. } => Self::other(message)
                 .hint("the next `crawl` brings it up to date; `teamchat-archive index rebuild` makes it anew"),
@@ -276,7 +279,12 @@ impl From<AccessError> for CliError {
             AccessError::NoChannels(_) => {
                 Self::usage(error.to_string()).hint("name them with `--channel ID`, or say `--channel all`")
             }
-            AccessError::ShortPassword => Self::usage(error.to_string()),
+            AccessError::CommonPassword => {
+                Self::usage(error.to_string()).hint("four or five words that do not go together are good")
+            }
+            AccessError::ShortPassword | AccessError::LongPassword | AccessError::BadName => {
+                Self::usage(error.to_string())
+            }
             _ => Self::other(error.to_string()),
         }
     }

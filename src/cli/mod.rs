@@ -5,6 +5,7 @@
 
 mod commands;
 mod error;
+mod front;
 mod output;
 
 use std::ffi::OsString;

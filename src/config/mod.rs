@@ -4,6 +4,8 @@
 //! Nothing here is a secret. Unknown keys are errors that name them; each setting `section.key`
 //! has the environment form `TEAMCHAT_ARCHIVE_SECTION__KEY`.
 
+mod web;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
+
+pub use web::WebSection;
 
 use crate::model::{Digest, Zone, parse_duration};
 
@@ -95,15 +99,6 @@ impl Default for LimitsSection {
     fn default() -> Self {
         Self { requests_per_second: 10.0, connections: 4, max_file_bytes: 4 << 30, disk_reserve_percent: 5 }
     }
-}
-
-/// `[web]`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct WebSection {
-    /// The address under which people reach it, when that is not the one it listens on.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub public_url: Option<String>,
 }
 
 /// `[extract]`.
@@ -395,6 +390,7 @@ impl Config {
         if !(self.limits.requests_per_second >= 0.0 && self.limits.requests_per_second.is_finite()) {
             return Err("limits.requests_per_second: a number of 0 or more; 0 is without limit".to_owned());
         }
+        self.web.check()?;
         let mut names: Vec<&str> = Vec::new();
         for anchor in &self.anchor {
             anchor.check()?;

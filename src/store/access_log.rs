@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
+use super::access_list::ACTION;
 use super::db::{Which, open_reading, open_writing};
 use super::error::Error;
 use super::layout::{Layout, write_whole};
@@ -154,6 +155,12 @@ impl AccessLog {
         self.with(|connection| Ok(connection.busy_timeout(patience)?))
     }
 
+    /// How many pages its database may have, instead of as many as the disk has room for.
+    pub fn grow_at_most(&self, pages: u64) -> Result<(), Error> {
+        let pages = i64::try_from(pages).unwrap_or(i64::MAX);
+        self.with(|connection| Ok(connection.pragma_update(None, "max_page_count", pages)?))
+    }
+
     /// The archive whose log it is.
     pub(super) fn archive_id(&self) -> &ArchiveId {
         &self.id
@@ -169,7 +176,7 @@ impl AccessLog {
         self.layout.checkpoints().join("access")
     }
 
-    fn with<T>(&self, run: impl FnOnce(&mut Connection) -> Result<T, Error>) -> Result<T, Error> {
+    pub(super) fn with<T>(&self, run: impl FnOnce(&mut Connection) -> Result<T, Error>) -> Result<T, Error> {
         run(&mut self.connection.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -191,9 +198,8 @@ impl AccessLog {
             serde_json::to_value(action).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default();
         self.with(|connection| {
             let body: Option<String> = connection
-                .prepare_cached(
-                    "SELECT body FROM entry WHERE json_extract(header, '$.action') = ?1 ORDER BY number DESC LIMIT 1",
-                )?
+                // The index of actions is found by the same expression.
+                .prepare_cached(&format!("SELECT body FROM entry WHERE {ACTION} = ?1 ORDER BY number DESC LIMIT 1"))?
                 .query_row([name], |row| row.get(0))
                 .optional()?;
             Ok(body.and_then(|body| serde_json::from_str(&body).ok()))

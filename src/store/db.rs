@@ -21,6 +21,7 @@ const ARCHIVE_STEPS: &[M<'_>] = &[
 const ACCESS_STEPS: &[M<'_>] = &[
     M::up(include_str!("../../schemas/sql/access_0001.sql")),
     M::up(include_str!("../../schemas/sql/access_0002.sql")),
+    M::up(include_str!("../../schemas/sql/access_0003.sql")),
 ];
 
 /// The steps of `derived.db`.

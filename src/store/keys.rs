@@ -3,6 +3,8 @@
 //! is refused. A file of the same name in the credentials directory of systemd is read first, and
 //! nothing is ever written there.
 
+mod web;
+
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 

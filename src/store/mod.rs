@@ -6,6 +6,7 @@
 
 mod about;
 pub mod access;
+mod access_list;
 mod access_log;
 mod anchored;
 mod appender;
@@ -23,12 +24,14 @@ mod notes;
 mod proof;
 mod reader;
 mod rows;
+mod saved;
 mod state;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tree;
 mod writer;
 
+pub use access_list::{Side, VisitFilter};
 pub use access_log::{AccessDatabase, AccessLog, AccessTables, StoredVisit, access_origin, examine_access};
 pub use anchored::AnchoredRow;
 pub use appender::{Appender, Turn, WriterThread};
@@ -50,6 +53,7 @@ pub use reader::{
     ArchiveRow, Block, OwnRecord, Reader, SubjectRow, Tables, VersionRow, expected_about, expected_definitions,
 };
 pub use rows::{BlockOpener, BlockRow, DictionaryRow, Misfit, SaltRow, leaf_hash};
+pub use saved::SavedSearch;
 pub use state::{DebtRow, FileRow, RunRow};
 pub use tree::SPAN;
 pub use writer::{Appended, NewKey, Signing, Writer, create, message_ranges};

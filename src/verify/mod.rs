@@ -255,7 +255,7 @@ pub fn check_with(
     checkpoints::check(&mut check, key)?;
     match depth {
         Depth::Quick => {}
-        Depth::Sample(count) => records::sample(&mut check, count)?,
+        Depth::Sample(count) => records::sample(&mut check, count, progress)?,
         Depth::Full => {
             tables::database(&mut check)?;
             records_and_tables(&mut check, progress)?;

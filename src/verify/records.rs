@@ -255,10 +255,11 @@ fn note(seen: &mut Seen, seq: u64, record: &crate::record::Record) {
 }
 
 /// Proves the inclusion of `count` records, spread evenly, in the newest checkpoint.
-pub(super) fn sample(check: &mut Check<'_>, count: u64) -> Result<(), Error> {
+pub(super) fn sample(check: &mut Check<'_>, count: u64, progress: &mut dyn FnMut(u64, u64)) -> Result<(), Error> {
     let Some(Some((checkpoint, _, _))) = check.absorb(check.reader.newest_checkpoint())? else { return Ok(()) };
     let count = count.min(checkpoint.size);
     for n in 0..count {
+        progress(n, count);
         let seq = n * checkpoint.size / count.max(1);
         let proof = check
             .reader

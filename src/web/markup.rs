@@ -1,6 +1,13 @@
 //! Message text as pieces that a template prints, each escaped by it. No HTML of the source is
 //! ever passed on.
 
+mod address;
+mod comparison;
+
+#[cfg(test)]
+pub(super) use self::address::LOOKED;
+pub(super) use self::address::{ahead, bare_address};
+pub(super) use self::comparison::{Change, Effort, changes, compare, whole};
 use crate::history::Directory;
 use crate::index::{HIT_END, HIT_START};
 use crate::model::ChannelId;
@@ -74,17 +81,17 @@ pub(super) fn pieces(text: &str, directory: &Directory) -> Vec<Piece> {
 /// A link, mention or code that `text` begins with, and how many bytes it is.
 fn special(text: &str, before: &str, directory: &Directory) -> Option<(Piece, usize)> {
     if let Some(inner) = text.strip_prefix("```")
-        && let Some(end) = inner.find("```")
+        && let Some(end) = ahead(inner, inner.find("```"))
     {
         return Some((Piece::Block(unturned(&entities(&without_marks(inner[..end].trim_matches('\n'))))), end + 6));
     }
     if let Some(inner) = text.strip_prefix('`')
-        && let Some(end) = inner.find(['`', '\n']).filter(|&end| end > 0 && inner.as_bytes()[end] == b'`')
+        && let Some(end) = ahead(inner, inner.find(['`', '\n'])).filter(|&end| end > 0 && inner.as_bytes()[end] == b'`')
     {
         return Some((Piece::Code(unturned(&entities(&without_marks(&inner[..end])))), end + 2));
     }
     if let Some(inner) = text.strip_prefix('<')
-        && let Some(end) = inner.find(['>', '\n']).filter(|&end| inner.as_bytes()[end] == b'>')
+        && let Some(end) = ahead(inner, inner.find(['<', '>', '\n'])).filter(|&end| inner.as_bytes()[end] == b'>')
     {
         let inside = without_marks(&inner[..end]);
         let (target, label) =
@@ -107,19 +114,25 @@ fn special(text: &str, before: &str, directory: &Directory) -> Option<(Piece, us
         let label = unturned(&entities(label.unwrap_or(target)));
         return Some((Piece::Link { label, href: address(href), host }, used));
     }
-    if (text.starts_with("http://") || text.starts_with("https://")) && !before.ends_with(char::is_alphanumeric) {
-        let end = text.find(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"' | ')')).unwrap_or(text.len());
-        let end = text[..end].trim_end_matches(['.', ',', ';', ':', '!', '?', '\'']).len();
-        let href = entities(&without_marks(&text[..end]));
-        let host = host(&href)?;
-        return Some((Piece::Link { label: unturned(&href), href: address(href), host }, end));
+    if before.ends_with(char::is_alphanumeric) {
+        return None;
     }
-    None
+    let written = |text: &str| entities(&without_marks(text));
+    let end = bare_address(text, |text| host(&written(text)).is_some())?;
+    let href = written(&text[..end]);
+    let host = host(&href)?;
+    Some((Piece::Link { label: unturned(&href), href: address(href), host }, end))
 }
 
-/// A character that turns the direction of what follows, or is not seen at all.
+/// A character that turns the direction of what follows.
 fn is_control(c: char) -> bool {
-    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
+}
+
+/// A character that turns the direction of what follows, or is not seen at all: with it a name looks like another.
+/// Joiners are not among them, since scripts are written with them.
+pub(super) fn is_unseen(c: char) -> bool {
+    is_control(c) || matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{2060}'..='\u{2065}' | '\u{feff}')
 }
 
 /// What stands in one piece, with what would turn its direction shown as what it is.
@@ -129,7 +142,7 @@ fn unturned(text: &str) -> String {
 
 /// An address as a browser would send it, when it holds what would turn its direction.
 fn address(href: String) -> String {
-    if !href.contains(is_control) {
+    if !href.contains(is_unseen) {
         return href;
     }
     url::Url::parse(&href).map_or(href, String::from)
@@ -182,10 +195,38 @@ fn merge(pieces: Vec<Piece>) -> Vec<Piece> {
     out
 }
 
-/// A name or file name with what would turn its direction shown as what it is.
+/// The pieces of a text that is not in the chat's notation, such as what was read in a file: hits, and what is not
+/// seen as what it is.
+pub(super) fn lines(text: &str) -> Vec<Piece> {
+    let mut out: Vec<Piece> = Vec::new();
+    let mut is_hit = false;
+    for c in text.chars() {
+        let shown = match c {
+            HIT_START | HIT_END => {
+                is_hit = c == HIT_START;
+                continue;
+            }
+            '\r' => continue,
+            '\n' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => '\n',
+            c if c != '\t' && (is_unseen(c) || c.is_control()) => {
+                out.push(Piece::Control(format!("U+{:04X}", u32::from(c))));
+                continue;
+            }
+            c => c,
+        };
+        match (out.last_mut(), is_hit) {
+            (Some(Piece::Text(text)), false) | (Some(Piece::Hit(text)), true) => text.push(shown),
+            (_, true) => out.push(Piece::Hit(shown.to_string())),
+            (_, false) => out.push(Piece::Text(shown.to_string())),
+        }
+    }
+    out
+}
+
+/// A name or file name with what is not seen in it shown as what it is.
 pub(super) fn visible(text: &str) -> String {
     text.chars()
-        .map(|c| if is_control(c) || c.is_control() { format!("[U+{:04X}]", u32::from(c)) } else { c.to_string() })
+        .map(|c| if is_unseen(c) || c.is_control() { format!("[U+{:04X}]", u32::from(c)) } else { c.to_string() })
         .collect()
 }
 
@@ -203,72 +244,6 @@ pub(super) fn direction(pieces: &[Piece]) -> &'static str {
         }
     }
     if right > left { "rtl" } else { "ltr" }
-}
-
-/// A piece of a comparison of two versions.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Change {
-    /// In both.
-    Same(String),
-    /// Only in the earlier.
-    Removed(String),
-    /// Only in the later.
-    Added(String),
-}
-
-/// Words compared at most; longer texts are shown one after the other.
-const MAX_WORDS: usize = 2000;
-
-/// What changed from one text to the next, word by word.
-pub(super) fn compare(before: &str, after: &str) -> Vec<Change> {
-    let words = |text: &str| -> Vec<String> {
-        let mut out: Vec<String> = Vec::new();
-        let mut in_space = None;
-        for c in text.chars() {
-            if in_space != Some(c.is_whitespace()) || out.is_empty() {
-                out.push(String::new());
-                in_space = Some(c.is_whitespace());
-            }
-            if let Some(last) = out.last_mut() {
-                last.push(c);
-            }
-        }
-        out
-    };
-    let (a, b) = (words(before), words(after));
-    if a.len() > MAX_WORDS || b.len() > MAX_WORDS {
-        return vec![Change::Removed(before.to_owned()), Change::Added(after.to_owned())];
-    }
-    // lengths[i][j]: the longest common subsequence of a[i..] and b[j..].
-    let mut lengths = vec![vec![0_u32; b.len() + 1]; a.len() + 1];
-    for i in (0..a.len()).rev() {
-        for j in (0..b.len()).rev() {
-            lengths[i][j] =
-                if a[i] == b[j] { lengths[i + 1][j + 1] + 1 } else { lengths[i + 1][j].max(lengths[i][j + 1]) };
-        }
-    }
-    let mut out: Vec<Change> = Vec::new();
-    let mut push = |change: Change| match (out.last_mut(), change) {
-        (Some(Change::Same(text)), Change::Same(more))
-        | (Some(Change::Removed(text)), Change::Removed(more))
-        | (Some(Change::Added(text)), Change::Added(more)) => text.push_str(&more),
-        (_, change) => out.push(change),
-    };
-    let (mut i, mut j) = (0, 0);
-    while i < a.len() || j < b.len() {
-        if i < a.len() && j < b.len() && a[i] == b[j] {
-            push(Change::Same(a[i].clone()));
-            i += 1;
-            j += 1;
-        } else if j >= b.len() || (i < a.len() && lengths[i + 1][j] >= lengths[i][j + 1]) {
-            push(Change::Removed(a[i].clone()));
-            i += 1;
-        } else {
-            push(Change::Added(b[j].clone()));
-            j += 1;
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -321,21 +296,63 @@ mod tests {
     }
 
     #[test]
+    fn a_text_of_a_file_is_shown_as_it_is_written() {
+        assert_eq!(
+            lines("<b> &lt; https://a.example `x`\r\n\u{e000}hit\u{e001}\t\u{202e}\u{0}end"),
+            [
+                text("<b> &lt; https://a.example `x`\n"),
+                Piece::Hit("hit".into()),
+                text("\t"),
+                Piece::Control("U+202E".into()),
+                Piece::Control("U+0000".into()),
+                text("end"),
+            ]
+        );
+        assert_eq!(lines(""), []);
+        assert_eq!(visible("pay\u{200b}pal می\u{200c}خواهم"), "pay[U+200B]pal می\u{200c}خواهم");
+    }
+
+    #[test]
     fn the_direction_is_that_of_most_letters() {
         assert_eq!(direction(&of("IceWarp هذا نص طويل بالعربية")), "rtl");
         assert_eq!(direction(&of("the word שלום in English text")), "ltr");
     }
 
     #[test]
-    fn versions_are_compared_word_by_word() {
-        assert_eq!(
-            compare("signed the order tomorrow", "signed the order today"),
-            [
-                Change::Same("signed the order ".into()),
-                Change::Removed("tomorrow".into()),
-                Change::Added("today".into())
-            ]
-        );
-        assert_eq!(compare("a", "a"), [Change::Same("a".into())]);
+    fn the_steps_of_reading_a_message_grow_with_its_length_and_no_faster() {
+        for piece in [
+            "<",
+            "<a",
+            "<a\n",
+            "<@",
+            "<http://%",
+            "h",
+            "http://%",
+            "http://[",
+            "http://%?",
+            "http://%\\",
+            "http:///",
+            "`",
+            "``a",
+            "`a\n",
+            "````a",
+            "http://a/\u{200b}",
+            "http://a\u{1}/",
+            "https://a.example/",
+            "<https://a.example|<",
+        ] {
+            let text = piece.repeat(200_000 / piece.len());
+            LOOKED.set(0);
+            of(&text);
+            let looked = LOOKED.get();
+            assert!(looked <= 8 * text.len(), "{piece:?}: {looked} bytes were looked at in {}", text.len());
+        }
+    }
+
+    #[test]
+    fn a_target_ends_where_another_begins() {
+        let link = Piece::Link { href: "https://a.example".into(), label: "a".into(), host: "a.example".into() };
+        assert_eq!(of("<b <https://a.example|a>"), [text("<b "), link]);
+        assert_eq!(of("a < b <c"), [text("a < b <c")]);
     }
 }

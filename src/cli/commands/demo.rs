@@ -14,7 +14,7 @@ use crate::cli::{CliError, Context, Exit};
 use crate::crawl::Summary;
 use crate::model::{Role, Scope};
 use crate::sandbox::{Options, Running, start};
-use crate::store::access::Access;
+use crate::store::access::{Access, Grant};
 use crate::store::keys::AccountFile;
 use crate::verify::{Depth, Trust, check_with};
 
@@ -187,10 +187,12 @@ async fn serve(demo: &Demo<'_>, args: &Args, has_story: bool) -> Result<(), CliE
     } else {
         username.to_owned()
     };
-    access.add_user(&username, Role::Auditor, &Scope::All, &password.clone().into())?;
+    // The demo shows everything, exports included.
+    let grant = Grant { may_export: true, ..Grant::new(Role::Auditor, None)? };
+    access.add_user(&username, &grant, &password.clone().into())?;
     let ends = demo.context.clock.now() + chrono::TimeDelta::days(1);
     let (token, _) = access.create_token(&format!("demo-{}", random_word()?), Role::Auditor, &Scope::All, ends)?;
-    let serving = open(&demo.archive, args.listen).await?;
+    let serving = open(&demo.archive, args.listen, &demo.context.output).await?;
     let stop = stopped();
     let ready = json!({"url": serving.url, "username": username, "password": password, "token": token.expose_secret()});
     if demo.context.output.json {

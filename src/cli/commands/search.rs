@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::term_report;
 use crate::cli::output::visible;
 use crate::cli::{CliError, Context, Exit};
-use crate::history::{Directory, directory};
+use crate::history::{Directory, Scoped, directory};
 use crate::index::{Facet, HIT_END, HIT_START, Order, Searcher};
 use crate::model::{ChannelId, Scope, Zone, parse_time};
 use crate::query::{self, Query, Sort, explain};
@@ -144,8 +144,9 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
         cursor: args.cursor.as_deref(),
         marks_in_text: false,
     };
-    let sources = Sources { reader: &archive.reader, searcher: &searcher, derived: derived.as_ref() };
-    let mut reply = search_reply(sources, &names, &scope, &request)?;
+    let sources =
+        Sources { archive: Scoped::new(&archive.reader, &scope), searcher: &searcher, derived: derived.as_ref() };
+    let mut reply = search_reply(sources, &names, &request)?;
     reply["reading"] = json!(reading);
     reply["warnings"] = json!(parsed.warnings);
     reply["zone"] = json!(zone.name());

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::user::{Rights, scope_json};
 use crate::cli::{CliError, Context, Exit};
-use crate::model::rfc3339;
+use crate::model::{Role, Scope, rfc3339};
 use crate::store::access::{Access, Token};
 
 /// API tokens for programs that read TeamChat
@@ -43,8 +43,22 @@ fn parse_days(text: &str) -> Result<i64, String> {
     if (1..=366).contains(&days) { Ok(days) } else { Err("a token lasts from 1 to 366 days".to_owned()) }
 }
 
+/// A token that would read nothing is not made: who uses it could not tell that from an archive without contents.
+fn refuse_useless(role: Role, scope: &Scope) -> Result<(), CliError> {
+    let refused = format!("a token of the role {} would read nothing", role.as_str());
+    if role == Role::Verifier {
+        return Err(CliError::usage(refused)
+            .hint("`--role reviewer --channel ID` reads that channel, and `--role auditor` reads everything"));
+    }
+    if *scope == Scope::nothing() {
+        return Err(CliError::usage(format!("{refused}: no channel is given"))
+            .hint("name them with `--channel ID`, or say `--channel all`"));
+    }
+    Ok(())
+}
+
 fn describe(token: &Token) -> serde_json::Value {
-    json!({"name": token.name, "role": token.role.as_str(), "channels": scope_json(&token.scope), "expires": rfc3339(token.expires), "revoked": token.revoked})
+    json!({"name": token.name, "role": token.role.as_str(), "channels": scope_json(&token.scope), "expires": rfc3339(token.expires), "revoked": token.revoked, "last_use": token.last_use.map(rfc3339)})
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
@@ -53,6 +67,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
     match &args.verb {
         Verb::Create { name, rights, expires } => {
             let (role, scope) = rights.granted()?;
+            refuse_useless(role, &scope)?;
             let ends = context.clock.now() + chrono::TimeDelta::days(*expires);
             let (secret, token) = access.create_token(name, role, &scope, ends)?;
             if context.output.json {

@@ -3,13 +3,20 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use crate::cli::output::read_secret;
+use crate::cli::output::{read_secret, visible};
 use crate::cli::{CliError, Context, Exit};
 use crate::model::{ChannelId, Role, Scope};
-use crate::store::access::{Access, User, scope_for};
+use crate::store::access::{Access, Grant, User, scope_for};
 
 /// Accounts for the web interface
+///
+/// An admin manages accounts and tokens and reads nothing unless channels are given to it; an auditor reads everything;
+/// a reviewer reads the channels that it is given; a verifier sees verification and coverage only. Whoever tries
+/// passwords waits longer and longer, and nobody is ever locked out: there is nothing to unlock.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  teamchat-archive user add ada --role auditor --export yes\n  teamchat-archive user add bo --channel C0123 --channel C0456 --password-file -\n  teamchat-archive user set-role bo --channel all"
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -23,24 +30,60 @@ enum Verb {
         name: String,
         #[command(flatten)]
         rights: Rights,
+        #[command(flatten)]
+        exporting: Exporting,
         /// File with the password; `-` is standard input
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
     /// Name them
     List,
-    /// Refuse one from now on
+    /// Refuse one from now on, and end its sessions
     Disable {
         /// Sign-in name
         name: String,
     },
-    /// Give one another role
+    /// Let one in again that was refused
+    Enable {
+        /// Sign-in name
+        name: String,
+    },
+    /// Give one another role, other channels and the right to export, and end its sessions
     SetRole {
         /// Sign-in name
         name: String,
         #[command(flatten)]
         rights: Rights,
+        #[command(flatten)]
+        exporting: Exporting,
     },
+    /// Ask one for no second factor any more: whoever holds it lost what makes the codes
+    ResetFactor {
+        /// Sign-in name
+        name: String,
+    },
+    /// Give one another password, and end its sessions
+    SetPassword {
+        /// Sign-in name
+        name: String,
+        /// File with the password; `-` is standard input
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+}
+
+/// Whether an account may take sets away: a right of its own, which no role has by itself.
+#[derive(Debug, clap::Args)]
+struct Exporting {
+    /// Whether it may export what it reads; auditors need it, too
+    #[arg(long, value_name = "YES|NO", default_value = "no")]
+    export: Answer,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Answer {
+    Yes,
+    No,
 }
 
 /// What an account or token may do and see.
@@ -86,7 +129,20 @@ pub(super) fn scope_json(scope: &Scope) -> Value {
 }
 
 fn user_json(user: &User) -> Value {
-    json!({"name": user.name, "role": user.role.as_str(), "channels": scope_json(&user.scope), "disabled": user.disabled, "created": user.created})
+    json!({"name": user.name, "role": user.role.as_str(), "channels": scope_json(&user.scope), "may_export": user.may_export, "second_factor": user.has_factor, "disabled": user.disabled, "created": user.created})
+}
+
+/// An account in a line.
+fn line(user: &User) -> String {
+    let exports = if user.may_export { "  may export" } else { "" };
+    let factor = if user.has_factor { "  second factor" } else { "" };
+    let disabled = if user.disabled { "  disabled" } else { "" };
+    format!("{}  {}{exports}{factor}{disabled}", visible(&user.name), user.role.as_str())
+}
+
+fn granted(rights: &Rights, exporting: &Exporting) -> Result<Grant, CliError> {
+    let (role, scope) = rights.granted()?;
+    Ok(Grant { role, scope, may_export: exporting.export == Answer::Yes })
 }
 
 pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
@@ -99,32 +155,36 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
                 context.output.json(&users.iter().map(user_json).collect::<Vec<_>>())?;
             } else {
                 for user in users {
-                    let disabled = if user.disabled { "  disabled" } else { "" };
-                    context.output.data(&format!("{}  {}{disabled}", user.name, user.role.as_str()))?;
+                    context.output.data(&line(&user))?;
                 }
             }
             return Ok(Exit::Done);
         }
-        Verb::Add { name, rights, password_file } => {
-            let (role, scope) = rights.granted()?;
+        Verb::Add { name, rights, exporting, password_file } => {
+            let grant = granted(rights, exporting)?;
             let password = read_secret(password_file.as_deref(), "password for the new account: ")?;
-            access.add_user(name, role, &scope, &password)?
+            let user = access.add_user(name, &grant, &password)?;
+            // It makes no account any more, wherever it still lies.
+            if let Err(error) = archive.keys.remove_setup_token() {
+                context
+                    .output
+                    .say(&format!("the set-up token, which opens nothing any more, can't be removed: {error}"));
+            }
+            user
         }
         Verb::Disable { name } => access.disable_user(name)?,
-        Verb::SetRole { name, rights } => {
-            let (role, scope) = rights.granted()?;
-            access.set_role(name, role, &scope)?
+        Verb::Enable { name } => access.enable_user(name)?,
+        Verb::ResetFactor { name } => access.turn_factor_off(name)?,
+        Verb::SetRole { name, rights, exporting } => access.set_role(name, &granted(rights, exporting)?)?,
+        Verb::SetPassword { name, password_file } => {
+            let password = read_secret(password_file.as_deref(), "new password: ")?;
+            access.set_password(name, &password)?
         }
     };
     if context.output.json {
         context.output.json(&user_json(&user))?;
     } else {
-        context.output.data(&format!(
-            "{} is {}{}",
-            user.name,
-            user.role.as_str(),
-            if user.disabled { ", disabled" } else { "" }
-        ))?;
+        context.output.data(&line(&user))?;
     }
     Ok(Exit::Done)
 }

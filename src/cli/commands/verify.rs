@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use crate::cli::{CliError, Context, Exit};
 use crate::ledger::VerifierKey;
 use crate::store::{Breadth, NoteFile, Unusable, note_files};
-use crate::verify::{Depth, Report, Trust, anchors, check_with, outside};
+use crate::verify::{Depth, Report, outside};
 
 /// Check all that is stored against the ledger and its checkpoints
 ///
@@ -47,7 +47,7 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
             let text = fs_err::read_to_string(path).map_err(|error| CliError::usage(error.to_string()))?;
             Some(VerifierKey::parse(&text).map_err(|error| CliError::usage(format!("{}: {error}", path.display())))?)
         }
-        None => archive.keys.ledger_vkey(),
+        None => None,
     };
     let kept = kept_elsewhere(&args.checkpoint)?;
     let depth = match (args.quick, args.sample) {
@@ -56,13 +56,10 @@ pub(crate) fn run(context: &Context, args: &Args) -> Result<Exit, CliError> {
         (false, None) => Depth::Full,
     };
     let bar = context.output.bar("records", archive.reader.head().unwrap_or(0));
-    let trust = Trust { ledger: key, access: archive.keys.access_vkey() };
-    let outcome = check_with(&archive.reader, depth, &trust, &mut |done, _| bar.set_position(done));
+    let outcome = archive.check(depth, key, &mut |done, _| bar.set_position(done));
     bar.finish_and_clear();
-    let mut report = outcome?;
-    crate::verify::keys(&archive.keys, &mut report);
+    let report = outcome?;
     let keys = report.accepted.clone();
-    let report = anchors(&archive.reader, &archive.anchors, &keys, depth, report)?;
     let report = outside(&archive.reader, &kept, &keys, report)?;
     if context.output.json {
         context.output.json(&report)?;

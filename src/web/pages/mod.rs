@@ -1,76 +1,170 @@
 //! One file a page. A page is a struct with everything its template needs.
 
+pub(super) mod access;
+mod captured;
 pub(super) mod channels;
+pub(super) mod coverage;
+pub(super) mod crawl;
+pub(super) mod day;
+pub(super) mod exhibits;
+pub(super) mod exports;
+pub(super) mod factor;
 pub(super) mod files;
+mod grants;
 pub(super) mod health;
+mod heat;
+pub(super) mod look;
+mod matches;
+mod months;
+pub(super) mod out;
 pub(super) mod overview;
+mod pair;
+pub(super) mod people;
+pub(super) mod person;
+mod provenance;
 pub(super) mod record;
+pub(super) mod saved;
 pub(super) mod search;
+pub(super) mod sessions;
+pub(super) mod setup;
 pub(super) mod timeline;
+pub(super) mod tokens;
+mod transcript;
+pub(super) mod users;
+pub(super) mod verify;
+pub(super) mod version;
 mod view;
+mod way;
 
-use axum::extract::FromRequestParts;
-use axum::http::request::Parts;
+use super::assets;
+use super::desk::{Desk, ZONE};
+use super::rights::Need;
+use super::visits::ENTRY;
+use super::words::Words;
 
-use super::error::WebError;
-use super::{Web, assets};
-use crate::model::{Role, Scope};
-use crate::store::access::User;
+/// Zones that are offered by name; any other may be typed.
+const ZONES: [&str; 12] = [
+    "UTC",
+    "Europe/London",
+    "Europe/Prague",
+    "Europe/Athens",
+    "Africa/Cairo",
+    "Asia/Dubai",
+    "Asia/Kolkata",
+    "Asia/Singapore",
+    "Asia/Tokyo",
+    "America/New_York",
+    "America/Chicago",
+    "America/Los_Angeles",
+];
+
+/// A place of the navigation.
+pub(super) struct Place {
+    pub(super) href: &'static str,
+    pub(super) name: String,
+    pub(super) is_here: bool,
+}
 
 /// What every page has around it.
 pub(super) struct Shell {
+    pub(super) w: &'static Words,
     pub(super) title: String,
     pub(super) css: String,
+    pub(super) icons: String,
+    pub(super) script: String,
+    /// Single keys do what links do.
+    pub(super) keys: bool,
     pub(super) user: String,
     pub(super) role: &'static str,
-    /// Which part of the navigation it belongs to.
-    pub(super) section: &'static str,
+    /// `light`, `dark`, or nothing: as the system is.
+    pub(super) theme: &'static str,
+    pub(super) places: Vec<Place>,
     pub(super) archive: String,
     pub(super) server: String,
     pub(super) zone: &'static str,
+    pub(super) zones: [&'static str; 12],
     pub(super) checkpoint: String,
-    /// The query in the search field at the top.
-    pub(super) query: String,
+    /// Where to come back to.
+    pub(super) back: String,
+    /// The address that shows the same to whoever may see it, in this zone.
+    pub(super) permalink: String,
+    /// The same in UTC, or back in the zone of the reader, with its name; nothing when these are one.
+    pub(super) other_zone: Option<(String, String)>,
+    /// Stands for the number of this view in the access log, which is not known yet.
+    pub(super) entry: &'static str,
 }
 
 impl Shell {
-    pub(super) fn new(web: &Web, viewer: &Viewer, section: &'static str, title: impl Into<String>) -> Self {
-        let row = web.reader.archive();
-        let checkpoint = match web.reader.newest_checkpoint() {
-            Ok(Some((checkpoint, _, at))) => format!("{} records, signed {at}", checkpoint.size),
-            Ok(None) => "none yet".to_owned(),
+    /// Around a page of that section of the navigation.
+    pub(super) fn new(desk: &Desk, section: &'static str, title: impl Into<String>) -> Self {
+        let w = desk.w;
+        let row = desk.web().about();
+        let checkpoint = match desk.web().checkpoint() {
+            Ok(Some((checkpoint, at))) => {
+                let at = view::Moment::parse(&at, desk.zone).full;
+                w.with_two("checkpoint-of", super::words::grouped(checkpoint.size), at)
+            }
+            Ok(None) => w.say("checkpoint-none"),
             Err(error) => error.to_string(),
         };
+        let places = [
+            ("search", "/search", Need::Contents, w.say("nav-search")),
+            ("channels", "/c", Need::Contents, w.say("nav-channels")),
+            ("people", "/people", Need::Contents, w.say("nav-people")),
+            ("files", "/f", Need::Contents, w.say("nav-files")),
+            ("exhibits", "/exhibits", Need::Contents, w.say("nav-exhibits")),
+            ("exports", "/exports", Need::Export, w.say("nav-exports")),
+            ("coverage", "/crawl/coverage", Need::Coverage, w.say("coverage")),
+            ("verify", "/verify", Need::Verification, w.say("nav-verify")),
+            ("access", "/access", Need::AccessLog, w.say("access")),
+            ("users", "/admin/users", Need::Accounts, w.say("nav-users")),
+        ];
+        // What a reader may not open is not offered.
+        let places = places.into_iter().filter(|(_, _, need, _)| desk.viewer.may(*need));
+        let places = places.map(|(name, href, _, shown)| Place { href, name: shown, is_here: name == section });
         Self {
+            w,
             title: title.into(),
             css: assets::css_url(),
-            user: viewer.name.clone(),
-            role: viewer.role.as_str(),
-            section,
+            icons: assets::icons_url(),
+            script: assets::script_url(),
+            keys: desk.keys,
+            user: desk.viewer.name.clone(),
+            role: desk.viewer.role.as_str(),
+            theme: desk.theme,
+            places: places.collect(),
             archive: row.id.to_string()[..8].to_owned(),
             server: row.server.clone(),
-            zone: web.zone.name(),
+            zone: desk.zone.name(),
+            zones: ZONES,
             checkpoint,
-            query: String::new(),
+            back: desk.asked.clone(),
+            permalink: permalink(&desk.asked, desk.zone.name()),
+            other_zone: other_zone(&desk.asked, desk.zone.name()).map(|href| {
+                if has_zone(&desk.asked) { (href, w.say("foot-own-zone")) } else { (href, w.say("foot-utc")) }
+            }),
+            entry: ENTRY.as_str(),
         }
     }
 }
 
-/// Who looks, and what they may see. Handlers of content take one; there is no other way to a
-/// scope.
-#[derive(Debug, Clone)]
-pub(super) struct Viewer {
-    pub(super) name: String,
-    pub(super) role: Role,
-    pub(super) scope: Scope,
+fn has_zone(asked: &str) -> bool {
+    asked.split_once('?').is_some_and(|(_, query)| query.split('&').any(|pair| pair.starts_with("tz=")))
 }
 
-impl<S: Sync> FromRequestParts<S> for Viewer {
-    type Rejection = WebError;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, WebError> {
-        let user: Option<&User> = parts.extensions.get();
-        let user = user.ok_or_else(|| WebError::Internal("a page was reached without signing in".to_owned()))?;
-        Ok(Self { name: user.name.clone(), role: user.role, scope: user.scope.clone() })
+fn other_zone(asked: &str, zone: &str) -> Option<String> {
+    match (has_zone(asked), zone) {
+        (true, _) => Some(look::without_zone(asked)),
+        (false, "UTC") => None,
+        (false, _) => Some(permalink(asked, "UTC")),
     }
+}
+
+/// An address with the zone in it.
+fn permalink(asked: &str, zone: &str) -> String {
+    if has_zone(asked) {
+        return asked.to_owned();
+    }
+    let sign = if asked.contains('?') { '&' } else { '?' };
+    format!("{asked}{sign}{ZONE}={}", super::markup::encode(zone))
 }

@@ -1,30 +1,32 @@
-use std::collections::HashMap;
-use std::sync::Arc;
+//! A stretch of a channel: around a message, from a day on, as of a moment.
 
 use askama::Template;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, Query};
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::NaiveDate;
 use serde::Deserialize;
-use serde_json::Value;
 
-use super::view::{MessageView, Moment, timeline};
-use super::{Shell, Viewer};
-use crate::history::{Item, messages_after, messages_before};
-use crate::model::{ChannelId, MessageTs, RecordSeq, json};
-use crate::record::Kind;
-use crate::store::FIRST_SOURCE;
-use crate::web::Web;
+use super::Shell;
+use super::captured::{Captured, bounds};
+use super::matches::{Around, Matches};
+use super::months::{Map, map};
+use super::pair::pair;
+use super::transcript::{Counts, Members, Row, Stretch, members};
+use super::view::Moment;
+use super::way::Way;
+use crate::history::{AsOf, ChannelFacts, Directory, Item};
+use crate::model::{ChannelId, MessageTs, RecordSeq, UtcTime, parse_time};
+use crate::web::desk::Desk;
 use crate::web::error::{WebError, blocking, render};
-use crate::web::markup::{Change, Piece, encode, visible};
+use crate::web::markup::{Change, Piece, direction, visible};
 
 /// Messages of a page, and at most.
 const PAGE: usize = 100;
 const LARGEST: usize = 500;
 
-/// Where in the channel.
-#[derive(Debug, Deserialize)]
+/// Where in the channel, and how it is read.
+#[derive(Debug, Default, Deserialize)]
 pub(crate) struct Place {
     /// Around this record or time stamp.
     at: Option<String>,
@@ -36,157 +38,421 @@ pub(crate) struct Place {
     after: Option<String>,
     /// How many.
     n: Option<usize>,
+    /// Whose matches are gone through.
+    q: Option<String>,
+    /// As it was at this moment.
+    asof: Option<String>,
 }
 
 #[derive(Template)]
 #[template(path = "timeline.html")]
 struct Timeline {
     shell: Shell,
-    name: String,
-    is_im: bool,
-    topic: String,
-    members: u64,
-    member_names: String,
-    was: String,
-    href: String,
-    messages: Vec<MessageView>,
+    head: Head,
+    way: Way,
+    rows: Vec<Row>,
+    is_empty: bool,
     older: Option<String>,
     newer: Option<String>,
     date: String,
+    /// The days with messages before and after: what it is called, and where.
+    previous_day: Option<(NaiveDate, String)>,
+    next_day: Option<(NaiveDate, String)>,
+    print: Option<String>,
+    /// A day that was asked for on which nothing was said.
+    silent: String,
+    matches: Option<Matches>,
+    map: Option<Map>,
+    then: Option<Then>,
+    /// What was typed as a moment and is none, and why.
+    as_of: String,
+    no_moment: String,
     walked: String,
-    mark: &'static str,
+    notes: Vec<String>,
+}
+
+/// What a page of a channel says of the channel.
+pub(crate) struct Head {
+    pub(crate) name: String,
+    /// Both who talk in a direct conversation, where they are known.
+    pub(crate) pair: Option<String>,
+    pub(crate) is_im: bool,
+    pub(crate) topic: String,
+    pub(crate) topic_dir: &'static str,
+    pub(crate) members: Members,
+    pub(crate) was: String,
+    pub(crate) mark: String,
+    /// That name and topic are of a later time than the page; empty: they are of its time.
+    pub(crate) later: String,
+    pub(crate) excluded: Option<String>,
+}
+
+/// What is said above a page that is as of a moment.
+pub(crate) struct Then {
+    pub(crate) at: String,
+    pub(crate) counts: Counts,
+    pub(crate) now: String,
+}
+
+/// A channel that the reader may see, read as of some moment.
+pub(crate) struct Room {
+    pub(crate) channel: ChannelId,
+    pub(crate) now: std::sync::Arc<Directory>,
+    pub(crate) as_of: AsOf,
+    /// As it was typed.
+    pub(crate) asked_as_of: String,
+    /// Why that is no moment; empty: it is one, or none was typed.
+    pub(crate) no_moment: String,
+}
+
+impl Room {
+    pub(crate) fn open(desk: &Desk, id: &str, asof: Option<&str>) -> Result<Self, WebError> {
+        let channel = ChannelId::parse(id).ok_or(WebError::NotFound)?;
+        let now = desk.directory()?;
+        if !now.channels.contains_key(&channel) {
+            return Err(WebError::NotFound);
+        }
+        let asked_as_of = asof.unwrap_or_default().trim().to_owned();
+        let (as_of, no_moment) = match asked_as_of.as_str() {
+            "" => (AsOf::Now, String::new()),
+            text => match moment(desk, text) {
+                Some(time) => (AsOf::Time(time), String::new()),
+                None => (AsOf::Now, desk.w.with("as-of-no-time-named", text)),
+            },
+        };
+        Ok(Self { channel, now, as_of, asked_as_of, no_moment })
+    }
+
+    /// Nothing later than this was there.
+    pub(crate) fn end(&self) -> MessageTs {
+        match self.as_of {
+            AsOf::Time(time) => MessageTs::from_micros(time.timestamp_micros()),
+            _ => MessageTs::MAX,
+        }
+    }
+
+    /// The names for a page about `day`: those of that day's end, or of the moment of which it is.
+    pub(crate) fn names(&self, desk: &Desk, day: Option<NaiveDate>) -> Result<std::sync::Arc<Directory>, WebError> {
+        let as_of = match (self.as_of, day) {
+            (AsOf::Now, Some(day)) => {
+                let end = bounds(desk.zone, day).1.time();
+                if end >= desk.web().now() { AsOf::Now } else { AsOf::Time(end) }
+            }
+            (as_of, _) => as_of,
+        };
+        if as_of == AsOf::Now {
+            return Ok(std::sync::Arc::clone(&self.now));
+        }
+        Ok(std::sync::Arc::new(desk.archive().names_at(&self.now, &self.channel, as_of)?))
+    }
+
+    pub(crate) fn facts(&self) -> &ChannelFacts {
+        // It was there when the room was opened.
+        &self.now.channels[&self.channel]
+    }
+
+    /// What a page says above its messages, with the names of its time.
+    pub(crate) fn head(
+        &self,
+        desk: &Desk,
+        names: &Directory,
+        day: Option<NaiveDate>,
+        captured: &Captured,
+    ) -> Result<Head, WebError> {
+        let facts = names.channels.get(&self.channel).unwrap_or_else(|| self.facts());
+        let later = if facts.is_later {
+            let record = desk.archive().record(facts.record)?;
+            let seen = record.map(|record| Moment::new(record.header.observed(), desk.zone).full).unwrap_or_default();
+            if facts.is_im { desk.w.with("name-first-seen", seen) } else { desk.w.with("topic-first-seen", seen) }
+        } else {
+            String::new()
+        };
+        let topic = visible(&facts.topic);
+        // A page as of a moment says above of which; one of today needs no date.
+        let day = day.filter(|_| !std::ptr::eq(names, std::sync::Arc::as_ptr(&self.now)) && self.as_of == AsOf::Now);
+        let now_called = Some(&self.facts().name).filter(|now| **now != facts.name);
+        let earlier = facts.earlier_names.iter().map(|name| visible(name)).collect::<Vec<_>>().join(", ");
+        Ok(Head {
+            name: visible(&facts.name),
+            pair: pair(desk, names, facts, captured)?,
+            is_im: facts.is_im,
+            topic_dir: direction(&[Piece::Text(topic.clone())]),
+            topic,
+            members: members(desk, &self.channel, names, day)?,
+            was: match now_called {
+                Some(now) => desk.w.with("room-now-called", visible(now)),
+                None if earlier.is_empty() => String::new(),
+                None => desk.w.with("room-formerly", earlier),
+            },
+            mark: if facts.is_lost {
+                desk.w.say("channel-lost")
+            } else if facts.is_archived {
+                desk.w.say("channel-archived")
+            } else {
+                String::new()
+            },
+            later,
+            excluded: captured.excluded.clone(),
+        })
+    }
+}
+
+impl Head {
+    /// What the channel is called in titles.
+    pub(crate) fn title(&self, desk: &Desk) -> String {
+        match &self.pair {
+            Some(pair) => pair.clone(),
+            None if self.is_im => desk.w.with("conversation-with", &self.name),
+            None => format!("#{}", self.name),
+        }
+    }
+}
+
+/// A time as people type one: as everywhere, or by the clock of the reader's zone.
+fn moment(desk: &Desk, text: &str) -> Option<UtcTime> {
+    let local = || {
+        let formats = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"];
+        formats.iter().find_map(|format| chrono::NaiveDateTime::parse_from_str(text, format).ok())
+    };
+    parse_time(text, desk.zone).or_else(|| local().map(|clock| desk.zone.local(clock)))
 }
 
 /// A stretch of a channel.
-pub(crate) async fn page(
-    State(web): State<Arc<Web>>,
-    viewer: Viewer,
-    Path(id): Path<String>,
-    Query(place): Query<Place>,
-) -> Result<Response, WebError> {
-    let page = blocking(move || build(&web, &viewer, &id, &place)).await?;
-    Ok(render(StatusCode::OK, &page))
+pub(crate) async fn page(desk: Desk, Path(id): Path<String>, Query(place): Query<Place>) -> Result<Response, WebError> {
+    let page = blocking(move || build(&desk, &id, &place)).await?;
+    let status = if page.no_moment.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
+    Ok(render(status, &page))
 }
 
-fn build(web: &Web, viewer: &Viewer, id: &str, place: &Place) -> Result<Timeline, WebError> {
-    let channel = ChannelId::parse(id).filter(|id| viewer.scope.allows(id)).ok_or(WebError::NotFound)?;
-    let directory = web.directory(&viewer.scope)?;
-    let facts = directory.channels.get(&channel).ok_or(WebError::NotFound)?;
+/// The messages of a page, and what it is about.
+struct Found {
+    items: Vec<Item>,
+    /// Where a page without messages stands.
+    edge: Option<MessageTs>,
+    target: Option<MessageTs>,
+    /// The day that was asked for.
+    day: Option<NaiveDate>,
+    /// What the title says of the place.
+    title: Option<String>,
+}
+
+fn next(ts: MessageTs) -> MessageTs {
+    MessageTs::from_micros(ts.micros() + 1)
+}
+
+fn find(desk: &Desk, room: &Room, place: &Place) -> Result<Found, WebError> {
     let count = place.n.unwrap_or(PAGE).clamp(1, LARGEST);
-    let before = |to: MessageTs, count: usize| messages_before(&web.reader, FIRST_SOURCE, &channel, to, count);
-    let after = |from: MessageTs, count: usize| messages_after(&web.reader, FIRST_SOURCE, &channel, from, count);
-    let next = |ts: MessageTs| MessageTs::from_micros(ts.micros() + 1);
-    let parse = |text: &str| MessageTs::parse(text).ok_or_else(|| WebError::Bad(format!("`{text}` is no time stamp")));
-
-    let mut target = None;
-    // Where a page without messages stands.
-    let mut edge = None;
-    let items: Vec<Item> = if let Some(at) = &place.at {
-        let ts = target_of(web, &channel, at)?;
-        target = Some(ts.to_string());
-        let mut items = before(ts.before(), count / 2)?;
-        items.extend(after(ts, count - count / 2)?);
-        items
+    let end = room.end();
+    let before = |to: MessageTs, count: usize| desk.archive().messages_before(&room.channel, to.min(end), count);
+    let after = |from: MessageTs, count: usize| later(desk, room, from, count);
+    let parse = |text: &str| MessageTs::parse(text).ok_or_else(|| WebError::Bad(desk.w.with("no-time-stamp", text)));
+    let shown = |ts: MessageTs| Moment::new(ts.time(), desk.zone).full;
+    let mut found = Found { items: Vec::new(), edge: None, target: None, day: None, title: None };
+    if let Some(at) = &place.at {
+        let ts = target_of(desk, &room.channel, at)?;
+        found.target = Some(ts);
+        found.title = Some(desk.w.with("title-around", shown(ts)));
+        found.items = before(ts.before(), count / 2)?;
+        found.items.extend(after(ts, count - count / 2)?);
+        found.edge = Some(ts);
     } else if let Some(date) = place.date.as_deref().filter(|date| !date.is_empty()) {
-        let day = NaiveDate::parse_from_str(date, "%Y-%m-%d")
-            .map_err(|_| WebError::Bad(format!("`{date}` is no day; it looks like 2026-03-04")))?;
-        after(*edge.insert(MessageTs::from_micros(web.zone.start_of_day(day).timestamp_micros())), count)?
+        let day =
+            NaiveDate::parse_from_str(date, "%Y-%m-%d").map_err(|_| WebError::Bad(desk.w.with("no-day", date)))?;
+        let start = bounds(desk.zone, day).0;
+        found.day = Some(day);
+        found.title = Some(day.to_string());
+        found.items = after(start, count)?;
+        found.edge = Some(start);
     } else if let Some(from) = &place.after {
-        after(*edge.insert(next(parse(from)?)), count)?
+        let from = parse(from)?;
+        found.title = Some(desk.w.with("title-after", shown(from)));
+        found.items = after(next(from), count)?;
+        found.edge = Some(next(from));
     } else if let Some(to) = &place.before {
-        before(edge.insert(parse(to)?).before(), count)?
+        let to = parse(to)?;
+        found.title = Some(desk.w.with("title-before", shown(to)));
+        found.items = before(to.before(), count)?;
+        found.edge = Some(to);
     } else {
-        before(MessageTs::MAX, count)?
-    };
+        found.items = before(MessageTs::MAX, count)?;
+    }
+    Ok(found)
+}
 
-    let stamps: Vec<MessageTs> = items.iter().filter_map(|item| MessageTs::parse(&item.key)).collect();
+/// Messages from a time stamp on that were there by the moment of which the page is.
+fn later(desk: &Desk, room: &Room, from: MessageTs, count: usize) -> Result<Vec<Item>, WebError> {
+    let mut items = desk.archive().messages_after(&room.channel, from, count)?;
+    items.retain(|item| MessageTs::parse(&item.key).is_none_or(|ts| ts <= room.end()));
+    Ok(items)
+}
+
+fn build(desk: &Desk, id: &str, place: &Place) -> Result<Timeline, WebError> {
+    let room = Room::open(desk, id, place.asof.as_deref())?;
+    let w = desk.w;
+    let found = find(desk, &room, place)?;
+    let q = place.q.as_deref().map(str::trim).unwrap_or_default();
+    let n = place.n.map(|n| n.to_string()).unwrap_or_default();
+    let as_of = if room.no_moment.is_empty() { room.asked_as_of.as_str() } else { "" };
+    let way = Way::new(desk, id, &[("q", q), ("asof", as_of), ("n", &n)]);
+    let stamps: Vec<MessageTs> = found.items.iter().filter_map(|item| MessageTs::parse(&item.key)).collect();
     let (first, last) = (stamps.first().copied(), stamps.last().copied());
-    let older = match first.or(edge) {
-        Some(first) => (!before(first.before(), 1)?.is_empty()).then(|| format!("/c/{}?before={first}", encode(id))),
+    let stamp = |items: Vec<Item>| items.first().and_then(|item| MessageTs::parse(&item.key));
+    let before = |to: MessageTs| desk.archive().messages_before(&room.channel, to.min(room.end()), 1);
+    let older = match first.or(found.edge) {
+        Some(first) => stamp(before(first.before())?),
         None => None,
     };
-    let newer = match last.or(edge.map(MessageTs::before)) {
-        Some(last) => (!after(next(last), 1)?.is_empty()).then(|| format!("/c/{}?after={last}", encode(id))),
+    let newer = match last.map(next).or(found.edge) {
+        Some(from) => stamp(later(desk, &room, from, 1)?),
         None => None,
     };
-    let later_reactions = match (first, last) {
-        (Some(first), Some(last)) => reactions_between(web, &channel, first, last)?,
-        _ => HashMap::new(),
+    let date = |ts: MessageTs| desk.zone.date(ts.time());
+    let is_newest = found.edge.is_none();
+    let anchor_day = found.day.or(found.target.map(date)).or(if is_newest { last } else { first }.map(date));
+    let names = room.names(desk, anchor_day.filter(|_| !is_newest))?;
+    let captured = Captured::of(desk, &room.channel)?;
+    let (query, matches) = if q.is_empty() {
+        (None, None)
+    } else {
+        let around = Around {
+            desk,
+            channel: &room.channel,
+            directory: &room.now,
+            way: &way,
+            text: q,
+            as_of: room.as_of,
+            target: found.target,
+            first: first.or(found.edge).unwrap_or(MessageTs::MIN),
+        };
+        let (query, matches) = around.find()?;
+        (query, Some(matches))
     };
-    let walk = web.reader.walks()?.into_iter().filter(|row| row.channel == channel).max_by_key(|row| row.walked_until);
-    let name = visible(&facts.name);
-    let title = if facts.is_im { format!("Conversation with {name}") } else { format!("#{name}") };
-    let names: Vec<&str> = facts.members.iter().take(40).map(|id| directory.person(id)).collect();
+    let stretch = Stretch {
+        desk,
+        channel: &room.channel,
+        way: &way,
+        captured: &captured,
+        items: &found.items,
+        names: &names,
+        now: &room.now,
+        as_of: room.as_of,
+        query: query.as_ref(),
+        target: found.target,
+        day: found.day,
+        after: older,
+        goes_on: newer.is_some(),
+    };
+    let (rows, counts) = stretch.rows()?;
+    let head = room.head(desk, &names, anchor_day, &captured)?;
+    let day_of = |ts: MessageTs| (date(ts), way.to(&[("date", &date(ts).to_string())]));
+    let (mut previous_day, mut next_day) = (None, None);
+    if let Some((start, end)) = anchor_day.map(|day| bounds(desk.zone, day)) {
+        // What stands on the page, or right beside it, need not be looked up.
+        let known = || older.iter().chain(&stamps).chain(&newer).copied();
+        previous_day = known().filter(|ts| *ts < start).max();
+        if previous_day.is_none() && older.is_some() {
+            previous_day = stamp(before(start.before())?);
+        }
+        next_day = known().filter(|ts| *ts >= end).min();
+        if next_day.is_none() && newer.is_some() {
+            next_day = stamp(later(desk, &room, end, 1)?);
+        }
+    }
+    let room_title = head.title(desk);
+    let title = match &found.title {
+        Some(place) => w.with_two("title-in-room", &room_title, place),
+        None => room_title,
+    };
+    let then = match room.as_of {
+        AsOf::Time(time) => {
+            Some(Then { at: Moment::new(time, desk.zone).full, counts, now: way.without("asof", &place_of(place)) })
+        }
+        _ => None,
+    };
+    let title = match &then {
+        Some(then) => w.with_two("title-as-of", title, &then.at),
+        None => title,
+    };
+    let here = match (first.map(date), last.map(date)) {
+        (Some(first), Some(last)) => Some((first, last)),
+        _ => anchor_day.map(|day| (day, day)),
+    };
+    let map = if then.is_some() { None } else { months(desk, &room, &way, &captured, here) };
     Ok(Timeline {
-        messages: timeline(&items, &directory, web.zone, target.as_deref(), &pinned(web, &channel)?, &later_reactions),
-        shell: Shell::new(web, viewer, "channels", title),
-        name,
-        is_im: facts.is_im,
-        topic: visible(&facts.topic),
-        members: facts.member_count,
-        member_names: visible(&names.join(", ")),
-        was: facts.earlier_names.iter().map(|name| visible(name)).collect::<Vec<_>>().join(", "),
-        href: format!("/c/{}", encode(id)),
-        older,
-        newer,
-        date: place
-            .date
-            .clone()
-            .unwrap_or_else(|| first.map(|ts| web.zone.date(ts.time()).to_string()).unwrap_or_default()),
-        walked: walk.and_then(|row| row.walked_until).map_or_else(
-            || "not walked to the end yet".to_owned(),
-            |at| format!("walked to the end at {}", Moment::new(at, web.zone).full),
-        ),
-        mark: if facts.is_lost {
-            "no longer visible to the archived accounts"
-        } else if facts.is_archived {
-            "archived on the server"
-        } else {
-            ""
-        },
+        is_empty: found.items.is_empty(),
+        older: older.map(|_| way.to(&[("before", &first.or(found.edge).unwrap_or(MessageTs::MIN).to_string())])),
+        newer: newer.map(|_| {
+            let after = last.or(found.edge.map(MessageTs::before)).unwrap_or(MessageTs::MIN);
+            way.to(&[("after", &after.to_string())])
+        }),
+        // Where the page begins, as it is read from there, unless it is about a message or a day.
+        date: place.date.clone().unwrap_or_else(|| {
+            let day = found.target.map(date).or(first.map(date)).or(anchor_day);
+            day.map(|day| day.to_string()).unwrap_or_default()
+        }),
+        previous_day: previous_day.map(day_of),
+        next_day: next_day.map(day_of),
+        print: anchor_day.map(|day| way.day(day)),
+        silent: silent(desk, found.day, first, &captured),
+        matches,
+        map,
+        then,
+        as_of: room.asked_as_of.clone(),
+        no_moment: room.no_moment.clone(),
+        walked: captured
+            .until
+            .map_or_else(|| w.say("walked-never-yet"), |at| w.with("walked-at", Moment::new(at, desk.zone).full)),
+        notes: captured.notes,
+        shell: Shell::new(desk, "channels", title),
+        head,
+        way,
+        rows,
     })
 }
 
+/// The place that an address names, to keep it while something else is let go.
+fn place_of(place: &Place) -> Vec<(&'static str, &str)> {
+    let all = [("at", &place.at), ("date", &place.date), ("before", &place.before), ("after", &place.after)];
+    all.into_iter().filter_map(|(name, value)| value.as_deref().map(|value| (name, value))).collect()
+}
+
+/// What is said of a day without a message: whether somebody looked.
+fn silent(desk: &Desk, day: Option<NaiveDate>, first: Option<MessageTs>, captured: &Captured) -> String {
+    let Some(day) = day else { return String::new() };
+    let (start, end) = bounds(desk.zone, day);
+    if first.is_some_and(|first| first < end) || captured.between(start.before(), end).next().is_some() {
+        return String::new();
+    }
+    if captured.is_after(desk.zone, day) {
+        return desk.w.with("day-not-walked", day);
+    }
+    desk.w.with("day-silent", day)
+}
+
+/// The channel on one line. A page does without it where the index cannot be read.
+fn months(
+    desk: &Desk,
+    room: &Room,
+    way: &Way,
+    captured: &Captured,
+    here: Option<(NaiveDate, NaiveDate)>,
+) -> Option<Map> {
+    match desk.web().counts().months(desk, &room.channel, &room.now) {
+        Ok(counts) => map(desk, way, &counts, captured, here),
+        Err(error) => {
+            tracing::warn!(%error, "the months of a channel cannot be counted");
+            None
+        }
+    }
+}
+
 /// The time stamp that `at` names: itself, or that of a record of this channel.
-fn target_of(web: &Web, channel: &ChannelId, at: &str) -> Result<MessageTs, WebError> {
+fn target_of(desk: &Desk, channel: &ChannelId, at: &str) -> Result<MessageTs, WebError> {
     if let Some(ts) = MessageTs::parse(at) {
         return Ok(ts);
     }
-    let seq: u64 =
-        at.parse().map_err(|_| WebError::Bad(format!("`{at}` is neither a record's number nor a time stamp")))?;
-    if seq >= web.reader.head()? {
-        return Err(WebError::NotFound);
-    }
-    let record = web.reader.record(RecordSeq(seq))?;
+    let seq: u64 = at.parse().map_err(|_| WebError::Bad(desk.w.with("no-place", at)))?;
+    let record = desk.archive().record(RecordSeq(seq))?.ok_or(WebError::NotFound)?;
     let is_here = record.header.channel_id().as_ref() == Some(channel);
     MessageTs::parse(&record.header.key).filter(|_| is_here).ok_or(WebError::NotFound)
-}
-
-/// Reactions that changed after their message was archived, as they last were.
-pub(crate) fn reactions_between(
-    web: &Web,
-    channel: &ChannelId,
-    from: MessageTs,
-    to: MessageTs,
-) -> Result<HashMap<MessageTs, Value>, WebError> {
-    let mut out = HashMap::new();
-    for (ts, rows) in web.reader.versions_between(Kind::Reactions, FIRST_SOURCE, channel, from, to)? {
-        if let Some(row) = rows.last() {
-            out.insert(ts, json::parse(&web.reader.record(row.seq)?.body).unwrap_or_default());
-        }
-    }
-    Ok(out)
-}
-
-/// Time stamps of what is pinned in a channel, by any account.
-fn pinned(web: &Web, channel: &ChannelId) -> Result<Vec<String>, WebError> {
-    let mut out = Vec::new();
-    for (_, row) in web.reader.newest_under(Kind::Pins, FIRST_SOURCE, Some(channel), "")? {
-        let items = json::parse(&web.reader.record(row.seq)?.body).unwrap_or_default();
-        for item in items.as_array().into_iter().flatten() {
-            let ts = item["ts"].as_str().or_else(|| item["message"]["ts"].as_str());
-            out.extend(ts.map(str::to_owned));
-        }
-    }
-    Ok(out)
 }

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::messages::{bounds, object, standing};
 use super::{Call, Refusal};
 use crate::model::{Digest, MessageTs, UtcTime};
-use crate::web::Web;
+use crate::web::desk::Web;
 use crate::web::markup::encode;
 
 /// Titles are the beginning of the text.
@@ -34,9 +34,12 @@ pub(super) fn history(web: &Web, call: &Call) -> Result<Response, Refusal> {
     let facts = call.directory.channels.get(&channel).ok_or(Refusal::Code("channel_not_found"))?;
     let (oldest, latest, forward) = bounds(call)?;
     let count = call.number("count", 100, 1000);
-    let mut items = standing(web, &channel, oldest, latest, count, forward)?;
+    let mut items = standing(web, call, &channel, oldest, latest, count, forward)?;
     items.truncate(count);
-    let host = url::Url::parse(&web.reader.archive().server)
+    for item in &items {
+        call.shows(item);
+    }
+    let host = url::Url::parse(&web.about().server)
         .ok()
         .and_then(|url| url.host_str().map(str::to_owned))
         .unwrap_or_else(|| "teamchat".to_owned());

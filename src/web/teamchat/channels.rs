@@ -2,12 +2,14 @@ use serde_json::{Value, json};
 
 use super::{Call, Refusal};
 use crate::model::{ChannelId, json};
-use crate::web::Web;
+use crate::web::desk::Web;
 
 /// A channel's object as the server last gave it.
 fn object(web: &Web, call: &Call, id: &ChannelId) -> Result<Value, Refusal> {
     let facts = call.directory.channels.get(id).ok_or(Refusal::Code("channel_not_found"))?;
-    let mut value = json::parse(&web.reader.record(facts.record)?.body)
+    let record = call.archive(web).record(facts.record)?;
+    let mut value = record
+        .and_then(|record| json::parse(&record.body))
         .unwrap_or_else(|| json!({"id": facts.api_id, "name": facts.name}));
     if let Some(object) = value.as_object_mut()
         && !facts.is_im

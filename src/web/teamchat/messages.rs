@@ -2,11 +2,10 @@ use serde_json::{Value, json};
 
 use super::files::with_tickets;
 use super::{Call, Refusal, page_of};
-use crate::history::{Item, item, messages_after, messages_before, messages_between};
+use crate::history::Item;
 use crate::model::{ChannelId, MessageTs, json};
 use crate::record::Kind;
-use crate::store::FIRST_SOURCE;
-use crate::web::Web;
+use crate::web::desk::Web;
 
 /// Messages read at once while looking for those that still stand.
 const STEP: usize = 512;
@@ -18,10 +17,11 @@ pub(super) fn object(web: &Web, call: &Call, item: &Item) -> Result<Value, Refus
         || json!({"type": "message", "ts": item.key, "text": String::from_utf8_lossy(&latest.record.body)}),
     );
     if let Some(channel) = &item.channel
-        && let Some(row) = web.reader.versions(Kind::Reactions, FIRST_SOURCE, Some(channel), &item.key)?.last()
+        && let Some(reactions) = call.archive(web).item(Kind::Reactions, Some(channel), &item.key)?
+        && let Some(newest) = reactions.versions.last()
         && let Some(object) = value.as_object_mut()
     {
-        let reactions = json::parse(&web.reader.record(row.seq)?.body).unwrap_or_default();
+        let reactions = json::parse(&newest.record.body).unwrap_or_default();
         if reactions.as_array().is_some_and(Vec::is_empty) {
             object.remove("reactions");
         } else {
@@ -43,6 +43,7 @@ pub(super) fn object(web: &Web, call: &Call, item: &Item) -> Result<Value, Refus
 /// says that there are more.
 pub(super) fn standing(
     web: &Web,
+    call: &Call,
     channel: &ChannelId,
     oldest: MessageTs,
     latest: MessageTs,
@@ -54,9 +55,9 @@ pub(super) fn standing(
     while found.len() <= count && low <= high {
         let step = STEP.max(count + 1);
         let items = if forward {
-            messages_after(&web.reader, FIRST_SOURCE, channel, low, step)?
+            call.archive(web).messages_after(channel, low, step)?
         } else {
-            messages_before(&web.reader, FIRST_SOURCE, channel, high, step)?
+            call.archive(web).messages_before(channel, high, step)?
         };
         let stamps: Vec<MessageTs> = items.iter().filter_map(|item| MessageTs::parse(&item.key)).collect();
         let (Some(first), Some(last)) = (stamps.first().copied(), stamps.last().copied()) else { break };
@@ -97,19 +98,18 @@ pub(super) fn standing(
     Ok(found)
 }
 
+/// A time stamp that a call is bounded by. Clients send whole seconds and fewer digits, too; 0 bounds nothing.
+fn bound(call: &Call, name: &str, code: &'static str) -> Result<Option<MessageTs>, Refusal> {
+    let Some(text) = call.text(name) else { return Ok(None) };
+    let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let found = MessageTs::parse(&format!("{seconds}.{fraction:0<6}")).ok_or(Refusal::Code(code))?;
+    Ok((found != MessageTs::MIN).then_some(found))
+}
+
 /// The bounds of a history call, as inclusive ones, and whether it pages forward.
 pub(super) fn bounds(call: &Call) -> Result<(MessageTs, MessageTs, bool), Refusal> {
-    let parse = |name: &str, code| match call.text(name) {
-        None | Some("0" | "0.000000") => Ok(None),
-        // Clients send whole seconds and fewer digits, too.
-        Some(text) => {
-            let (seconds, fraction) = text.split_once('.').unwrap_or((text, "0"));
-            let full = format!("{seconds}.{fraction:0<6}");
-            MessageTs::parse(&full).map(Some).ok_or(Refusal::Code(code))
-        }
-    };
-    let latest = parse("latest", "invalid_ts_latest")?;
-    let oldest = parse("oldest", "invalid_ts_oldest")?;
+    let latest = bound(call, "latest", "invalid_ts_latest")?;
+    let oldest = bound(call, "oldest", "invalid_ts_oldest")?;
     let inclusive = call.flag("inclusive");
     let forward = latest.is_none() && oldest.is_some();
     let low = oldest.map_or(MessageTs::MIN, |ts| if inclusive { ts } else { MessageTs::from_micros(ts.micros() + 1) });
@@ -122,16 +122,20 @@ pub(super) fn history(web: &Web, call: &Call) -> Result<Value, Refusal> {
     let channel = call.channel()?;
     let (oldest, latest, forward) = bounds(call)?;
     let count = call.number("count", 100, 1000);
-    let mut items = standing(web, &channel, oldest, latest, count, forward)?;
+    let mut items = standing(web, call, &channel, oldest, latest, count, forward)?;
     let has_more = items.len() > count;
     items.truncate(count);
+    for item in &items {
+        call.shows(item);
+    }
     let messages: Vec<Value> = items.iter().map(|item| object(web, call, item)).collect::<Result<_, _>>()?;
+    let said = |name: &str| Ok::<_, Refusal>(bound(call, name, "invalid_ts")?.unwrap_or(MessageTs::MIN).to_string());
     let mut body = json!({
         "ok": true,
         "messages": messages,
         "has_more": has_more,
-        "latest": call.text("latest").unwrap_or("0.000000"),
-        "oldest": call.text("oldest").unwrap_or("0.000000"),
+        "latest": said("latest")?,
+        "oldest": said("oldest")?,
     });
     if call.flag("unreads") {
         body["unread_count_display"] = json!(0);
@@ -147,13 +151,14 @@ fn find(web: &Web, call: &Call, name: &str) -> Result<Item, Refusal> {
         .or_else(|| call.text("timestamp"))
         .ok_or(Refusal::Code("no_item_specified"))?;
     let ts = MessageTs::parse(ts).ok_or(Refusal::Code("bad_timestamp"))?;
-    let found = item(&web.reader, Kind::Message, FIRST_SOURCE, Some(&channel), &ts.to_string())?;
+    let found = call.archive(web).item(Kind::Message, Some(&channel), &ts.to_string())?;
     found.filter(|item| !item.is_gone()).ok_or(Refusal::Code("message_not_found"))
 }
 
 /// `items.info`.
 pub(super) fn item_info(web: &Web, call: &Call) -> Result<Value, Refusal> {
     let found = find(web, call, "ts")?;
+    call.shows(&found);
     Ok(
         json!({"ok": true, "message": object(web, call, &found)?, "paging": {"count": 0, "total": 0, "page": 1, "pages": 0}}),
     )
@@ -163,8 +168,7 @@ pub(super) fn item_info(web: &Web, call: &Call) -> Result<Value, Refusal> {
 pub(super) fn pins(web: &Web, call: &Call) -> Result<Value, Refusal> {
     let channel = call.channel()?;
     let mut items: Vec<Value> = Vec::new();
-    for (_, row) in web.reader.newest_under(Kind::Pins, FIRST_SOURCE, Some(&channel), "")? {
-        let pinned = json::parse(&web.reader.record(row.seq)?.body).unwrap_or_default();
+    for pinned in call.archive(web).pins(&channel)? {
         for mut pin in pinned.as_array().cloned().unwrap_or_default() {
             if let Some(file) = pin.get_mut("file") {
                 with_tickets(web, call, file)?;
@@ -179,7 +183,9 @@ pub(super) fn pins(web: &Web, call: &Call) -> Result<Value, Refusal> {
 
 /// `reactions.get`.
 pub(super) fn reactions_get(web: &Web, call: &Call) -> Result<Value, Refusal> {
-    let message = object(web, call, &find(web, call, "timestamp")?)?;
+    let found = find(web, call, "timestamp")?;
+    call.shows(&found);
+    let message = object(web, call, &found)?;
     Ok(
         json!({"ok": true, "type": "message", "reactions": message.get("reactions").cloned().unwrap_or_else(|| json!([]))}),
     )
@@ -190,10 +196,12 @@ pub(super) fn reactions_list(web: &Web, call: &Call) -> Result<Value, Refusal> {
     let channel = call.channel()?;
     let user = match call.text("user") {
         Some(user) => user.to_owned(),
-        None => web.reader.accounts()?.into_iter().next().map(|row| row.user_id).unwrap_or_default(),
+        None => web.accounts()?.into_iter().next().map(|row| row.user_id).unwrap_or_default(),
     };
     let mut found = Vec::new();
-    for item in messages_between(&web.reader, FIRST_SOURCE, &channel, MessageTs::MIN, MessageTs::MAX)?
+    for item in call
+        .archive(web)
+        .messages_between(&channel, MessageTs::MIN, MessageTs::MAX)?
         .iter()
         .rev()
         .filter(|item| !item.is_gone())
@@ -204,9 +212,12 @@ pub(super) fn reactions_list(web: &Web, call: &Call) -> Result<Value, Refusal> {
                 reaction["users"].as_array().into_iter().flatten().any(|id| id.as_str() == Some(&user))
             });
         if set {
-            found.push(json!({"type": "message", "channel": call.text("channel"), "message": message}));
+            let message = json!({"type": "message", "channel": call.text("channel"), "message": message});
+            found.push((item.latest().map(|latest| latest.seq.0), message));
         }
     }
-    let (items, paging) = page_of(&found, call.number("count", 100, 1000), call.number("page", 1, usize::MAX));
+    let (page, paging) = page_of(&found, call.number("count", 100, 1000), call.number("page", 1, usize::MAX));
+    let (shown, items): (Vec<Option<u64>>, Vec<Value>) = page.into_iter().unzip();
+    call.shown.borrow_mut().extend(shown.into_iter().flatten());
     Ok(json!({"ok": true, "items": items, "paging": paging}))
 }

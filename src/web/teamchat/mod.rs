@@ -9,7 +9,8 @@ mod people;
 mod search;
 mod tickets;
 
-use std::collections::HashMap;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -18,12 +19,13 @@ use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
-pub(super) use files::{all_files, send_blob};
 pub use search::{SearchRequest, Sources, excerpt, facet_plan, parse_states, search_reply};
 pub(super) use tickets::Tickets;
 
-use super::{Web, visits};
-use crate::history::Directory;
+use super::desk::Web;
+use super::rights::reads;
+use super::visits;
+use crate::history::{Directory, Item, Scoped, leave_out_others};
 use crate::model::{ChannelId, Scope, json as bytes_json};
 use crate::record::{Visit, scope_note};
 use crate::store::access::Token;
@@ -31,8 +33,9 @@ use crate::{index, store};
 
 /// A body of parameters is never larger.
 const MAX_BODY: usize = 1 << 20;
-/// Longer parameters are cut in the access log.
-const LONGEST_NOTED: usize = 4096;
+/// Longer parameters are cut in the access log; a longer query is refused, so that none is asked that does not stand
+/// there.
+const LONGEST_NOTED: usize = visits::LONGEST;
 
 /// Documented methods that would change something, or need a live server.
 const READ_ONLY: [&str; 34] = [
@@ -116,9 +119,21 @@ pub(super) struct Call {
     directory: Arc<Directory>,
     base: String,
     bearer: String,
+    /// The records whose contents the reply holds.
+    shown: RefCell<BTreeSet<u64>>,
 }
 
 impl Call {
+    /// Notes that the reply holds what a subject last read.
+    fn shows(&self, item: &Item) {
+        self.shown.borrow_mut().extend(item.latest().map(|latest| latest.seq.0));
+    }
+
+    /// The records that the token may see.
+    fn archive<'a>(&'a self, web: &'a Web) -> Scoped<'a> {
+        web.archive(&self.scope)
+    }
+
     fn text(&self, name: &str) -> Option<&str> {
         self.parameters.get(name).map(String::as_str).filter(|text| !text.is_empty())
     }
@@ -165,7 +180,7 @@ pub(super) async fn handle(State(web): State<Arc<Web>>, Path(method): Path<Strin
     }
     if method == "api.test" {
         parameters.remove("token");
-        let failure = parameters.get("error").cloned();
+        let failure = parameters.get("error").filter(|code| !code.is_empty()).cloned();
         let mut body = json!({"ok": failure.is_none(), "args": parameters});
         if let Some(code) = failure {
             body["error"] = json!(code);
@@ -181,28 +196,37 @@ pub(super) async fn handle(State(web): State<Arc<Web>>, Path(method): Path<Strin
     if secret.is_empty() {
         return reply(Err(Refusal::Code("not_authed")));
     }
-    let token: Token = match web.access.check_token(&secret) {
-        Ok(Some(token)) => token,
-        Ok(None) => return reply(Err(Refusal::Code("invalid_auth"))),
-        Err(error) => return reply(Err(Refusal::Internal(error.to_string()))),
+    let (access, asked_with) = (web.access().clone(), secret.clone());
+    let checked = tokio::task::spawn_blocking(move || access.check_token(&asked_with)).await;
+    let token: Token = match checked {
+        Ok(Ok(Some(token))) => token,
+        Ok(Ok(None)) => return reply(Err(Refusal::Code("invalid_auth"))),
+        Ok(Err(error)) => return reply(Err(Refusal::Internal(error.to_string()))),
+        Err(_) => return reply(Err(Refusal::Internal("a reader panicked".to_owned()))),
     };
-    let base = match &web.public_url {
-        Some(url) => format!("{}/teamchatapi/", url.trim_end_matches('/')),
-        None => format!("http://{host}/teamchatapi/"),
-    };
+    let base = format!("{}/teamchatapi/", web.front().base(&host));
+    let scope = reads(token.role, &token.scope);
     let visit = asked(from, &token, &method, &parameters);
-    let outcome = if token.scope == Scope::nothing() && method != "auth.test" {
+    let is_too_long = parameters.get("query").is_some_and(|query| query.len() > LONGEST_NOTED);
+    let outcome = if scope == Scope::nothing() && method != "auth.test" {
         Err(Refusal::Code("no_permission"))
+    } else if is_too_long {
+        Err(Refusal::Query(format!("a query has at most {LONGEST_NOTED} bytes")))
     } else {
         let shared = Arc::clone(&web);
-        let work = move || -> Result<(Response, Option<u64>), Refusal> {
-            let directory = shared.directory(&token.scope)?;
-            let call = Call { parameters, scope: token.scope, directory, base, bearer: secret };
+        let work = move || -> Result<(Response, Option<u64>, Option<String>), Refusal> {
+            let directory = shared.directory(&scope)?;
+            let call = Call { parameters, scope, directory, base, bearer: secret, shown: RefCell::default() };
             if method == "channels.atom.history" {
-                return Ok((atom::history(&shared, &call)?, None));
+                let feed = atom::history(&shared, &call)?;
+                return Ok((feed, None, visits::list(&call.shown.borrow())));
             }
-            let body = answer(&shared, &method, &call)?;
-            Ok((json_response(&body), matches(&method, &body)))
+            let mut body = answer(&shared, &method, &call)?;
+            // Whatever the server sent with an object, in whichever member: of other channels it says nothing.
+            if call.scope != Scope::All {
+                leave_out_others(&mut body, &|id| call.scope.allows(id));
+            }
+            Ok((json_response(&body), matches(&method, &body), visits::list(&call.shown.borrow())))
         };
         match tokio::task::spawn_blocking(work).await {
             Ok(outcome) => outcome,
@@ -210,7 +234,7 @@ pub(super) async fn handle(State(web): State<Arc<Web>>, Path(method): Path<Strin
         }
     };
     let (response, visit) = match outcome {
-        Ok((response, hits)) => (response, Visit { hits, ..visit }),
+        Ok((response, hits, shown)) => (response, Visit { shown, hits, ..visit }),
         Err(refusal) => {
             let error = Some(refusal.code().to_owned());
             (reply(Err(refusal)), Visit { error, ..visit })
@@ -222,7 +246,7 @@ pub(super) async fn handle(State(web): State<Arc<Web>>, Path(method): Path<Strin
 /// The answer, once the access log has an entry of it; else a refusal with nothing of it.
 async fn send(web: &Web, visit: Visit, response: Response) -> Response {
     match visits::before_sending(web, visit, response.status()).await {
-        Ok(()) => response,
+        Ok(_) => response,
         Err(error) => {
             tracing::error!(?error, "the access log can't be written, so nothing is answered");
             let body = json_response(&json!({"ok": false, "error": "access_log_unavailable"}));
@@ -236,7 +260,24 @@ async fn send(web: &Web, visit: Visit, response: Response) -> Response {
 fn asked(from: Visit, token: &Token, method: &str, parameters: &HashMap<String, String>) -> Visit {
     let text =
         |name: &str| parameters.get(name).filter(|text| !text.is_empty()).map(|text| visits::cut(text, LONGEST_NOTED));
-    let ranges = ["ts", "oldest", "latest", "ts_from", "ts_to", "page", "cursor"];
+    let ranges = [
+        "ts",
+        "timestamp",
+        "oldest",
+        "latest",
+        "inclusive",
+        "ts_from",
+        "ts_to",
+        "states",
+        "as_of",
+        "sort",
+        "sort_dir",
+        "facets",
+        "by",
+        "count",
+        "page",
+        "cursor",
+    ];
     let places: Vec<String> =
         ranges.iter().filter_map(|name| text(name).map(|value| format!("{name}={value}"))).collect();
     Visit {
@@ -274,7 +315,7 @@ fn answer(web: &Web, method: &str, call: &Call) -> Result<Value, Refusal> {
         "files.list" => files::list(web, call),
         "files.info" => files::info(web, call),
         "search.all" | "search.files" | "search.messages" => search::over_http(web, call, method),
-        "users.identity" => people::identity(web),
+        "users.identity" => people::identity(web, call),
         "users.info" => people::info(web, call),
         "users.list" => people::list(web, call),
         other if READ_ONLY.contains(&other) || other == "users.getPresence" => Err(Refusal::Code("read_only_archive")),

@@ -3,12 +3,11 @@ use serde_json::{Value, json};
 use super::{Call, Refusal};
 use crate::model::json;
 use crate::record::Kind;
-use crate::web::Web;
+use crate::web::desk::Web;
 
 /// The first account whose view is archived.
 fn first_account(web: &Web) -> Result<String, Refusal> {
-    let accounts = web.reader.accounts()?;
-    accounts.into_iter().next().map(|row| row.user_id).ok_or(Refusal::Code("account_inactive"))
+    web.first_account()?.map(|row| row.user_id).ok_or(Refusal::Code("account_inactive"))
 }
 
 /// `auth.test`: the first archived account.
@@ -17,17 +16,17 @@ pub(super) fn auth_test(web: &Web) -> Result<Value, Refusal> {
     Ok(json!({"ok": true, "user": user, "user_id": user, "url": "/teamchatapi/auth.test"}))
 }
 
-fn person(web: &Web, id: &str) -> Result<Value, Refusal> {
-    let rows = web.reader.versions(Kind::User, crate::store::FIRST_SOURCE, None, id)?;
-    let row = rows.last().ok_or(Refusal::Code("user_not_found"))?;
-    json::parse(&web.reader.record(row.seq)?.body).ok_or(Refusal::Code("user_not_found"))
+fn person(web: &Web, call: &Call, id: &str) -> Result<Value, Refusal> {
+    let found = call.archive(web).item(Kind::User, None, id)?;
+    let newest = found.as_ref().and_then(|item| item.versions.last());
+    newest.and_then(|newest| json::parse(&newest.record.body)).ok_or(Refusal::Code("user_not_found"))
 }
 
 /// `users.identity`: the first archived account's person.
-pub(super) fn identity(web: &Web) -> Result<Value, Refusal> {
+pub(super) fn identity(web: &Web, call: &Call) -> Result<Value, Refusal> {
     let id = first_account(web)?;
     // An account that is in no list of people still has its id.
-    let user = match person(web, &id) {
+    let user = match person(web, call, &id) {
         Err(Refusal::Code(_)) => {
             json!({"id": id, "name": id.split('@').next().unwrap_or_default(), "deleted": false, "profile": {"email": id}})
         }
@@ -38,7 +37,7 @@ pub(super) fn identity(web: &Web) -> Result<Value, Refusal> {
 
 /// `users.info`.
 pub(super) fn info(web: &Web, call: &Call) -> Result<Value, Refusal> {
-    Ok(json!({"ok": true, "user": person(web, call.text("user").unwrap_or_default())?}))
+    Ok(json!({"ok": true, "user": person(web, call, call.text("user").unwrap_or_default())?}))
 }
 
 /// `users.list`: everyone, or the members of a channel as they were last seen.
@@ -48,13 +47,12 @@ pub(super) fn list(web: &Web, call: &Call) -> Result<Value, Refusal> {
         Some(_) => call.directory.channels.get(&call.channel()?).map(|facts| facts.members.clone()),
     };
     let mut members = Vec::new();
-    let mut newest = crate::model::RecordSeq(0);
-    for (id, row) in web.reader.newest(Kind::User)? {
-        newest = newest.max(row.seq);
+    let mut at = 0;
+    for (id, (_, record)) in call.archive(web).people()? {
+        at = at.max(record.header.observed().timestamp());
         if only.as_ref().is_none_or(|only| only.contains(&id)) {
-            members.extend(json::parse(&web.reader.record(row.seq)?.body));
+            members.extend(json::parse(&record.body));
         }
     }
-    let at = web.reader.record(newest).map_or(0, |record| record.header.observed().timestamp());
     Ok(json!({"ok": true, "members": members, "cache_ts": format!("{at}.000000")}))
 }

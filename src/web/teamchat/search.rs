@@ -4,15 +4,15 @@ use serde_json::{Value, json};
 
 use super::files::with_tickets;
 use super::{Call, Refusal};
-use crate::history::{Directory, Item, ItemState, resolve};
+use crate::history::{Directory, Item, ItemState, Scoped};
 use crate::index::{
     self, Expansion, Facet, FacetCounts, FacetPlan, HIT_END, HIT_START, Order, Paging, Request, Searcher, Stretch,
     positions, texts,
 };
 use crate::model::{ChannelId, Scope, UtcTime, Zone, json, parse_time};
 use crate::query::{self, Context, Query, Sort, Within};
-use crate::store::{DerivedReader, Reader};
-use crate::web::Web;
+use crate::store::DerivedReader;
+use crate::web::desk::Web;
 
 /// Characters shown of what was read in a file before and after the first hit.
 const AROUND: usize = 200;
@@ -49,8 +49,8 @@ pub struct SearchRequest<'a> {
 /// What is searched and read.
 #[derive(Debug, Clone, Copy)]
 pub struct Sources<'a> {
-    /// The records.
-    pub reader: &'a Reader,
+    /// The records that the asker may see.
+    pub archive: Scoped<'a>,
     /// Their index.
     pub searcher: &'a Searcher,
     /// What was read in files, if anything was.
@@ -63,10 +63,9 @@ pub struct Sources<'a> {
 pub fn search_reply(
     sources: Sources<'_>,
     directory: &Directory,
-    scope: &Scope,
     request: &SearchRequest<'_>,
 ) -> Result<Value, index::Error> {
-    let Sources { reader, searcher, .. } = sources;
+    let Sources { archive, searcher, .. } = sources;
     let mut reply = json!({"ok": true, "query": request.text});
     let mut expansions: Vec<Expansion> = Vec::new();
     let mut counted = FacetCounts::default();
@@ -96,7 +95,7 @@ pub fn search_reply(
         };
         let answer = searcher.search(&Request {
             query: request.query,
-            scope,
+            scope: archive.scope(),
             directory,
             kinds,
             states: request.states,
@@ -107,8 +106,8 @@ pub fn search_reply(
         })?;
         let mut matches = Vec::with_capacity(answer.hits.len());
         for hit in &answer.hits {
-            if let Some(found) = resolve(reader, &format!("record:{}", hit.seq))? {
-                let (found, places) = one_match(sources, &found.item, hit.seq.0, directory, scope, request)?;
+            if let Some(found) = archive.resolve(&format!("record:{}", hit.seq))? {
+                let (found, places) = one_match(sources, &found.item, hit.seq.0, directory, request)?;
                 matches.push(found);
                 hits.insert(hit.seq.to_string(), Value::Object(places));
             }
@@ -130,7 +129,7 @@ pub fn search_reply(
     let more = cursors.iter().any(|cursor| !cursor.is_empty());
     reply["next_cursor"] = if more { json!(cursors.join("~")) } else { Value::Null };
     reply["searched_through"] = json!(searched_through);
-    reply["index"] = json!({"record": searched_through, "lag": reader.head()?.saturating_sub(searched_through)});
+    reply["index"] = json!({"record": searched_through, "lag": archive.head()?.saturating_sub(searched_through)});
     // By record: where the hits stand in each text, in characters, and what became of reading a file.
     reply["hits"] = Value::Object(hits);
     if !expansions.is_empty() {
@@ -262,7 +261,6 @@ fn one_match(
     item: &Item,
     seq: u64,
     directory: &Directory,
-    scope: &Scope,
     request: &SearchRequest<'_>,
 ) -> Result<(Value, serde_json::Map<String, Value>), index::Error> {
     let readings = item.readings();
@@ -283,7 +281,7 @@ fn one_match(
         Marked::new("content", content, request.query, Within::Content),
     ];
     let matched: Vec<&Marked> = marked.iter().filter(|text| !text.found.is_empty()).collect();
-    let channel = item.channel.clone().or_else(|| item.shared_in().into_iter().find(|id| scope.allows(id)));
+    let channel = item.channel.clone().or_else(|| item.shared_in().into_iter().find(|id| sources.archive.allows(id)));
     let channel_name = channel.as_ref().map(|id| directory.channel(id).to_owned());
     let archive = json!({
         "record": seq,
@@ -358,7 +356,7 @@ pub fn parse_states(text: &str) -> Option<Vec<ItemState>> {
 /// asks for more.
 pub(super) fn over_http(web: &Web, call: &Call, method: &str) -> Result<Value, Refusal> {
     let text = call.text("query").ok_or(Refusal::Code("no_query"))?;
-    let parsed = query::parse(text, &Context { zone: web.zone, now: web.clock.now() })
+    let parsed = query::parse(text, &Context { zone: web.zone(), now: web.now() })
         .map_err(|error| Refusal::Query(error.to_string()))?;
     let scope = match call.text("channel") {
         Some(_) => Scope::Channels([call.channel()?].into()),
@@ -377,13 +375,13 @@ pub(super) fn over_http(web: &Web, call: &Call, method: &str) -> Result<Value, R
     let as_of = match call.text("as_of") {
         None => None,
         Some(text) => Some(
-            parse_time(text, web.zone)
+            parse_time(text, web.zone())
                 .ok_or_else(|| Refusal::Query("as_of is a time such as 2026-03-04T10:00:00Z".to_owned()))?,
         ),
     };
     let facets = call
         .flag("facets")
-        .then(|| facet_plan(&scope, call.text("by").map(|by| (by, web.zone)), &[]))
+        .then(|| facet_plan(&scope, call.text("by").map(|by| (by, web.zone())), &[]))
         .transpose()
         .map_err(Refusal::Query)?;
     let request = SearchRequest {
@@ -404,8 +402,12 @@ pub(super) fn over_http(web: &Web, call: &Call, method: &str) -> Result<Value, R
         marks_in_text: call.flag("highlight"),
     };
     let derived = web.derived();
-    let sources = Sources { reader: &web.reader, searcher: &web.searcher, derived: derived.as_ref() };
-    let mut reply = search_reply(sources, &call.directory, &scope, &request)?;
+    let sources = Sources { archive: web.archive(&scope), searcher: web.searcher(), derived: derived.as_ref() };
+    let mut reply = search_reply(sources, &call.directory, &request)?;
+    for list in ["/files/matches", "/messages/matches"] {
+        let matches = reply.pointer(list).and_then(Value::as_array).into_iter().flatten();
+        call.shown.borrow_mut().extend(matches.filter_map(|found| found["archive"]["record"].as_u64()));
+    }
     // Indexing would put in a list that was not asked for.
     if let Some(matches) = reply.pointer_mut("/files/matches").and_then(Value::as_array_mut) {
         matches.iter_mut().try_for_each(|file| with_tickets(web, call, file))?;
