@@ -328,7 +328,7 @@ fn the_checker_is_printed_where_no_archive_is() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert_eq!(
         said.trim(),
-        "argparse base64 collections gzip hashlib hmac json os re sys zlib 0",
+        "argparse base64 collections datetime gzip hashlib hmac html.parser json os re sys zlib 0",
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );

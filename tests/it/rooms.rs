@@ -23,7 +23,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("policy", &["index", "history", "query", "store", "record", "model"]),
     ("verify", &["policy", "index", "history", "anchor", "store", "record", "ledger", "model"]),
     ("export", &["policy", "index", "history", "store", "query", "record", "ledger", "model"]),
-    ("web", &["export", "verify", "policy", "index", "history", "store", "query", "record", "ledger", "model"]),
+    (
+        "web",
+        &["export", "verify", "policy", "index", "extract", "history", "store", "query", "record", "ledger", "model"],
+    ),
     ("sandbox", &["model"]),
     (
         "app",
@@ -237,7 +240,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("std::env::var", &["src/config/"]),
     ("use std::env;", &["src/config/"]),
     ("env::vars", &["src/config/"]),
-    ("reqwest", &["src/anchor/", "src/api/"]),
+    ("reqwest", &["src/anchor/", "src/api/", "src/web/oidc.rs"]),
     ("tungstenite", &["src/api/"]),
     ("println!", &["src/cli/"]),
     ("print!", &["src/cli/"]),

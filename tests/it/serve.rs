@@ -4,14 +4,47 @@
 //! that there are versions and deletions to show. Pages are read as text and tags, never through
 //! the templates; replies as JSON, never through the handlers' types.
 
+mod access;
+mod accounts;
+mod address;
 mod api;
+mod asking;
+mod called;
+mod checks;
+mod coverage;
+mod day;
+mod ending;
+mod exhibit;
+mod exporting;
+mod factor;
+mod files;
+mod forms;
+mod hashing;
+mod headers;
 mod hostile;
+mod identity;
+mod methods;
+mod openapi;
 mod overview;
 mod paging;
+mod people;
 mod proof;
+mod proxy;
+mod records;
+mod routes;
 mod scope;
+mod searching;
+mod sessions;
+mod sets;
+mod setup;
 mod signin;
+mod staff;
+mod then;
+mod timeline;
+mod unaware;
 mod visits;
+mod wordings;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,24 +52,20 @@ use std::sync::atomic::AtomicI64;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Method, Request, StatusCode, header};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use axum::http::header;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use teamchat_archive::crawl::Options;
 use teamchat_archive::index::Indexer;
-use teamchat_archive::model::{ChannelId, Clock, Role, Scope, UtcTime, Zone};
+use teamchat_archive::model::{Clock, Role, Scope, UtcTime, Zone};
 use teamchat_archive::record::Visit;
 use teamchat_archive::sandbox::workspace::TruthItem;
 use teamchat_archive::sandbox::{self, Running, story};
-use teamchat_archive::store::access::Access;
+use teamchat_archive::store::access::{Access, Arrival, Grant};
 use teamchat_archive::web::{Web, router};
-use tower::ServiceExt as _;
 
+pub(crate) use self::asking::{Answer, PASSWORD, encode, filled, form, get, only, post, send};
 use crate::support::{TestArchive, account};
-
-/// The password of every account here.
-pub(crate) const PASSWORD: &str = "correct horse battery";
 
 /// An archive of the story behind its router.
 pub(crate) struct Desk {
@@ -46,50 +75,6 @@ pub(crate) struct Desk {
     pub(crate) router: Router,
     /// The time that the web side sees, in milliseconds; the crawl used the machine's.
     pub(crate) hand: Arc<AtomicI64>,
-}
-
-/// An answer, read to its end.
-#[derive(Debug, Clone)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Vec<u8>,
-}
-
-impl Answer {
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
-    }
-
-    /// A header, or nothing.
-    pub(crate) fn header(&self, name: impl header::AsHeaderName) -> &str {
-        self.headers.get(name).map_or("", |value| std::str::from_utf8(value.as_bytes()).unwrap())
-    }
-}
-
-pub(crate) fn encode(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
-}
-
-/// A request without a body.
-pub(crate) fn get(path: &str) -> axum::http::request::Builder {
-    Request::builder().method(Method::GET).uri(path).header(header::HOST, "archive.example")
-}
-
-/// The head of a POST.
-pub(crate) fn post(path: &str) -> axum::http::request::Builder {
-    Request::builder().method(Method::POST).uri(path).header(header::HOST, "archive.example")
-}
-
-pub(crate) async fn send(router: &Router, request: Request<Body>) -> Answer {
-    let response = router.clone().oneshot(request).await.unwrap();
-    let (parts, body) = response.into_parts();
-    let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
-    Answer { status: parts.status, headers: parts.headers, body }
 }
 
 impl Desk {
@@ -118,11 +103,15 @@ impl Desk {
         Clock::Set(Arc::clone(&self.hand)).now()
     }
 
-    /// The router of another process over the same archive.
-    pub(crate) fn another_router(&self) -> Router {
+    /// The web side of another process over the same archive.
+    pub(crate) fn another(&self) -> Web {
         let clock = Clock::Set(Arc::clone(&self.hand));
-        let web = Web::new(self.archive.reader(), self.access.clone(), Zone::UTC, clock).unwrap();
-        router(Arc::new(web))
+        Web::new(self.archive.reader(), self.access.clone(), Zone::UTC, clock).unwrap()
+    }
+
+    /// Its router.
+    pub(crate) fn another_router(&self) -> Router {
+        router(Arc::new(self.another()))
     }
 
     /// A token that lasts a day.
@@ -138,8 +127,10 @@ impl Desk {
 
     /// The cookie of a new account.
     pub(crate) fn cookie(&self, name: &str, role: Role, scope: &Scope) -> String {
-        self.access.add_user(name, role, scope, &PASSWORD.to_owned().into()).unwrap();
-        format!("__Host-sid={}", self.access.start_session(name, &Visit::default()).unwrap().expose_secret())
+        let grant = Grant::new(role, Some(scope.clone())).unwrap();
+        self.access.add_user(name, &grant, &PASSWORD.to_owned().into()).unwrap();
+        let cookie = self.access.start_session(name, &Visit::default(), Arrival::default()).unwrap();
+        format!("__Host-sid={}", cookie.expose_secret())
     }
 
     /// The cookie of a new account that sees all.
@@ -149,6 +140,11 @@ impl Desk {
 
     pub(crate) async fn page(&self, cookie: &str, path: &str) -> Answer {
         send(&self.router, get(path).header(header::COOKIE, cookie).body(Body::empty()).unwrap()).await
+    }
+
+    /// The answer to a form that was filled in.
+    pub(crate) async fn form(&self, cookie: &str, path: &str, fields: &[(&str, &str)]) -> Answer {
+        send(&self.router, form(path).header(header::COOKIE, cookie).body(filled(fields)).unwrap()).await
     }
 
     /// A page that is there.
@@ -217,11 +213,6 @@ impl Desk {
         tokio::spawn(async move { axum::serve(listener, router).await });
         format!("http://{address}/teamchatapi/")
     }
-}
-
-/// The scope of these channels.
-pub(crate) fn only(channels: &[&str]) -> Scope {
-    Scope::Channels(channels.iter().map(|id| ChannelId::parse(id).unwrap()).collect())
 }
 
 /// A tag of a page: its name (`/p` for an end) and attributes, decoded.
@@ -347,6 +338,11 @@ pub(crate) fn tags(html: &str) -> Vec<Tag> {
 pub(crate) fn text_of(html: &str) -> String {
     let text = |part| if let Part::Text(text) = part { Some(text) } else { None };
     parts(html).into_iter().filter_map(text).collect()
+}
+
+/// The cookie of an answer, as a browser sends it back.
+pub(crate) fn cookie_of(answer: &Answer) -> String {
+    answer.header(header::SET_COOKIE).split(';').next().unwrap().to_owned()
 }
 
 /// Where the link with this relation leads.

@@ -11,6 +11,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 use teamchat_archive::sandbox::{self, Options, Running};
 
+use crate::cli::described;
 use crate::cli::harness::{DONE, list, number, python, string};
 use crate::served::{Desk, crawled};
 use crate::talk::http_client;
@@ -145,6 +146,11 @@ fn slacker_and_slack_sdk_search_what_serve_serves() {
     }
     assert!(told > 2, "only {told} channels have enough to search in");
     desk.close();
+}
+
+#[test]
+fn schemathesis_is_answered_as_it_is_described() {
+    described::every_answer_is_as_it_is_described(12, 20_261_129, false);
 }
 
 #[tokio::test]

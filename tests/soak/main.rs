@@ -3,8 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[path = "../it/serve/asking.rs"]
+#[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
+mod asking;
 #[path = "../it/exports/changed.rs"]
 mod changed;
+#[path = "../it/cli/described.rs"]
+mod described;
 #[path = "../it/cli/flows.rs"]
 mod flows;
 #[path = "../it/cli/harness.rs"]
@@ -12,6 +17,8 @@ mod flows;
 mod harness;
 #[path = "../it/cli/living.rs"]
 mod living;
+#[path = "../it/serve/methods.rs"]
+mod methods;
 #[path = "../it/schedules/play.rs"]
 mod play;
 #[path = "../it/exports/random.rs"]
@@ -23,10 +30,21 @@ mod tamper;
 #[path = "../it/schedules/town.rs"]
 #[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
 mod town;
+#[path = "../it/serve/unaware.rs"]
+mod unaware;
+#[path = "../it/serve/written.rs"]
+mod written;
+
+/// Where the integration tests have it.
+mod schedules {
+    pub(crate) use super::play;
+}
 
 use std::time::Duration;
 
 use teamchat_archive::sandbox::{Fault, corpus};
+
+use asking::{Answer, PASSWORD, encode, filled, form, get, only, send};
 
 const LARGE: flows::Corpus = flows::Corpus { name: "large", messages: 470_938, channels: 531, files: 0 };
 
@@ -46,9 +64,24 @@ fn nothing_is_lost_in_any_format_whatever_people_did_in_many_workspaces() {
     (0..WORKSPACES).for_each(random::conserves);
 }
 
+/// How many random towns are archived with and without what others do elsewhere; the integration tests play the first two.
+const TOWNS: u64 = 14;
+
+#[tokio::test]
+async fn a_reviewer_cannot_tell_in_any_of_many_towns_whether_others_say_the_same() {
+    for seed in 2..TOWNS {
+        unaware::play(seed).await;
+    }
+}
+
 #[test]
 fn every_byte_of_a_set_is_changed_and_each_change_is_named() {
     changed::every_change_is_named(0);
+}
+
+#[test]
+fn schemathesis_asks_for_half_an_hour_and_is_answered_as_it_is_described() {
+    described::every_answer_is_as_it_is_described(300, 7, true);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use base64::Engine as _;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, PublicKeyData as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest as _, Sha256};
@@ -46,6 +47,20 @@ pub(crate) struct Certificate {
 }
 
 impl Certificate {
+    /// The certificate as PEM.
+    pub(crate) fn chain_pem(&self) -> String {
+        let lines = self.chain.iter().map(|certificate| {
+            let text = base64::engine::general_purpose::STANDARD.encode(certificate);
+            format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+        });
+        lines.collect()
+    }
+
+    /// Its key as PEM.
+    pub(crate) fn key_pem(&self) -> String {
+        self.key.serialize_pem()
+    }
+
     /// The pin of its key, computed here.
     pub(crate) fn pin(&self) -> String {
         format!("sha256:{}", hex(&Sha256::digest(self.key.subject_public_key_info())))

@@ -9,6 +9,8 @@ use teamchat_archive::model::{ChannelId, MessageTs, RecordSeq};
 use teamchat_archive::record::Kind;
 use teamchat_archive::store::FIRST_SOURCE;
 
+use super::then::{letters, texts};
+use super::timeline::has_class;
 use super::{Desk, Part, encode, link, parts, tags, text_of};
 
 /// The anchors of a page's messages, in its order.
@@ -36,6 +38,14 @@ fn anchor(item: &Item) -> String {
 fn archived(desk: &Desk, channel: &str) -> Vec<Item> {
     let channel = ChannelId::parse(channel).unwrap();
     messages_between(&desk.archive.reader(), FIRST_SOURCE, &channel, MessageTs::MIN, MessageTs::MAX).unwrap()
+}
+
+/// The part of a page that is the message of this anchor, with its tag.
+pub(super) fn article(html: &str, anchor: &str) -> String {
+    let id = format!("id=\"{anchor}\"");
+    let is_it = |part: &&str| part.split('>').next().unwrap().contains(&id);
+    let found = html.split("<article").skip(1).find(is_it).unwrap_or_else(|| panic!("no article {anchor}"));
+    format!("<article{}", found.split("</article>").next().unwrap())
 }
 
 async fn places(desk: &Desk) -> BTreeSet<String> {
@@ -239,12 +249,14 @@ async fn garbage_is_refused_and_breaks_nothing() {
 /// The text of a comparison without what stands in `drop`.
 fn side(html: &str, drop: &str) -> String {
     let mut out = String::new();
-    let mut dropped = false;
+    let (mut dropped, mut is_word) = (false, false);
     for part in parts(html) {
         match part {
             Part::Tag(tag) if tag.name == drop => dropped = true,
             Part::Tag(tag) if tag.name == format!("/{drop}") => dropped = false,
-            Part::Text(text) if !dropped => out.push_str(&text),
+            // The words that say what was removed and added.
+            Part::Tag(tag) if tag.name.ends_with("small") => is_word = tag.name == "small",
+            Part::Text(text) if !dropped && !is_word => out.push_str(&text),
             _ => {}
         }
     }
@@ -307,4 +319,42 @@ async fn what_changed_and_what_went_is_told() {
         }
     }
     assert!(edited > 0 && gone > 0, "{edited} edited, {gone} gone");
+}
+
+#[tokio::test]
+async fn what_is_gone_stands_with_its_last_wording_and_is_marked() {
+    let desk = Desk::open().await;
+    let cookie = desk.auditor();
+    let truth = desk.truth();
+    let (mut marked, mut worded, mut bare) = (0, 0, 0);
+    for id in places(&desk).await {
+        let items = archived(&desk, &id);
+        for gone in items.iter().filter(|item| item.is_gone()) {
+            let html = desk.html(&cookie, &format!("/c/{}?at={}", encode(&id), gone.key)).await;
+            let shown: BTreeMap<String, String> = texts(&html).into_iter().collect();
+            for item in items.iter().filter(|item| shown.contains_key(&anchor(item))) {
+                let part = article(&html, &anchor(item));
+                let found = tags(&part);
+                let is_marked = has_class(&found[0], "gone");
+                assert_eq!(is_marked, item.is_gone(), "{id}/{}", item.key);
+                let badges = found.iter().filter(|tag| has_class(tag, "badge") && has_class(tag, "gone"));
+                let fates = found.iter().filter(|tag| has_class(tag, "fate"));
+                let due = usize::from(item.is_gone());
+                assert_eq!((badges.count(), fates.count()), (due, due), "{id}/{}", item.key);
+                bare += usize::from(!is_marked);
+            }
+            marked += 1;
+            let part = article(&html, &anchor(gone));
+            assert!(text_of(&part).contains("deleted, text kept"), "{id}/{}: {part}", gone.key);
+            let known = truth.iter().find(|known| known.channel == id && known.ts == gone.key).unwrap();
+            let last = known.versions.last().unwrap();
+            // Notation becomes something else, and cards of machines follow the text.
+            if !last.is_empty() && !last.contains(['<', '&']) {
+                let text = &shown[&anchor(gone)];
+                assert!(letters(text).starts_with(&letters(last)), "{id}/{}: {text} is not {last}", gone.key);
+                worded += usize::from(!letters(last).is_empty());
+            }
+        }
+    }
+    assert!(marked > 3 && worded > 3 && bare > 3, "{marked} marked, {worded} with a text, {bare} not marked");
 }

@@ -1,14 +1,37 @@
 //! The proof of a record, as a file and as JSON: the same, for who may see the record, and no more of it
 //! than they may see.
 
+use std::process::Command;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::json;
+use teamchat_archive::export::CHECKER;
 use teamchat_archive::ledger::{Checkpoint, Label, Note, Opening, Part, VerifierKey, verify_inclusion};
 use teamchat_archive::model::{Digest, RecordSeq, Role};
 use teamchat_archive::record::Kind;
 
 use super::{Desk, only};
+use crate::cli::harness::python;
+use crate::support::key;
+
+/// Whether the separate checker, which has nothing but the proof and the key, accepts it, and what it says.
+fn checked(proof: &[u8]) -> (bool, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs_err::write(&path, bytes).unwrap();
+        path
+    };
+    let script = write("verify.py", CHECKER.as_bytes());
+    let vkey = write("ledger.vkey", key().verifier().to_text().as_bytes());
+    let file = write("record.tlog-proof", proof);
+    let mut command = Command::new(python());
+    command.args(["-B", "-I"]).arg(script).arg("--key").arg(vkey).arg("--show").arg(file);
+    let output = command.current_dir(folder.path()).output().unwrap();
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    (output.status.success(), text)
+}
 
 /// What a `.tlog-proof` text opens.
 fn opening(text: &str) -> Opening {
@@ -52,7 +75,7 @@ async fn the_json_of_a_proof_says_what_its_file_says() {
 }
 
 #[tokio::test]
-async fn a_header_that_names_other_channels_stays_closed_and_the_proof_good() {
+async fn what_names_other_channels_stays_closed_and_the_proof_good() {
     let desk = Desk::open().await;
     let reader = desk.archive.reader();
     let shared = (0..reader.head().unwrap()).find_map(|seq| {
@@ -67,15 +90,50 @@ async fn a_header_that_names_other_channels_stays_closed_and_the_proof_good() {
         let file = desk.page(cookie, &format!("/r/{seq}/proof.tlog-proof")).await.text();
         let opened = opening(&file);
         assert_eq!(opened.entry(), leaf);
-        let (label, part) = &opened.parts()[0];
-        assert_eq!(*label, Label::Header);
-        assert_eq!(matches!(part, Part::Open { .. }), is_open, "{channels:?}");
         let reply = desk.page(cookie, &format!("/r/{seq}/proof.json")).await.json();
         assert_eq!(reply["proof"], json!(file));
-        assert_eq!(reply["opening"]["parts"][0].get("bytes").is_some(), is_open);
+        for (at, due) in [Label::Header, Label::Body].into_iter().enumerate() {
+            let (label, part) = &opened.parts()[at];
+            assert_eq!(*label, due);
+            assert_eq!(matches!(part, Part::Open { .. }), is_open, "{due:?} {channels:?}");
+            assert_eq!(reply["opening"]["parts"][at].get("bytes").is_some(), is_open, "{due:?}");
+        }
         // The page shows the same text.
         let page = desk.html(cookie, &format!("/r/{seq}")).await;
         assert!(page.contains(file.lines().nth(1).unwrap()), "{page}");
     }
     desk.archive.check();
+}
+
+#[tokio::test]
+async fn a_proof_that_is_downloaded_is_accepted_elsewhere() {
+    let desk = Desk::open().await;
+    let reader = desk.archive.reader();
+    let size = reader.newest_checkpoint().unwrap().unwrap().0.size;
+    let headers = (0..size).map(|seq| (seq, reader.record(RecordSeq(seq)).unwrap().header));
+    let (shared, header) = headers.clone().find(|(_, header)| header.shared_in.len() > 1).unwrap();
+    let message = headers.clone().find(|(_, header)| header.kind == Kind::Message).unwrap().0;
+    let ada = desk.auditor();
+    let eve = desk.cookie("eve", Role::Reviewer, &only(&[&header.shared_in[0]]));
+    // All of a record, and one whose bytes stay closed.
+    for (cookie, seq, is_open) in
+        [(&ada, 0, true), (&ada, message, true), (&ada, shared, true), (&ada, size - 1, true), (&eve, shared, false)]
+    {
+        let file = desk.page(cookie, &format!("/r/{seq}/proof.tlog-proof")).await;
+        let reply = desk.page(cookie, &format!("/r/{seq}/proof.json")).await.json();
+        for (what, bytes) in [("the file", &*file.body), ("the JSON", reply["proof"].as_str().unwrap().as_bytes())] {
+            let (is_good, said) = checked(bytes);
+            assert!(is_good && said.contains("good  "), "{what} of {seq}: {said}");
+            assert!(said.contains(&format!("record {seq} of the {size}")), "{what} of {seq}: {said}");
+            let body = String::from_utf8(reader.record(RecordSeq(seq)).unwrap().body).unwrap();
+            let is_shown = body.lines().all(|line| said.contains(line));
+            assert_eq!(is_shown, is_open, "{what} of {seq} opens the record: {said}");
+        }
+        // Of another record, or signed with another key, it proves nothing.
+        let text = file.text();
+        let other = text.replacen(&format!("index {seq}\n"), &format!("index {}\n", seq ^ 1), 1);
+        assert_ne!(other, text);
+        let (is_good, said) = checked(other.as_bytes());
+        assert!(!is_good && said.contains("bad   "), "{seq}: {said}");
+    }
 }

@@ -1,19 +1,21 @@
 //! The access log: each view has its entry before a byte of it is sent, what cannot be logged is not
 //! shown, and what is changed in the log is found.
 
+mod changed;
+mod shown;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::header;
 use serde_json::{Value, json};
-use teamchat_archive::ledger::SigningKey;
-use teamchat_archive::model::{Clock, Role, Scope};
-use teamchat_archive::record::{Action, Visit};
-use teamchat_archive::store::AccessLog;
-use teamchat_archive::verify::{self, Depth, Report, Trust};
+use teamchat_archive::model::Role;
+use teamchat_archive::store::access::Grant;
 
+use super::routes::{addresses, routes};
+use super::staff::{Staff, assert_all_were_shown, edited, picture};
 use super::{Desk, PASSWORD, encode, get, only, post, send};
-use crate::support::TestArchive;
 
 /// The entries from number `from` on: action, and body.
 fn entries(desk: &Desk, from: u64) -> Vec<(String, Value)> {
@@ -136,6 +138,166 @@ async fn each_view_leaves_one_entry_that_says_what_was_seen_and_by_whom() {
     desk.archive.check();
 }
 
+/// Pages that show nothing of the archive, and why they are looked at without an entry.
+const NO_VIEWS: [(&str, &str); 9] = [
+    ("/favicon.ico", "a picture of ours"),
+    ("/healthz", "says that the process answers"),
+    ("/login", "a form"),
+    ("/openapi.json", "the same for every archive"),
+    ("/out", "an address, and no content"),
+    ("/readyz", "says that the archive can be read"),
+    ("/robots.txt", "the same for every archive"),
+    ("/setup", "a form"),
+    ("/static/{hash}/{name}", "a file of ours"),
+];
+
+/// The addresses of all pages that show something, each with the pattern of its route: with things that are there
+/// in them, and with things that are not.
+fn pages(desk: &Desk) -> Vec<(String, String)> {
+    let (room, file) = (edited(desk).0, picture(desk));
+    let values = |section: &str, name: &str| {
+        let known = match (section, name) {
+            ("c", "id") => encode(&room),
+            ("f", "id") => encode(&file),
+            ("people", "id") => encode(&desk.running.username),
+            (_, "date") => "2026-01-05".to_owned(),
+            _ => "1".to_owned(),
+        };
+        vec![known, "nothing".to_owned()]
+    };
+    let shown = routes().into_iter().filter(|route| {
+        let is_none = NO_VIEWS.iter().any(|(pattern, _)| *pattern == route.pattern);
+        route.gets && route.pattern != "/teamchatapi/{method}" && !is_none
+    });
+    let found: Vec<(String, String)> = shown
+        .flat_map(|route| addresses(&route.pattern, &values).into_iter().map(move |path| (route.pattern.clone(), path)))
+        // Of a search that asks for nothing there is no certificate.
+        .map(
+            |(pattern, path)| {
+                if pattern == "/certificate" { (pattern, format!("{path}?q=crane")) } else { (pattern, path) }
+            },
+        )
+        .collect();
+    assert!(found.len() > 30, "{found:?}");
+    found
+}
+
+#[tokio::test]
+async fn every_page_of_every_route_leaves_one_entry_and_a_guess_of_the_browser_none() {
+    let desk = Desk::open().await;
+    let staff = Staff::at_work(&desk).await;
+    let mut problems = Vec::new();
+    let (mut names, mut shown) = (BTreeMap::new(), BTreeSet::new());
+    for (pattern, path) in pages(&desk) {
+        let (user, cookie) = staff.of(&pattern);
+        let before = desk.access.log().size().unwrap();
+        let request = get(&path).header(header::COOKIE, cookie).header("sec-purpose", "prefetch;prerender");
+        let guess = send(&desk.router, request.body(Body::empty()).unwrap()).await;
+        if guess.status != 503 || !guess.body.is_empty() || desk.access.log().size().unwrap() != before {
+            problems.push(format!("{path}: a guess of the browser is answered {} or logged", guess.status));
+        }
+        let answer = desk.page(cookie, &path).await;
+        if answer.status == 200 {
+            shown.insert(pattern.clone());
+        }
+        let found = entries(&desk, before);
+        let [(action, body)] = &found[..] else {
+            problems.push(format!("{path}: {} entries: {found:?}", found.len()));
+            continue;
+        };
+        // An exhibit that is handed over is more than a look.
+        let is_handed = answer.status == 200 && pattern.ends_with("/exhibit.html");
+        let due = if is_handed { "exhibit" } else { "view" };
+        if action != due || body["user"] != user || body["status"] != answer.status.as_u16() {
+            problems.push(format!("{path}: {action} {body}"));
+        }
+        // What was asked for stands in the entry, wherever it stood in the address.
+        let said = body.to_string();
+        for (place, segment) in pattern.split('/').zip(path.split('/')) {
+            let asked = percent_encoding::percent_decode_str(segment).decode_utf8().unwrap();
+            if place.starts_with('{') && !said.contains(&*asked) {
+                problems.push(format!("{path}: {asked} is not in {body}"));
+            }
+        }
+        let name = body["page"].as_str().unwrap_or_default().to_owned();
+        if name.contains('/') || name.is_empty() {
+            problems.push(format!("{path}: its page has no name: {body}"));
+        }
+        names.entry(name).or_insert_with(BTreeSet::new).insert(pattern);
+    }
+    // A name is of one page, of the two forms of a proof, and of those of what checks one.
+    problems.extend(
+        names
+            .iter()
+            .filter(|(name, patterns)| !["proof", "verifier"].contains(&name.as_str()) && patterns.len() > 1)
+            .map(|(name, patterns)| format!("{name} is the name of {patterns:?}")),
+    );
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    assert_all_were_shown(&shown, &NO_VIEWS);
+}
+
+#[tokio::test]
+async fn no_page_of_any_route_is_shown_while_the_log_cannot_be_written() {
+    let desk = Desk::open().await;
+    let staff = Staff::at_work(&desk).await;
+    let pages = pages(&desk);
+    let mut shown = BTreeSet::new();
+    for (pattern, path) in &pages {
+        if staff.page(&desk, pattern, path).await.status == 200 {
+            shown.insert(pattern.clone());
+        }
+    }
+    assert_all_were_shown(&shown, &NO_VIEWS);
+    let other = rusqlite::Connection::open(desk.archive.layout.access()).unwrap();
+    // As when the disk is full: the database refuses what is new.
+    other
+        .execute_batch("CREATE TRIGGER no_more BEFORE INSERT ON entry BEGIN SELECT RAISE(ABORT, 'full'); END")
+        .unwrap();
+    let size = desk.access.log().size().unwrap();
+    let mut problems = Vec::new();
+    for (pattern, path) in &pages {
+        let answer = staff.page(&desk, pattern, path).await;
+        let text = answer.text();
+        let is_told = answer.status == 503 && text.contains("access log") && answer.body.len() < 2000;
+        if !is_told || ["content-disposition", "etag"].iter().any(|name| !answer.header(*name).is_empty()) {
+            problems.push(format!("{path}: {} {text}", answer.status));
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    assert_eq!(desk.access.log().size().unwrap(), size);
+    other.execute_batch("DROP TRIGGER no_more").unwrap();
+    assert_eq!(staff.page(&desk, "/c", "/c").await.status, 200);
+    desk.archive.check();
+}
+
+#[tokio::test]
+async fn a_log_without_room_shows_nothing() {
+    let desk = Desk::open().await;
+    let ada = desk.auditor();
+    desk.html(&ada, "/c").await;
+    let pages: i64 = {
+        let other = rusqlite::Connection::open(desk.archive.layout.access()).unwrap();
+        other.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap()
+    };
+    // The database may not grow by a page; what it still has room for in the ones it has is written.
+    desk.access.log().grow_at_most(u64::try_from(pages).unwrap()).unwrap();
+    let mut refused = None;
+    for _ in 0..2000 {
+        let before = desk.access.log().size().unwrap();
+        let answer = desk.page(&ada, "/r/1").await;
+        let after = desk.access.log().size().unwrap();
+        assert_eq!(after - before, u64::from(answer.status == 200), "{}", answer.status);
+        if answer.status != 200 {
+            refused = Some(answer);
+            break;
+        }
+    }
+    let refused = refused.expect("the room is used up");
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(!refused.text().contains("Where it is from"), "{}", refused.text());
+    desk.archive.check();
+}
+
 #[tokio::test]
 async fn what_cannot_be_logged_is_not_shown() {
     let desk = Desk::open().await;
@@ -181,7 +343,7 @@ async fn what_cannot_be_logged_is_not_shown() {
 #[tokio::test]
 async fn signing_in_and_out_is_logged_and_no_secret_is() {
     let desk = Desk::open().await;
-    desk.access.add_user("ada", Role::Auditor, &Scope::All, &PASSWORD.to_owned().into()).unwrap();
+    desk.access.add_user("ada", &Grant::new(Role::Auditor, None).unwrap(), &PASSWORD.to_owned().into()).unwrap();
     let token = desk.auditor_token();
     let before = desk.access.log().size().unwrap();
     let sign_in = async |name: &str, password: &str| {
@@ -217,126 +379,4 @@ async fn signing_in_and_out_is_logged_and_no_secret_is() {
         }
     }
     desk.archive.check();
-}
-
-/// A log of so many entries with a checkpoint, in an archive without records.
-fn logged(count: u64) -> (TestArchive, AccessLog, SigningKey) {
-    let archive = TestArchive::in_memory("https://chat.example/");
-    let log = AccessLog::open(&archive.layout, Clock::System).unwrap();
-    let key = SigningKey::new(log.origin(), [9; 32]).unwrap();
-    log.introduce(&key).unwrap();
-    for n in 1..count {
-        let visit = Visit { user: Some("ada".to_owned()), record: Some(n.to_string()), ..Visit::default() };
-        log.record(Action::View, &visit).unwrap();
-    }
-    log.checkpoint(&key).unwrap();
-    (archive, log, key)
-}
-
-fn checked(archive: &TestArchive, key: &SigningKey) -> Report {
-    let trust = Trust { ledger: None, access: Some(key.verifier()) };
-    verify::check_with(&archive.reader(), Depth::Full, &trust, &mut |_, _| {}).unwrap()
-}
-
-#[test]
-fn whatever_is_changed_in_the_log_is_found_and_named() {
-    let (archive, log, key) = logged(300);
-    let report = checked(&archive, &key);
-    assert!(report.ok, "{:?}", report.findings);
-    assert_eq!(report.checked.entries, 300);
-    drop(log);
-    let swap = "UPDATE entry SET number = 900 WHERE number = 20; UPDATE entry SET number = 20 WHERE number = 21; UPDATE entry SET number = 21 WHERE number = 900";
-    for (guards, change, said) in [
-        (
-            &["entry_update"][..],
-            "UPDATE entry SET body = replace(body, '17', '18') WHERE number = 17",
-            "entry 17 is not what was written",
-        ),
-        (
-            &["entry_update"],
-            "UPDATE entry SET header = replace(header, 'view', 'export') WHERE number = 299",
-            "entry 299 is not",
-        ),
-        (&["entry_update"], "UPDATE entry SET leaf = zeroblob(32) WHERE number = 130", "entry 130 is not"),
-        (&["entry_update"], swap, "entry 20 stands in another"),
-        (&["entry_delete"], "DELETE FROM entry WHERE number = 50", "entry 50 is missing"),
-        (&["entry_delete"], "DELETE FROM entry WHERE number = 299", "signed over 300 entries"),
-        (
-            &["entry_delete", "checkpoint_delete"],
-            "DELETE FROM entry WHERE number > 200; DELETE FROM checkpoint",
-            "signed over 300 entries",
-        ),
-        (&["node_update"], "UPDATE node SET hash = zeroblob(32) WHERE level = 7 AND idx = 1", "entries 128 to 255"),
-        (&["node_delete"], "DELETE FROM node WHERE level = 8", "entries 0 to 255"),
-        (&["salt_update"], "UPDATE salt SET secret = zeroblob(32) WHERE span = 2", "entry 256 is not"),
-        (&["salt_delete"], "DELETE FROM salt WHERE span = 2", "its span is missing"),
-        (&["signer_update"], "UPDATE signer SET vkey = 'x'", "the keys that it is said to be signed with"),
-        (&["checkpoint_update"], "UPDATE checkpoint SET note = replace(note, '300', '299')", "stored as another"),
-        (&["entry_update"], "SELECT 1", "trigger entry_update on entry is missing"),
-    ] {
-        let copy = archive.copy();
-        let raw = rusqlite::Connection::open(copy.layout.access()).unwrap();
-        assert!(change == "SELECT 1" || raw.execute_batch(change).is_err(), "no guard holds against {change}");
-        let definitions: Vec<String> = guards
-            .iter()
-            .map(|guard| {
-                raw.query_row("SELECT sql FROM sqlite_schema WHERE name = ?1", [guard], |row| row.get(0)).unwrap()
-            })
-            .collect();
-        for guard in guards {
-            raw.execute_batch(&format!("DROP TRIGGER {guard}")).unwrap();
-        }
-        raw.execute_batch(change).unwrap();
-        if change != "SELECT 1" {
-            definitions.iter().for_each(|definition| raw.execute_batch(definition).unwrap());
-        }
-        drop(raw);
-        let report = checked(&copy, &key);
-        assert!(!report.ok, "{change} is not found");
-        assert!(report.findings.iter().all(|finding| finding.kind == "access"), "{change}: {:?}", report.findings);
-        assert!(report.findings.iter().any(|finding| finding.detail.contains(said)), "{change}: {:?}", report.findings);
-    }
-}
-
-#[test]
-fn a_log_that_is_made_anew_without_the_key_is_found() {
-    let (archive, log, key) = logged(5);
-    drop(log);
-    // Everything anew, with the forger's key, and no trace of the right one.
-    let forged = archive.copy();
-    fs_err::remove_dir_all(forged.layout.checkpoints()).unwrap();
-    for name in ["access.db", "access.db-wal", "access.db-shm"] {
-        let path = forged.layout.root().join(name);
-        if path.exists() {
-            fs_err::remove_file(path).unwrap();
-        }
-    }
-    let log = AccessLog::open(&forged.layout, Clock::System).unwrap();
-    let other = SigningKey::new(log.origin(), [6; 32]).unwrap();
-    log.introduce(&other).unwrap();
-    log.checkpoint(&other).unwrap();
-    let report = checked(&forged, &key);
-    assert!(
-        report.findings.iter().any(|finding| finding.detail.contains("not signed by the key that is trusted")),
-        "{:?}",
-        report.findings
-    );
-    // An older copy under newer notes is refused before anything is served.
-    let older = archive.copy();
-    let log = AccessLog::open(&older.layout, Clock::System).unwrap();
-    log.record(Action::View, &Visit::default()).unwrap();
-    log.checkpoint(&key).unwrap();
-    drop(log);
-    for name in ["access.db", "access.db-wal", "access.db-shm"] {
-        let (from, to) = (archive.layout.root().join(name), older.layout.root().join(name));
-        if from.exists() {
-            fs_err::copy(from, to).unwrap();
-        } else if to.exists() {
-            fs_err::remove_file(to).unwrap();
-        }
-    }
-    let log = AccessLog::open(&older.layout, Clock::System).unwrap();
-    let error = log.refuse_rollback(Some(&key.verifier())).unwrap_err();
-    assert!(error.is_integrity() && error.to_string().contains("only 5 are here"), "{error}");
-    assert!(!checked(&older, &key).ok);
 }
