@@ -7,9 +7,10 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { AxeBuilder } from "@axe-core/playwright";
+import { chromium } from "playwright-core";
 
 export const WIDE = { width: 1280, height: 900 };
-const NARROW_WIDTHS = [400, 320];
+export const NARROW = { width: 320, height: 800 };
 const PICTURE_WIDTHS = [1280, 400];
 const MAX_PICTURE_HEIGHT = 6000;
 const SCHEMES = ["light", "dark"];
@@ -29,32 +30,77 @@ const VNU_JAR = fileURLToPath(new URL("node_modules/vnu-jar/build/dist/vnu.jar",
 let passed = 0;
 let failed = 0;
 
+const begun = performance.now();
+const script = path.basename(process.argv[1]);
+
 // How it went, as the last line and the status of the process.
 export function conclude() {
-  console.log(`${passed} passed, ${failed} failed`);
+  console.log(`${script}: ${passed} passed, ${failed} failed, in ${Math.round((performance.now() - begun) / 1000)} s`);
   process.exitCode = failed > 0 ? 1 : 0;
 }
 
-export const hasFailed = () => failed > 0;
-
-// One claim: `problems` is empty when it holds.
+// One claim: `problems` is empty when it holds. One that does not is said at once, with what is wrong.
 export function claim(subject, what, problems) {
-  const number = passed + failed + 1;
   if (problems.length === 0) {
     passed += 1;
-    console.log(`ok ${number} - ${subject}: ${what}`);
-  } else {
-    failed += 1;
-    console.log(`not ok ${number} - ${subject}: ${what}`);
-    for (const problem of problems) console.log(`  # ${String(problem).replaceAll("\n", "\n  # ")}`);
+    return;
   }
+  failed += 1;
+  console.log(`not ok - ${script}: ${subject}: ${what}`);
+  for (const problem of problems) console.log(`  # ${String(problem).replaceAll("\n", "\n  # ")}`);
+}
+
+// What a run of claims throws is a claim that failed.
+export async function holds(run) {
+  try {
+    await run();
+  } catch (error) {
+    claim("the script", "runs to its end", [error.stack ?? error]);
+  }
+  conclude();
 }
 
 export const unless = (holds, problem) => (holds ? [] : [problem]);
 
+export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: CHROMIUM_FLAGS });
+
+// A browser of one reader, with what it complains of: `heard.console`, `heard.foreign` (requests to another origin,
+// none of which is let through) and `heard.refused` (what the policy of a page refused).
+export async function openContext(browser, origin, options = {}) {
+  const context = await browser.newContext({ viewport: WIDE, colorScheme: "light", ...options });
+  context.setDefaultTimeout(20_000);
+  const heard = { console: [], foreign: [], refused: [] };
+  context.on("console", (message) => {
+    if (message.type() === "error") heard.console.push(`${message.text()} (${message.location().url})`);
+  });
+  context.on("weberror", (error) => heard.console.push(String(error.error())));
+  await context.route(
+    (url) => /^(https?|wss?):$/.test(url.protocol) && url.origin !== origin,
+    (route) => {
+      heard.foreign.push(route.request().url());
+      return route.abort();
+    },
+  );
+  await context.exposeBinding("tellRefused", (_, what) => heard.refused.push(what)).catch(() => {});
+  await context.addInitScript(() => {
+    document.addEventListener("securitypolicyviolation", (event) => globalThis.tellRefused(`${event.effectiveDirective} refused ${event.blockedURI} on ${location.href}`));
+  });
+  return { context, heard };
+}
+
+// Signs in by the form of /login; true when that led away from it.
+export async function signIn(page, origin, name, password) {
+  await page.goto(`${origin}/login`);
+  await page.fill("input[name=username]", name);
+  await page.fill("input[name=password]", password);
+  await Promise.all([page.waitForNavigation(), page.click("form:has(input[name=password]) button")]);
+  return new URL(page.url()).pathname !== "/login";
+}
+
+// Fits on a narrow screen and on a wide one, but for what scrolls by itself.
 export async function checkOverflow(page, subject) {
-  for (const width of NARROW_WIDTHS) {
-    await page.setViewportSize({ width, height: 800 });
+  for (const size of [NARROW, WIDE]) {
+    await page.setViewportSize(size);
     const wide = await page.evaluate(() => {
       const room = document.documentElement.clientWidth;
       if (document.scrollingElement.scrollWidth <= room) return [];
@@ -64,21 +110,42 @@ export async function checkOverflow(page, subject) {
         .map((element) => `<${element.localName} class="${element.getAttribute("class") ?? ""}"> reaches ${Math.round(element.getBoundingClientRect().right)} px`);
       return [`the page is ${document.scrollingElement.scrollWidth} px wide`, ...culprits];
     });
-    claim(subject, `fits in ${width} px`, wide);
+    claim(subject, `fits in ${size.width} px`, wide);
   }
-  await page.setViewportSize(WIDE);
 }
 
-export async function checkAccessibility(page, subject) {
-  for (const scheme of SCHEMES) {
-    await page.emulateMedia({ colorScheme: scheme });
-    const { violations } = await new AxeBuilder({ page }).withTags(AXE_TAGS).analyze();
+// Once for what is judged everywhere; `everyLook`: by day and by night, on a wide screen and on a narrow one, and in
+// the few colours that a reader has chosen for all programs.
+export async function checkAccessibility(page, subject, everyLook = false) {
+  const looks = everyLook
+    ? [...SCHEMES.flatMap((scheme) => [WIDE, NARROW].map((size) => [scheme, "none", size])), ["dark", "active", WIDE]]
+    : [["light", "none", WIDE]];
+  for (const [colorScheme, forcedColors, size] of looks) {
+    await page.emulateMedia({ colorScheme, forcedColors });
+    await page.setViewportSize(size);
+    // Forced colours are those of the system, and axe reads of links the one that was overruled: what counts there is
+    // that nothing keeps its own.
+    const isForced = forcedColors === "active";
+    const { violations } = await new AxeBuilder({ page }).withTags(AXE_TAGS).disableRules(isForced ? ["color-contrast"] : []).analyze();
+    const stubborn = isForced ? await page.locator("body *").evaluateAll((all) => all.filter((one) => getComputedStyle(one).forcedColorAdjust === "none" && !one.closest("svg")).map((one) => one.outerHTML.slice(0, 120))) : [];
     const problems = violations.flatMap((violation) =>
       violation.nodes.slice(0, 3).map((node) => `${violation.id}: ${violation.help}: ${node.target.join(" ")}\n${node.failureSummary}`),
     );
-    claim(subject, `axe finds nothing (${scheme})`, problems);
+    claim(subject, `axe finds nothing (${isForced ? "forced colours" : colorScheme}, ${size.width} px)`, [...problems, ...stubborn]);
   }
-  await page.emulateMedia({ colorScheme: "light" });
+  await page.emulateMedia({ colorScheme: "light", forcedColors: "none" });
+  await page.setViewportSize(WIDE);
+}
+
+// Opens a page and claims what is claimed of each, however it came about; gives its HTML to checkHtml. A script that
+// listens for errors on the console hears of a status that is none of success.
+export async function look(page, url, subject, { status = 200, everyLook = false } = {}) {
+  const response = await page.goto(url, { waitUntil: "load" });
+  claim(subject, `status ${status}`, unless(response.status() === status, `status ${response.status()}`));
+  claim(subject, "exactly one h1, and a title", unless((await page.locator("h1").count()) === 1 && (await page.title()) !== "", `${await page.locator("h1").count()} h1, title ${await page.title()}`));
+  await checkOverflow(page, subject);
+  await checkAccessibility(page, subject, everyLook);
+  return { subject, html: await response.text() };
 }
 
 export async function takePictures(page, directory, name) {

@@ -1,12 +1,23 @@
 #!/bin/sh
-# Reads the pages of a demo in a browser: starts it, waits until it is ready, runs pages.mjs, ends it. Before
-# that it runs verifier.mjs: the page that checks proofs, on proofs from the same demo's archive; and export.mjs:
-# the pages of a set of that archive.
+# Reads a served archive in a browser, as those who use it do: makes one of the built-in company, serves it, and runs
+# the scripts beside this file. Each prints what failed and a line of counts.
 #
-#   tests/e2e/run.sh BINARY [ARGUMENTS OF pages.mjs…]
+#   tests/e2e/run.sh BINARY [ARGUMENTS OF pages.mjs]
+#
+#   verifier.mjs   the page that checks proofs, on proofs from the archive
+#   export.mjs     the pages of a set of it
+#   entering.mjs   the first account, signing in and out
+#   pages.mjs      every page that there is
+#   searching.mjs  the search
+#   edges.mjs      refusals, other roles, the past, nothing found, right to left
+#   reading.mjs    a channel, a record, coverage, the access log
+#   printing.mjs   the sheets of a day and of an exhibit on paper
+#   exhibit.mjs    a sheet to hand over, and the file that proves itself elsewhere
+#   hostile.mjs    what is written and uploaded to do harm (an archive of its own)
+#   damaged.mjs    what is missing, and what is wrong (an archive of its own)
 #
 # Needs node, java, chromium (CHROMIUM names another) and the packages of package.json beside it.
-# Its status is 0 when both pass; 2 when something is missing.
+# Its status is 0 when all pass; 2 when something is missing.
 set -eu
 
 fail() {
@@ -31,12 +42,12 @@ for package in playwright-core axe-core @axe-core/playwright vnu-jar; do
 done
 
 folder=$(mktemp -d)
-demo=
-# The demo ends on SIGTERM; the folder goes after it.
+served=
+# The server ends on SIGTERM; the folder goes after it.
 clean() {
-    if [ -n "$demo" ]; then
-        kill "$demo" 2>/dev/null || true
-        wait "$demo" 2>/dev/null || true
+    if [ -n "$served" ]; then
+        kill "$served" 2>/dev/null || true
+        wait "$served" 2>/dev/null || true
     fi
     rm -rf "$folder"
 }
@@ -44,29 +55,16 @@ trap clean EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-"$binary" demo --json --listen 127.0.0.1:0 --dir "$folder/demo" >"$folder/said" 2>"$folder/errors" &
-demo=$!
-
-# Its last line is the ready line, the only one with a password.
-tries=0
-until grep -q '"password"' "$folder/said"; do
-    if ! kill -0 "$demo" 2>/dev/null; then
-        cat "$folder/said" "$folder/errors" >&2
-        demo=
-        fail "the demo ended before it was ready" 1
-    fi
-    tries=$((tries + 1))
-    if [ "$tries" -gt 600 ]; then
-        cat "$folder/said" "$folder/errors" >&2
-        fail "the demo was not ready within a minute" 1
-    fi
-    sleep 0.1
-done
-
+"$binary" demo --once --json --dir "$folder/demo" >"$folder/said" 2>"$folder/errors" || {
+    cat "$folder/said" "$folder/errors" >&2
+    fail "the archive could not be made" 1
+}
+export TEAMCHAT_ARCHIVE_KEYS_DIR="$folder/demo/keys"
+archive() { "$binary" --archive "$folder/demo/archive" "$@"; }
 status=0
+run() { (cd "$here" && node "$@") || status=$?; }
 
 # What a stranger gets in hand: the page, the key, and the proofs of a message and of a file.
-archive() { "$binary" --archive "$folder/demo/archive" "$@"; }
 mkdir "$folder/handed"
 cp "$folder/demo/keys/ledger.vkey" "$folder/handed"
 archive verifier --html >"$folder/handed/verify.html"
@@ -75,23 +73,45 @@ for kind in messages files; do
     record=$(node -p 'const found = JSON.parse(fs.readFileSync(process.argv[1])); found[process.argv[2]].matches[0].archive.record' "$folder/found" "$kind")
     archive show "$record" --proof >"$folder/handed/$kind.tlog-proof"
 done
-(cd "$here" && node verifier.mjs "$folder/handed" "$@") || status=$?
+run verifier.mjs "$folder/handed" "$@"
 
 # The same as pages to keep: a set of the format html, opened from its files.
-TEAMCHAT_ARCHIVE_KEYS_DIR="$folder/demo/keys" archive export --format html --output "$folder/set" >"$folder/exported" || status=$?
-(cd "$here" && node export.mjs "$folder/set/data" "$@") || status=$?
+archive export --format html --output "$folder/set" >"$folder/exported" || status=$?
+run export.mjs "$folder/set/data" "$@"
 
-(
-    cd "$here"
-    # The ready line is JSON; node is there to read it.
-    exec node -e '
-        const { spawnSync } = require("node:child_process");
-        const { readFileSync } = require("node:fs");
-        const [file, ...rest] = process.argv.slice(1);
-        const ready = readFileSync(file, "utf8").trim().split("\n").map((line) => JSON.parse(line)).find((line) => line.password);
-        const env = { ...process.env, BASE_URL: ready.url, USER: ready.username, PASSWORD: ready.password };
-        const run = spawnSync(process.execPath, ["pages.mjs", ...rest], { env, stdio: "inherit" });
-        process.exit(run.status ?? 1);
-    ' "$folder/said" "$@"
-) || status=$?
+archive serve --listen 127.0.0.1:0 --json >"$folder/ready" 2>"$folder/errors" &
+served=$!
+# Its first line says where.
+tries=0
+until [ -s "$folder/ready" ]; do
+    tries=$((tries + 1))
+    if [ "$tries" -gt 600 ] || ! kill -0 "$served" 2>/dev/null; then
+        cat "$folder/errors" >&2
+        fail "the archive was not served within a minute" 1
+    fi
+    sleep 0.1
+done
+ready() { node -p 'JSON.parse(fs.readFileSync(process.argv[1], "utf8").split("\n")[0])[process.argv[2]]' "$folder/ready" "$1"; }
+BASE_URL=$(ready url)
+SETUP_URL=$(ready setup_url)
+USER=auditor
+PASSWORD="correct horse battery"
+export BASE_URL SETUP_URL USER PASSWORD
+
+# It makes the account `admin`, the first.
+run entering.mjs
+printf %s "$PASSWORD" >"$folder/password"
+archive user add auditor --role auditor --export yes --password-file "$folder/password" --quiet || status=$?
+archive user add verifier --role verifier --password-file "$folder/password" --quiet || status=$?
+archive search crane --json --kind messages --limit 1 >"$folder/found"
+channel=$(node -p 'JSON.parse(fs.readFileSync(process.argv[1])).messages.matches[0].archive.channel' "$folder/found")
+archive user add reviewer --role reviewer --channel "$channel" --password-file "$folder/password" --quiet || status=$?
+run pages.mjs "$@"
+run edges.mjs
+run searching.mjs "$@"
+run reading.mjs "$folder/handed"
+run exhibit.mjs "$@"
+run printing.mjs "$@"
+run hostile.mjs "$binary"
+run damaged.mjs "$binary"
 exit "$status"
