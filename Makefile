@@ -13,7 +13,7 @@ demo: ## The whole product on a simulated company
 	$(CARGO) run --locked --quiet -- demo
 
 check: ## Compiler and lints, quickly
-	$(CARGO) clippy --locked --all-targets --features failpoints -- -D warnings
+	$(CARGO) clippy --locked --all-targets --features failpoints,oidc -- -D warnings
 
 test: test-setup test-format test-lints test-docs test-rust test-browser ## Everything
 	@echo "make test: all parts passed"
@@ -25,21 +25,23 @@ test-format:
 	$(CARGO) fmt --check
 
 test-lints:
-	$(CARGO) clippy --locked --all-targets --features failpoints -- -D warnings
+	$(CARGO) clippy --locked --all-targets --features failpoints,oidc -- -D warnings
 
 test-docs:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 
-test-rust: ## Unit and integration tests, third-party readers included; then a death at every moment
+test-rust: ## Unit and integration tests, third-party readers included; then a death at every moment, and signing in elsewhere
 	$(CARGO) test --locked
-	$(CARGO) test --locked --features failpoints --test faults -- --skip corpus
+	$(CARGO) test --locked --features failpoints,oidc --test faults --test oidc -- --skip corpus
 
 test-browser: ## Every kind of page, in Chromium
 	$(CARGO) test --locked --no-run --test it
 	sh tests/e2e/run.sh "$${CARGO_TARGET_DIR:-target}/debug/teamchat-archive"
 
-soak: test-setup ## The long forms (release build, real data)
+soak: test-setup ## The long forms (release build, real data), then what Lighthouse says of the pages
 	$(CARGO) test --locked --release --features failpoints --test soak --test faults -- --test-threads=1
+	cd tests/e2e/lighthouse && npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+	node tests/e2e/lighthouse/pages.mjs "$${CARGO_TARGET_DIR:-target}/release/teamchat-archive"
 
 bench: ## The benchmarks
 	$(CARGO) bench --locked
