@@ -32,8 +32,10 @@ echo "setup.sh: installing the third-party clients in $venv" >&2
 mkdir -p "$(dirname "$venv")"
 python3 -m venv --clear "$venv"
 pip() { "$venv/bin/python3" -m pip --quiet --disable-pip-version-check "$@"; }
-# slacker is built from source: with the pinned setuptools, not with whatever is newest today.
-pip install --no-deps "$(grep '^setuptools==' "$requirements")"
+# slacker and bagit are built from source: with the pinned builders, not with whatever is newest today.
+builders=$(grep -E '^(setuptools|setuptools-scm|vcs-versioning|packaging)==' "$requirements")
+# shellcheck disable=SC2086 # a list of packages is meant to be split
+pip install --no-deps $builders
 # slack-export-viewer asks for a newer Python than it needs.
 pip install --no-deps --no-build-isolation --ignore-requires-python --requirement "$requirements"
 pip check
