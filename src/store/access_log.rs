@@ -368,7 +368,7 @@ impl AccessLog {
             let mut misfits = Vec::new();
             Ok(AccessTables {
                 size: size(&snapshot)?,
-                nodes: super::reader::nodes(&snapshot, &mut misfits)?,
+                nodes: super::tables::nodes(&snapshot, &mut misfits)?,
                 spans,
                 checkpoints,
                 signers,
@@ -412,8 +412,8 @@ pub fn examine_access(layout: &Layout) -> Result<AccessDatabase, Error> {
     let format: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     Ok(AccessDatabase {
         faults: if faults == ["ok"] { Vec::new() } else { faults },
-        found: super::reader::definitions(&connection)?,
-        expected: super::reader::definitions(&super::db::of_format(Which::Access, format)?)?,
+        found: super::tables::definitions(&connection)?,
+        expected: super::tables::definitions(&super::db::of_format(Which::Access, format)?)?,
     })
 }
 

@@ -26,6 +26,8 @@ mod reader;
 mod rows;
 mod saved;
 mod state;
+mod subjects;
+mod tables;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tree;
@@ -49,12 +51,12 @@ pub use moment::moment;
 pub use moment::{Watch, watch};
 pub use notes::{Breadth, NoteFile, Unusable, note_files, refuse_contradiction, signed_by};
 pub use proof::{ProofError, RecordProof};
-pub use reader::{
-    ArchiveRow, Block, OwnRecord, Reader, SubjectRow, Tables, VersionRow, expected_about, expected_definitions,
-};
+pub use reader::{ArchiveRow, Block, OwnRecord, Reader};
 pub use rows::{BlockOpener, BlockRow, DictionaryRow, Misfit, SaltRow, leaf_hash};
 pub use saved::SavedSearch;
 pub use state::{DebtRow, FileRow, RunRow};
+pub use subjects::VersionRow;
+pub use tables::{SubjectRow, Tables, expected_about, expected_definitions};
 pub use tree::SPAN;
 pub use writer::{Appended, NewKey, Signing, Writer, create, message_ranges};
 

@@ -1,24 +1,26 @@
-//! The read side: many connections, none of which can write.
+//! The read side: many connections, none of which can write. Blocks, records, and what proves them; [`subjects`]
+//! and [`tables`] read the rest.
+//!
+//! [`subjects`]: super::subjects
+//! [`tables`]: super::tables
 
 use std::cell::RefCell;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use zstd::dict::DecoderDictionary;
 use zstd::zstd_safe::DCtx;
 
-use super::change::{Change, stored_key};
 use super::db::{Which, open_reading};
 use super::dictionary;
 use super::error::Error;
 use super::layout::Layout;
-use super::rows::{DictionaryRow, Misfit, SaltRow, dictionary_rows, each, in_order, natural, salt_rows};
+use super::rows::in_order;
 use super::tree::{self, SPAN, SPAN_LEVEL};
 use crate::ledger::{self, ArchiveId, Checkpoint, Note, VerifierKey};
-use crate::model::{ChannelId, Digest, MessageTs, RecordSeq, SourceId};
+use crate::model::{Digest, RecordSeq};
 use crate::record::{Kind, OWN, OwnNote, Record, decode_block};
 
 /// Decoded blocks that are kept for the next reader.
@@ -74,70 +76,6 @@ impl Block {
     fn bytes(&self) -> usize {
         self.records.iter().map(|record| record.body.len()).sum()
     }
-}
-
-/// A version of a subject: where its record is and how it relates to the one before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct VersionRow {
-    /// 1, 2, …
-    pub version: u32,
-    /// The record.
-    pub seq: RecordSeq,
-    /// What happened.
-    pub change: Change,
-}
-
-/// A row of the subject table, as it is stored.
-#[derive(Debug, Clone)]
-pub struct SubjectRow {
-    /// Number of the kind.
-    pub kind: u8,
-    /// Which server or import.
-    pub source: u32,
-    /// Number of the channel, 0 for none.
-    pub channel: i64,
-    /// The key; that of a message is padded.
-    pub key: String,
-    /// The version.
-    pub version: VersionRow,
-}
-
-/// The tables that point into the records, at one moment.
-#[derive(Debug, Default)]
-pub struct Tables {
-    /// Where each block begins and how many records its row says it holds.
-    pub blocks: Vec<(u64, u64)>,
-    /// Stored nodes: level, index, hash.
-    pub nodes: Vec<(u8, u64, Vec<u8>)>,
-    /// The subject table.
-    pub subjects: Vec<SubjectRow>,
-    /// The span index: channel, earliest, latest, block.
-    pub spans: Vec<(i64, i64, i64, i64)>,
-    /// Channels: number, source, id, records.
-    pub channels: Vec<(i64, SourceId, String, u64)>,
-    /// Counters by name.
-    pub counters: HashMap<String, i64>,
-    /// Secrets of spans.
-    pub salts: Vec<SaltRow>,
-    /// Dictionaries.
-    pub dictionaries: Vec<DictionaryRow>,
-    /// Checkpoints: size, note, when it was signed.
-    pub checkpoints: Vec<(u64, String, String)>,
-    /// Contents: SHA-256, size.
-    pub blobs: Vec<(Vec<u8>, u64)>,
-    /// Numbers of the rows that say which archive it is.
-    pub archives: Vec<i64>,
-    /// Numbers of the sources.
-    pub sources: Vec<i64>,
-    /// What the archive says of itself.
-    pub about: Vec<(String, String)>,
-    /// What the rows of the blocks say beside where they begin: first, sealed (0 or 1), id of the
-    /// dictionary (0 for none).
-    pub packed: Vec<(u64, i64, i64)>,
-    /// Rows of tables that this version never writes: the table, the row for people.
-    pub odd_rows: Vec<(&'static str, String)>,
-    /// Rows that are not what their tables say.
-    pub misfits: Vec<Misfit>,
 }
 
 pub(super) fn archive_row(connection: &Connection, layout: &Layout) -> Result<ArchiveRow, Error> {
@@ -511,231 +449,6 @@ impl Reader {
         })
     }
 
-    /// The number under which a channel is known in the tables; `None` when nothing of it is here.
-    fn channel_number(&self, source: SourceId, channel: &ChannelId) -> Result<Option<i64>, Error> {
-        self.with(|connection| {
-            Ok(connection
-                .prepare_cached("SELECT number FROM channel WHERE source = ?1 AND id = ?2")?
-                .query_row(params![source.0, channel.as_str()], |row| row.get(0))
-                .optional()?)
-        })
-    }
-
-    /// Starts of the blocks that hold first versions of a channel's messages between `from` and
-    /// `to` (both inclusive) with the range each covers, latest first, `limit` at most.
-    pub fn message_blocks(
-        &self,
-        source: SourceId,
-        channel: &ChannelId,
-        from: MessageTs,
-        to: MessageTs,
-    ) -> Result<Vec<(MessageTs, MessageTs, RecordSeq)>, Error> {
-        let Some(number) = self.channel_number(source, channel)? else { return Ok(Vec::new()) };
-        self.with(|connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT min_ts, max_ts, block FROM span_index WHERE channel = ?1 AND max_ts >= ?2 AND min_ts <= ?3 ORDER BY max_ts DESC, block DESC")?;
-            let rows = statement.query_map(params![number, from.micros(), to.micros()], |row| {
-                Ok((
-                    MessageTs::from_micros(row.get(0)?),
-                    MessageTs::from_micros(row.get(1)?),
-                    RecordSeq(row.get::<_, i64>(2)?.cast_unsigned()),
-                ))
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-    }
-
-    /// The blocks of which some hold the message of a channel right before a time stamp and the one right after
-    /// it: those that reach over it and, of the others, the nearest on each side. Of each its first and last
-    /// message.
-    pub fn blocks_beside(
-        &self,
-        source: SourceId,
-        channel: &ChannelId,
-        ts: MessageTs,
-    ) -> Result<Vec<(MessageTs, MessageTs, RecordSeq)>, Error> {
-        let Some(number) = self.channel_number(source, channel)? else { return Ok(Vec::new()) };
-        self.with(|connection| {
-            // A bare column beside min() comes from the row of the minimum (SQLite, "Bare columns").
-            let mut statement = connection.prepare_cached(
-                "SELECT min_ts, max_ts, block FROM span_index WHERE channel = ?1 AND max_ts >= ?2 AND min_ts <= ?2
-                 UNION ALL
-                 SELECT * FROM (SELECT min_ts, max_ts, block FROM span_index
-                                WHERE channel = ?1 AND max_ts < ?2 ORDER BY max_ts DESC LIMIT 1)
-                 UNION ALL
-                 SELECT least, max_ts, block FROM (SELECT min(min_ts) AS least, max_ts, block FROM span_index
-                                                   WHERE channel = ?1 AND max_ts > ?2 AND min_ts > ?2)
-                 WHERE least IS NOT NULL",
-            )?;
-            let rows = statement.query_map(params![number, ts.micros()], |row| {
-                Ok((
-                    MessageTs::from_micros(row.get(0)?),
-                    MessageTs::from_micros(row.get(1)?),
-                    RecordSeq(row.get::<_, i64>(2)?.cast_unsigned()),
-                ))
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-    }
-
-    /// The newest message of a channel that was ever archived.
-    pub fn newest_message(&self, source: SourceId, channel: &ChannelId) -> Result<Option<MessageTs>, Error> {
-        let Some(number) = self.channel_number(source, channel)? else { return Ok(None) };
-        self.with(|connection| {
-            let mut statement = connection.prepare_cached("SELECT max(max_ts) FROM span_index WHERE channel = ?1")?;
-            let newest: Option<i64> = statement.query_row([number], |row| row.get(0))?;
-            Ok(newest.map(MessageTs::from_micros))
-        })
-    }
-
-    /// The oldest message of a channel that was ever archived.
-    pub fn oldest_message(&self, source: SourceId, channel: &ChannelId) -> Result<Option<MessageTs>, Error> {
-        let Some(number) = self.channel_number(source, channel)? else { return Ok(None) };
-        self.with(|connection| {
-            let mut statement = connection.prepare_cached("SELECT min(min_ts) FROM span_index WHERE channel = ?1")?;
-            let oldest: Option<i64> = statement.query_row([number], |row| row.get(0))?;
-            Ok(oldest.map(MessageTs::from_micros))
-        })
-    }
-
-    /// The listed versions of one subject, oldest first. A message's first version is not listed.
-    pub fn versions(
-        &self,
-        kind: Kind,
-        source: SourceId,
-        channel: Option<&ChannelId>,
-        key: &str,
-    ) -> Result<Vec<VersionRow>, Error> {
-        let number = match channel {
-            None => 0,
-            Some(channel) => match self.channel_number(source, channel)? {
-                Some(number) => number,
-                None => return Ok(Vec::new()),
-            },
-        };
-        self.with(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT version, seq, change FROM subject WHERE kind = ?1 AND source = ?2 AND channel = ?3 AND key = ?4 ORDER BY version",
-            )?;
-            let rows = statement.query_map(params![kind.number(), source.0, number, stored_key(kind, key)], version_row)?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-    }
-
-    /// The listed versions of a channel's messages (or reactions) between `from` and `to`, both
-    /// inclusive, by time stamp.
-    pub fn versions_between(
-        &self,
-        kind: Kind,
-        source: SourceId,
-        channel: &ChannelId,
-        from: MessageTs,
-        to: MessageTs,
-    ) -> Result<HashMap<MessageTs, Vec<VersionRow>>, Error> {
-        let Some(number) = self.channel_number(source, channel)? else { return Ok(HashMap::new()) };
-        let (from, to) = (stored_key(kind, &from.to_string()), stored_key(kind, &to.to_string()));
-        self.with(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT version, seq, change, key FROM subject WHERE kind = ?1 AND source = ?2 AND channel = ?3 AND key BETWEEN ?4 AND ?5 ORDER BY key, version",
-            )?;
-            let mut rows = statement.query(params![kind.number(), source.0, number, from, to])?;
-            let mut out: HashMap<MessageTs, Vec<VersionRow>> = HashMap::new();
-            while let Some(row) = rows.next()? {
-                let key: String = row.get(3)?;
-                let padded = key.trim_start_matches('0');
-                let key = if padded.starts_with('.') { format!("0{padded}") } else { padded.to_owned() };
-                if let Some(ts) = MessageTs::parse(&key) {
-                    out.entry(ts).or_default().push(version_row(row)?);
-                }
-            }
-            Ok(out)
-        })
-    }
-
-    /// Every subject of a kind with its newest version: key and row, by key, for kinds whose
-    /// versions are all listed.
-    pub fn newest(&self, kind: Kind) -> Result<Vec<(String, VersionRow)>, Error> {
-        self.with(|connection| {
-            // A bare column beside max() comes from the row of the maximum (SQLite, "Bare columns").
-            let mut statement =
-                connection.prepare_cached("SELECT max(version), seq, change, key FROM subject WHERE kind = ?1 GROUP BY source, channel, key ORDER BY key")?;
-            let rows = statement.query_map([kind.number()], |row| Ok((row.get(3)?, version_row(row)?)))?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-    }
-
-    /// Subjects of a kind and channel whose key begins with `prefix`, with the newest version of
-    /// each.
-    pub fn newest_under(
-        &self,
-        kind: Kind,
-        source: SourceId,
-        channel: Option<&ChannelId>,
-        prefix: &str,
-    ) -> Result<Vec<(String, VersionRow)>, Error> {
-        let number = match channel {
-            None => 0,
-            Some(channel) => match self.channel_number(source, channel)? {
-                Some(number) => number,
-                None => return Ok(Vec::new()),
-            },
-        };
-        self.with(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT max(version), seq, change, key FROM subject
-                 WHERE kind = ?1 AND source = ?2 AND channel = ?3 AND key >= ?4 AND substr(key, 1, length(?4)) = ?4
-                 GROUP BY key ORDER BY key",
-            )?;
-            let rows = statement.query_map(params![kind.number(), source.0, number, prefix], |row| {
-                Ok((row.get(3)?, version_row(row)?))
-            })?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-    }
-
-    /// Keys of a kind's subjects that end in `suffix`.
-    pub fn keys_ending(&self, kind: Kind, suffix: &str) -> Result<Vec<String>, Error> {
-        self.with(|connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT DISTINCT key FROM subject WHERE kind = ?1 AND length(key) >= length(?2) AND substr(key, -length(?2)) = ?2")?;
-            let rows = statement.query_map(params![kind.number(), suffix], |row| row.get(0))?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-    }
-
-    /// Everything that points into the records, as it stands at one moment: a crawl may go on beside.
-    pub fn tables(&self) -> Result<Tables, Error> {
-        self.with(|connection| {
-            let snapshot = connection.unchecked_transaction()?;
-            let mut misfits = Vec::new();
-            let tables = Tables {
-                blocks: block_rows(&snapshot, &mut misfits)?,
-                nodes: nodes(&snapshot, &mut misfits)?,
-                subjects: subject_rows(&snapshot, &mut misfits)?,
-                spans: span_rows(&snapshot, &mut misfits)?,
-                channels: channel_rows(&snapshot, &mut misfits)?,
-                counters: counter_rows(&snapshot, &mut misfits)?,
-                salts: salt_rows(&snapshot, &mut misfits)?,
-                dictionaries: dictionary_rows(&snapshot, &mut misfits)?,
-                checkpoints: checkpoint_rows(&snapshot, &mut misfits)?,
-                blobs: blob_rows(&snapshot, &mut misfits)?,
-                about: about(&snapshot, &mut misfits)?,
-                archives: numbers(&snapshot, "SELECT one FROM archive ORDER BY 1")?,
-                sources: numbers(&snapshot, "SELECT id FROM source ORDER BY 1")?,
-                packed: packed(&snapshot)?,
-                odd_rows: odd_rows(&snapshot)?,
-                misfits: Vec::new(),
-            };
-            let tables = Tables { misfits, ..tables };
-            Ok(tables)
-        })
-    }
-
-    /// Where each block begins now and how many records its row says it holds.
-    pub fn block_bounds(&self) -> Result<Vec<(u64, u64)>, Error> {
-        self.with(|connection| block_rows(connection, &mut Vec::new()))
-    }
-
     /// Whether any run came to its end.
     pub fn has_ended_runs(&self) -> Result<bool, Error> {
         let sql = "SELECT EXISTS (SELECT 1 FROM run WHERE ended_at IS NOT NULL)";
@@ -898,164 +611,10 @@ impl Reader {
     pub fn format(&self) -> Result<i64, Error> {
         self.with(|connection| Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?))
     }
-
-    /// The definitions of tables and triggers as they are, by name.
-    pub fn definitions(&self) -> Result<Vec<(String, String)>, Error> {
-        self.with(definitions)
-    }
-}
-
-fn subject_rows(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<SubjectRow>, Error> {
-    let sql = "SELECT version, seq, change, kind, source, channel, key FROM subject";
-    each(connection, "subject", sql, Some("seq"), misfits, |row| {
-        let change: u8 = row.get(2)?;
-        natural(row, 1)?;
-        if Change::from_number(change).is_none() {
-            return Err(rusqlite::Error::IntegralValueOutOfRange(2, change.into()));
-        }
-        Ok(SubjectRow {
-            kind: row.get(3)?,
-            source: row.get(4)?,
-            channel: row.get(5)?,
-            key: row.get(6)?,
-            version: version_row(row)?,
-        })
-    })
-}
-
-fn span_rows(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<(i64, i64, i64, i64)>, Error> {
-    let sql = "SELECT channel, min_ts, max_ts, block FROM span_index ORDER BY block, channel";
-    each(connection, "span_index", sql, Some("block"), misfits, |row| {
-        natural(row, 3)?;
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-    })
-}
-
-fn channel_rows(
-    connection: &Connection,
-    misfits: &mut Vec<Misfit>,
-) -> Result<Vec<(i64, SourceId, String, u64)>, Error> {
-    let sql = "SELECT number, source, id, records FROM channel ORDER BY number";
-    each(connection, "channel", sql, None, misfits, |row| {
-        Ok((row.get(0)?, SourceId(row.get(1)?), row.get(2)?, natural(row, 3)?))
-    })
-}
-
-pub(super) fn nodes(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<(u8, u64, Vec<u8>)>, Error> {
-    let sql = "SELECT level, idx, hash FROM node ORDER BY level, idx";
-    each(connection, "node", sql, None, misfits, |row| {
-        let level: u8 = row.get(0)?;
-        let index = natural(row, 1)?;
-        // No tree has a node there: it would stand over more records than can be numbered.
-        if level >= 64 || index > (u64::MAX >> level) {
-            return Err(rusqlite::Error::IntegralValueOutOfRange(0, level.into()));
-        }
-        Ok((level, index, row.get(2)?))
-    })
-}
-
-fn checkpoint_rows(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<(u64, String, String)>, Error> {
-    let sql = "SELECT size, note, at FROM checkpoint ORDER BY size";
-    each(connection, "checkpoint", sql, Some("size"), misfits, |row| Ok((natural(row, 0)?, row.get(1)?, row.get(2)?)))
-}
-
-fn blob_rows(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<(Vec<u8>, u64)>, Error> {
-    let sql = "SELECT digest, size FROM blob ORDER BY digest";
-    each(connection, "blob", sql, None, misfits, |row| Ok((row.get(0)?, natural(row, 1)?)))
-}
-
-fn counter_rows(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<HashMap<String, i64>, Error> {
-    let sql = "SELECT name, value FROM counter";
-    let rows = each(connection, "counter", sql, None, misfits, |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.into_iter().collect())
-}
-
-/// Rows of tables that nothing writes yet.
-fn odd_rows(connection: &Connection) -> Result<Vec<(&'static str, String)>, Error> {
-    let mut out = Vec::new();
-    for (table, sql) in [
-        ("erased", "SELECT 'of record ' || coalesce(seq, 'null') FROM erased"),
-        ("maintenance", "SELECT coalesce(what, 'null') FROM maintenance"),
-    ] {
-        let mut statement = connection.prepare(sql)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let text = row.get_ref(0)?;
-            let text = text.as_bytes().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default();
-            out.push((table, text));
-        }
-    }
-    Ok(out)
 }
 
 fn counters(connection: &Connection) -> Result<HashMap<String, i64>, Error> {
     let mut statement = connection.prepare_cached("SELECT name, value FROM counter")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
-}
-
-fn block_rows(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<(u64, u64)>, Error> {
-    let sql = "SELECT first, count, sealed, dictionary, typeof(digest) AS digest, typeof(bytes) AS bytes FROM block ORDER BY first";
-    each(connection, "block", sql, Some("first"), misfits, |row| {
-        let (_, _): (i64, i64) = (row.get(2)?, row.get(3)?);
-        for at in [4, 5] {
-            if row.get::<_, String>(at)? != "blob" {
-                return Err(rusqlite::Error::InvalidColumnType(at, "digest or bytes".to_owned(), Type::Text));
-            }
-        }
-        Ok((natural(row, 0)?, natural(row, 1)?))
-    })
-}
-
-fn numbers(connection: &Connection, sql: &str) -> Result<Vec<i64>, Error> {
-    let mut statement = connection.prepare(sql)?;
-    let rows = statement.query_map([], |row| row.get(0))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// Of blocks whose rows fit their table: first, sealed, dictionary.
-fn packed(connection: &Connection) -> Result<Vec<(u64, i64, i64)>, Error> {
-    // What does not fit is told by `block_rows`.
-    let mut told = Vec::new();
-    let sql = "SELECT first, sealed, dictionary FROM block ORDER BY first";
-    each(connection, "block", sql, None, &mut told, |row| Ok((natural(row, 0)?, row.get(1)?, row.get(2)?)))
-}
-
-fn about(connection: &Connection, misfits: &mut Vec<Misfit>) -> Result<Vec<(String, String)>, Error> {
-    let sql = "SELECT name, text FROM about ORDER BY name";
-    each(connection, "about", sql, None, misfits, |row| Ok((row.get(0)?, row.get(1)?)))
-}
-
-/// Everything that is defined, each named by what it is and on which table: a trigger may bear the
-/// name of a table, and a forged schema may define a name twice.
-pub(super) fn definitions(connection: &Connection) -> Result<Vec<(String, String)>, Error> {
-    let mut statement = connection.prepare(
-        "SELECT type || ' ' || name || CASE WHEN tbl_name = name THEN '' ELSE ' on ' || tbl_name END, coalesce(sql, '')
-         FROM sqlite_schema ORDER BY 1, 2",
-    )?;
-    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-/// What the `about` table of an archive with this key must hold.
-pub fn expected_about(vkey: &str) -> Vec<(String, String)> {
-    let mut texts: Vec<(String, String)> =
-        super::about::texts(vkey).into_iter().map(|(name, text)| (name.to_owned(), text)).collect();
-    texts.sort();
-    texts
-}
-
-/// The definitions as they are in a database of that format.
-pub fn expected_definitions(format: i64) -> Result<Vec<(String, String)>, Error> {
-    let connection = super::db::of_format(Which::Archive, format)?;
-    definitions(&connection)
-}
-
-fn version_row(row: &Row<'_>) -> rusqlite::Result<VersionRow> {
-    let change: u8 = row.get(2)?;
-    Ok(VersionRow {
-        version: row.get(0)?,
-        seq: RecordSeq(row.get::<_, i64>(1)?.cast_unsigned()),
-        change: Change::from_number(change).unwrap_or(Change::Changed),
-    })
 }
