@@ -91,7 +91,7 @@ pub enum AccessError {
 
 impl From<rusqlite::Error> for AccessError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Store(error.into())
+        Self::Store(Error::from(error).of_access())
     }
 }
 
@@ -244,7 +244,8 @@ impl Access {
         let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let (out, action, visit) = run(&transaction)?;
-        access_log::append(&transaction, self.log.archive_id(), self.clock.now(), action, &visit)?;
+        access_log::append(&transaction, self.log.archive_id(), self.clock.now(), action, &visit)
+            .map_err(Error::of_access)?;
         transaction.commit()?;
         Ok(out)
     }

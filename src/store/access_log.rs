@@ -177,7 +177,7 @@ impl AccessLog {
     }
 
     pub(super) fn with<T>(&self, run: impl FnOnce(&mut Connection) -> Result<T, Error>) -> Result<T, Error> {
-        run(&mut self.connection.lock().unwrap_or_else(PoisonError::into_inner))
+        run(&mut self.connection.lock().unwrap_or_else(PoisonError::into_inner)).map_err(Error::of_access)
     }
 
     /// Writes an entry; durable when it returns, and then its number. What it tells of must not

@@ -89,6 +89,14 @@ impl Error {
         matches!(self, Self::Locked { .. } | Self::DiskFull(_))
     }
 
+    /// The same, of the database of accounts and of the access log.
+    pub(super) fn of_access(self) -> Self {
+        match self {
+            Self::Damaged { detail, .. } => Self::Damaged { path: PathBuf::from("access.db"), detail },
+            other => other,
+        }
+    }
+
     /// Whether what is stored is not what was stored: exit code 3.
     pub fn is_integrity(&self) -> bool {
         matches!(

@@ -283,3 +283,15 @@ fn a_use_of_a_token_is_noted_to_the_hour() {
     access.check_token(secret.expose_secret()).unwrap().unwrap();
     assert_eq!(last(), Some(1_700_003_600));
 }
+
+#[test]
+fn an_error_names_the_database_that_it_is_of() {
+    let bench = bench();
+    let access = Access::open(&bench.layout, Clock::System).unwrap();
+    let other = Connection::open(bench.layout.access()).unwrap();
+    other.execute_batch("ALTER TABLE session RENAME TO sessions; ALTER TABLE entry RENAME TO entries").unwrap();
+    let error = access.sessions(None).unwrap_err().to_string();
+    assert!(error.starts_with("the database access.db is damaged: "), "{error}");
+    let error = access.log().record(Action::View, &Visit::default()).unwrap_err().to_string();
+    assert!(error.starts_with("the database access.db is damaged: "), "{error}");
+}
