@@ -51,7 +51,7 @@ pub use moment::moment;
 pub use moment::{Watch, watch};
 pub use notes::{Breadth, NoteFile, Unusable, note_files, refuse_contradiction, signed_by};
 pub use proof::{ProofError, RecordProof};
-pub use reader::{ArchiveRow, Block, OwnRecord, Reader};
+pub use reader::{ArchiveRow, Block, OwnRecord, Reader, missing};
 pub use rows::{BlockOpener, BlockRow, DictionaryRow, Misfit, SaltRow, leaf_hash};
 pub use saved::SavedSearch;
 pub use state::{DebtRow, FileRow, RunRow};

@@ -246,6 +246,14 @@ fn subtree(
     })
 }
 
+/// What is said of record `from` when it is gone, with all those before `until`.
+pub fn missing(from: u64, until: u64) -> String {
+    match until - 1 {
+        last if last == from => "it is no longer here".to_owned(),
+        last => format!("it is no longer here, nor is what follows up to record {last}"),
+    }
+}
+
 /// The leaf hashes of a span, computed from its blocks.
 fn span_leaves(connection: &Connection, archive: &ArchiveId, span: u64) -> Result<Vec<Digest>, Error> {
     let (start, end) = (span * SPAN, (span + 1) * SPAN);
@@ -259,10 +267,14 @@ fn span_leaves(connection: &Connection, archive: &ArchiveId, span: u64) -> Resul
     let mut rows = statement.query([start.cast_signed(), end.cast_signed()])?;
     while let Some(row) = rows.next()? {
         let block = decode_row(connection, row)?;
-        if expected.is_some_and(|seq| seq != block.first.0) || (expected.is_none() && block.first.0 > start) {
-            return Err(Error::Corrupt { seq: block.first, detail: "the block before it is missing".to_owned() });
+        let (first, due) = (block.first.0, expected.unwrap_or(start));
+        if first > due {
+            return Err(Error::Corrupt { seq: RecordSeq(due), detail: missing(due, first) });
         }
-        let first = block.first.0;
+        if expected.is_some_and(|due| first < due) {
+            let detail = format!("its block begins before the one ahead of it ends, at record {due}");
+            return Err(Error::Corrupt { seq: block.first, detail });
+        }
         expected = Some(first + block.records.len() as u64);
         for (seq, record) in (first..).zip(block.records) {
             if (start..end).contains(&seq) {

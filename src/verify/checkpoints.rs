@@ -1,3 +1,4 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use super::{Check, Finding};
@@ -120,6 +121,8 @@ fn signed(check: &mut Check<'_>, succession: &Succession, known: &[VerifierKey])
         }
     }
     let mut out = Vec::new();
+    // Records that can't be read, and the sizes of the checkpoints whose roots can't be computed without them.
+    let mut unread: BTreeMap<(u64, String), BTreeSet<u64>> = BTreeMap::new();
     for (path, size, text) in notes {
         let place = |finding: Finding| match &path {
             Some(path) => finding.in_file(path),
@@ -128,21 +131,33 @@ fn signed(check: &mut Check<'_>, succession: &Succession, known: &[VerifierKey])
         let (checkpoint, signers) = match signers(&text, succession, known) {
             Ok(found) => found,
             Err(error) => {
-                let detail = format!("the checkpoint of {} records: {error}", size.unwrap_or(0));
+                let detail = match size {
+                    Some(size) => format!("the checkpoint of {size} records: {error}"),
+                    // `latest.note` is called by no size.
+                    None => format!("the checkpoint in this file: {error}"),
+                };
                 check.find(place(Finding::new("checkpoint", detail)));
                 continue;
             }
         };
-        if checkpoint.origin != check.reader.archive().origin || size.is_some_and(|size| size != checkpoint.size) {
-            check.find(place(
-                Finding::new("checkpoint", "it is stored under another size or log than it is for")
-                    .instead(size.unwrap_or(0), checkpoint.size),
-            ));
+        let origin = &check.reader.archive().origin;
+        if checkpoint.origin != *origin {
+            let finding = Finding::new("checkpoint", "it is of another log").instead(origin, &checkpoint.origin);
+            check.find(place(finding));
+            continue;
+        }
+        if let Some(size) = size.filter(|size| *size != checkpoint.size) {
+            let finding = Finding::new("checkpoint", "it is stored under another size than it is for");
+            check.find(place(finding.instead(size, checkpoint.size)));
             continue;
         }
         match check.reader.continues(&checkpoint) {
             Ok(()) => out.push(Signed { path, size: checkpoint.size, signers }),
-            Err(error @ (Error::Rollback { .. } | Error::Corrupt { .. })) => {
+            // It is not the checkpoint that is wrong: of what it covers something can't be read.
+            Err(Error::Corrupt { seq, detail }) => {
+                unread.entry((seq.0, detail)).or_default().insert(checkpoint.size);
+            }
+            Err(error @ Error::Rollback { .. }) => {
                 check.find(place(
                     Finding::new("checkpoint", error.to_string())
                         .at(checkpoint.size)
@@ -151,6 +166,15 @@ fn signed(check: &mut Check<'_>, succession: &Succession, known: &[VerifierKey])
             }
             Err(other) => drop(check.absorb::<()>(Err(other))?),
         }
+    }
+    for ((seq, detail), sizes) in unread {
+        check.find(Finding::new("block", detail).at(seq));
+        let (least, most) = (sizes.first().copied().unwrap_or(0), sizes.last().copied().unwrap_or(0));
+        let which = match sizes.len() {
+            1 => format!("the checkpoint of {most} records can't be checked"),
+            count => format!("{count} checkpoints of {least} to {most} records can't be checked"),
+        };
+        check.find(Finding::new("checkpoint", format!("{which}: record {seq} can't be read")).at(seq));
     }
     Ok(out)
 }

@@ -7,7 +7,7 @@ use crate::history::{Item, item};
 use crate::ledger::{SpanSecret, verify_inclusion};
 use crate::model::{Digest, RecordSeq, SourceId};
 use crate::record::{Kind, State};
-use crate::store::{Change, Error, Reader, SPAN, Tables, message_ranges};
+use crate::store::{Change, Error, Reader, SPAN, Tables, message_ranges, missing};
 
 /// What reading every record showed, for the checks that follow.
 #[derive(Default)]
@@ -121,8 +121,7 @@ fn block(
 ) -> Result<(), Error> {
     let (first, count) = (opened.row.first, opened.row.count);
     if first > *expected {
-        let detail = format!("records {expected} to {} are missing", first - 1);
-        check.find(Finding::new("block", detail).at(*expected).instead(*expected, first));
+        check.find(Finding::new("block", missing(*expected, first)).at(*expected).instead(*expected, first));
         seen.unread.push((*expected, first));
     } else if first < *expected {
         let detail = format!("it begins before the block ahead of it ends, at record {expected}");

@@ -113,7 +113,7 @@ fn attack(archive: &TestArchive) -> Connection {
 /// What each kind of damage is called, and no other is: of which the archive that nothing was done to has none.
 const DAMAGE: [(&str, &str); 5] = [
     ("a bit", "its block does not match the block's digest"),
-    ("deleted", "the block before it is missing"),
+    ("deleted", "it is no longer here"),
     ("reordered", "its block says that it begins at record"),
     ("cut off", "records are here, so newer ones were lost or an older copy was put back"),
     ("forged", "no signature is by the key"),
