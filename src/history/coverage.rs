@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::Serialize;
 
+use super::lacking::{GapReason, Limit};
 use super::names::{ChannelFacts, Directory, directory};
 use crate::model::{ChannelId, Exclusion, MessageTs, UtcTime, rfc3339};
 use crate::record::Kind;
@@ -44,7 +45,7 @@ pub struct Gap {
     /// Whose view.
     pub account: String,
     /// Why, and what closes it.
-    pub reason: String,
+    pub reason: GapReason,
 }
 
 /// Something that is owed and tried again.
@@ -60,15 +61,6 @@ pub struct Debt {
     pub since: String,
     /// How often it was tried.
     pub tries: u64,
-}
-
-/// What no crawl with these accounts can see.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Limit {
-    /// A word for it.
-    pub kind: &'static str,
-    /// What it means, for people.
-    pub detail: String,
 }
 
 /// What is covered of one channel or conversation.
@@ -305,7 +297,7 @@ fn gaps(rows: &[WalkRow], accounts: &HashMap<String, AccountRow>) -> Vec<Gap> {
     }
     let mut out = Vec::new();
     for row in rows {
-        let gap = |from: Option<MessageTs>, to: Option<MessageTs>, since, reason: String| Gap {
+        let gap = |from: Option<MessageTs>, to: Option<MessageTs>, since, reason: GapReason| Gap {
             from: from.map(|ts| ts.to_string()),
             to: to.map(|ts| ts.to_string()),
             since,
@@ -314,37 +306,23 @@ fn gaps(rows: &[WalkRow], accounts: &HashMap<String, AccountRow>) -> Vec<Gap> {
         };
         let since = row.walked_until.map(rfc3339);
         if let Some(account) = refused(row) {
-            let why = account.reason.as_deref().unwrap_or("no reason was given");
+            let why = account.reason.clone();
             let reason = match account.state.as_str() {
-                "needs_login" => format!("the server no longer accepts the account ({why}): `login` renews it"),
-                state => format!("the account is {state} ({why}) and no other one walks here"),
+                "needs_login" => GapReason::NeedsLogin(why),
+                state => GapReason::Account { state: state.to_owned(), why },
             };
             out.push(gap(row.pin, None, since, reason));
             continue;
         }
         match (row.result, &row.standing.in_flight) {
-            (WalkResult::NotBegun, _) => {
-                out.push(gap(None, None, None, "it was never walked: the next `crawl` does".to_owned()));
-            }
-            (WalkResult::Lost, _) => out.push(gap(
-                row.pin,
-                None,
-                since,
-                "the account can no longer see it: enrol somebody who can, or exclude it in archive.toml with a reason"
-                    .to_owned(),
-            )),
-            (WalkResult::Failed, _) => {
-                let reason = "its last walk failed: the next `crawl` tries again".to_owned();
-                out.push(gap(row.pin, None, since, reason));
-            }
+            (WalkResult::NotBegun, _) => out.push(gap(None, None, None, GapReason::NeverWalked)),
+            (WalkResult::Lost, _) => out.push(gap(row.pin, None, since, GapReason::Lost)),
+            (WalkResult::Failed, _) => out.push(gap(row.pin, None, since, GapReason::Failed)),
             (WalkResult::UnderWay, Some(walk)) => {
                 let (from, to) = (MessageTs::from_micros(walk.floor), MessageTs::from_micros(walk.cursor));
-                let reason = "its walk was cut off: the next `crawl` goes on".to_owned();
-                out.push(gap(Some(from), Some(to), since, reason));
+                out.push(gap(Some(from), Some(to), since, GapReason::CutOff));
             }
-            (WalkResult::UnderWay, None) => {
-                out.push(gap(row.pin, None, since, "its walk was cut off: the next `crawl` goes on".to_owned()));
-            }
+            (WalkResult::UnderWay, None) => out.push(gap(row.pin, None, since, GapReason::CutOff)),
             (WalkResult::Complete | WalkResult::OrderNotProved | WalkResult::InParts, _) => {}
         }
     }
@@ -353,15 +331,7 @@ fn gaps(rows: &[WalkRow], accounts: &HashMap<String, AccountRow>) -> Vec<Gap> {
 
 /// Of a channel that came with a set and was never walked by this archive nobody here knows what is missing.
 fn imported() -> Gap {
-    Gap {
-        from: None,
-        to: None,
-        since: None,
-        account: String::new(),
-        reason: "it was imported and never walked by this archive: what it covers is said in COVERAGE.json of the set \
-                 that was imported"
-            .to_owned(),
-    }
+    Gap { from: None, to: None, since: None, account: String::new(), reason: GapReason::Imported }
 }
 
 /// History that was not looked at again for longer than the bound.
@@ -384,11 +354,8 @@ fn audit_debt(row: &WalkRow, now: UtcTime) -> Option<Debt> {
 }
 
 fn channel_limits(facts: &ChannelFacts) -> Vec<Limit> {
-    let listed = facts.members.len() as u64;
-    if facts.is_im || facts.member_count <= listed {
-        return Vec::new();
-    }
-    vec![Limit { kind: "roster_cut", detail: format!("the server names {listed} of {} members", facts.member_count) }]
+    let (named, members) = (facts.members.len() as u64, facts.member_count);
+    if facts.is_im || members <= named { Vec::new() } else { vec![Limit::RosterCut { named, members }] }
 }
 
 /// What holds for the archive as a whole.
@@ -400,31 +367,10 @@ fn archive_limits(
     let enrolled: Vec<&str> =
         accounts.values().filter(|row| row.state != "disabled").map(|row| row.user_id.as_str()).collect();
     let others = names.people.keys().filter(|id| !enrolled.iter().any(|user| user.eq_ignore_ascii_case(id))).count();
-    let limit = |kind, detail: String| Limit { kind, detail };
-    let mut out = vec![
-        limit(
-            "one_view",
-            format!(
-                "{} of {} people are enrolled; rooms and direct conversations of which none of them is a member are not here",
-                enrolled.len(),
-                enrolled.len() + others
-            ),
-        ),
-        limit(
-            "whispers",
-            "messages in a channel that are addressed to somebody else are not shown to these accounts".to_owned(),
-        ),
-        limit("private_pins", "pins that people keep for themselves are shown to them alone".to_owned()),
-        limit(
-            "between_passes",
-            "what was edited or deleted between two looks, and not told by a live event, left no trace".to_owned(),
-        ),
-    ];
+    let view = Limit::OneView { enrolled: enrolled.len(), people: enrolled.len() + others };
+    let mut out = vec![view, Limit::Whispers, Limit::PrivatePins, Limit::BetweenPasses];
     if reader.counters()?.get(&format!("{}.subjects", Kind::Unknown.as_str())).copied().unwrap_or(0) > 0 {
-        out.push(limit(
-            "unrecognised",
-            "some items could not be recognised; they are kept as they came, and their edits and deletions are not followed".to_owned(),
-        ));
+        out.push(Limit::Unrecognised);
     }
     Ok(out)
 }

@@ -6,6 +6,7 @@
 mod as_of;
 mod coverage;
 mod item;
+mod lacking;
 mod members;
 mod names;
 mod neighbours;
@@ -18,10 +19,11 @@ mod timeline;
 
 pub use as_of::{AsOf, ItemAt, item_at, versions_at};
 pub use coverage::{
-    ChannelCoverage, Coverage, Debt, Excluded, Expected, ExpectedLine, Gap, INVENTORY, Interval, Limit, Missing, Seen,
+    ChannelCoverage, Coverage, Debt, Excluded, Expected, ExpectedLine, Gap, INVENTORY, Interval, Missing, Seen,
     coverage, expected,
 };
 pub use item::{Item, ItemState, Told, Version, item};
+pub use lacking::{GapReason, Limit};
 pub use members::Membership;
 pub use names::{ChannelFacts, Directory, PersonFacts, PersonKind, directory, directory_at, display_name};
 pub use parts::{answers, author, comment_id, file_ids, leave_out_others, names_others, without_others};

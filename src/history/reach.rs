@@ -115,6 +115,7 @@ impl Reach {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lacking::GapReason;
     use super::*;
 
     fn at(text: &str) -> UtcTime {
@@ -138,7 +139,7 @@ mod tests {
 
     fn gap(from: Option<&str>, to: Option<&str>, since: Option<&str>) -> Gap {
         let since = since.map(|day| format!("{day}T00:00:00Z"));
-        Gap { from: from.map(ts), to: to.map(ts), since, account: "a".to_owned(), reason: String::new() }
+        Gap { from: from.map(ts), to: to.map(ts), since, account: "a".to_owned(), reason: GapReason::CutOff }
     }
 
     fn channel(intervals: Vec<Interval>, gaps: Vec<Gap>) -> ChannelCoverage {

@@ -23,7 +23,7 @@ use super::rights::{Need, reads};
 use super::teamchat;
 use super::words::{Words, words};
 use crate::export::{self, Handed, Progress, Sources};
-use crate::history::{self, Coverage, Directory, Expected, ExpectedLine, Scoped};
+use crate::history::{self, Coverage, Directory, Expected, ExpectedLine, Limit, Scoped};
 use crate::index::{self, Answer, Request, Searcher};
 use crate::ledger::Checkpoint;
 use crate::model::{ChannelId, Clock, Exclusion, MessageTs, RecordSeq, Role, Scope, UtcTime, Zone};
@@ -368,7 +368,7 @@ impl Web {
             found.only(|id| scope.allows(id));
             // Whether there are such items elsewhere is not told.
             if !self.has_unrecognised(scope)? {
-                found.limits.retain(|limit| limit.kind != "unrecognised");
+                found.limits.retain(|limit| *limit != Limit::Unrecognised);
             }
         }
         Ok(found)

@@ -70,7 +70,7 @@ impl Place {
         let now = Clock::Set(Arc::clone(&self.time)).now();
         let covered = history::coverage(&reader, &directory, &[], &BTreeSet::new(), now).unwrap();
         let limits = covered.channels.iter().flat_map(|channel| &channel.limits);
-        (facts.members.len(), facts.member_count, limits.into_iter().any(|limit| limit.kind == "roster_cut"))
+        (facts.members.len(), facts.member_count, limits.into_iter().any(|limit| limit.kind() == "roster_cut"))
     }
 
     async fn end(self) {

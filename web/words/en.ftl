@@ -631,17 +631,17 @@ bars-count = Matches
 bars-coverage = Coverage
 bars-uncaptured = not captured
 uncaptured-ever = { $a } was never captured.
-uncaptured-until = Before { $a } nothing was captured in { $b }.
-uncaptured-since = Since { $a } nothing was captured in { $b }.
-uncaptured-on = A part of { $a } was not captured in { $b }.
-uncaptured-between = { $a } to { $b } was not captured in { $c }.
+uncaptured-until = Not wholly captured before { $a }: { $b }.
+uncaptured-since = Not wholly captured since { $a }: { $b }.
+uncaptured-on = Not wholly captured on { $a }: { $b }.
+uncaptured-between = Not wholly captured from { $a } to { $b }: { $c }.
 uncaptured-names = { $a } and { $b } more
 uncaptured-why = What is missing, and why
 uncaptured-more = { $count ->
     [one] 1 more gap.
    *[other] { $shown } more gaps.
  }
-uncaptured-idle = Nobody looked since { $a }: what came later is not here yet.
+uncaptured-idle = No crawl came to its end since { $a }: what was written later may not be here.
 uncaptured-silence = Silence there says nothing.
 nothing-found = { $count ->
     [0] Nothing that you may see was archived by then
@@ -737,6 +737,14 @@ gap-all = Not captured: nothing here was walked to its end
 gap-until = Not captured: everything before { $a }
 gap-since = Not captured: from { $a } on
 gap-between = Not captured: from { $a } to { $b }
+gap-never-walked = it was never walked: the next `crawl` does
+gap-lost = the account can no longer see it: enrol somebody who can, or exclude it in archive.toml with a reason
+gap-failed = its last walk failed: the next `crawl` tries again
+gap-cut-off = its walk was cut off: the next `crawl` goes on
+gap-needs-login = the server no longer accepts the account ({ $a }): `login` renews it
+gap-account = the account is { $a } ({ $b }) and no other one walks here
+gap-imported = it was imported and never walked by this archive: what it covers is said in COVERAGE.json of the set that was imported
+gap-no-reason = no reason was given
 gap-in-view-of = { $a } (in the view of { $b })
 gap-says-nothing = Nothing can be said of what was written in this time and is not shown.
 owed-of-kind = { $a }: { $b }
@@ -996,6 +1004,12 @@ debt-tries = { $count ->
    *[other] tried { $shown } times
  }
 limits = What cannot be here
+limit-one-view = { $a } of { $b } people are enrolled; rooms and direct conversations of which none of them is a member are not here
+limit-whispers = messages in a channel that are addressed to somebody else are not shown to these accounts
+limit-private-pins = pins that people keep for themselves are shown to them alone
+limit-between-passes = what was edited or deleted between two looks, and not told by a live event, left no trace
+limit-unrecognised = some items could not be recognised; they are kept as they came, and their edits and deletions are not followed
+limit-roster-cut = the server names { $a } of { $b } members
 limits-lead = No crawl with these accounts can see this, whatever the map says.
 span-seconds = { $count ->
     [one] 1 second

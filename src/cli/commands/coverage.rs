@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use crate::app::inventory;
 use crate::cli::output::visible;
 use crate::cli::{CliError, Context, Exit};
-use crate::history::{ChannelCoverage, Coverage, Debt, Expected, expected};
+use crate::history::{ChannelCoverage, Coverage, Debt, Expected, Limit, expected};
 use crate::model::ChannelId;
 
 /// Lines of one kind that are printed; `--json` has all.
@@ -104,11 +104,11 @@ fn describe(coverage: &Coverage) -> String {
         })
         .collect();
     section(&mut text, "exclusions", &excluded);
-    let mut limits: Vec<String> = coverage.limits.iter().map(|limit| limit.detail.clone()).collect();
+    let mut limits: Vec<String> = coverage.limits.iter().map(Limit::to_string).collect();
     let mut own: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for channel in &coverage.channels {
         for limit in &channel.limits {
-            own.entry(limit.kind).or_default().push(format!("{}: {}", title(channel), limit.detail));
+            own.entry(limit.kind()).or_default().push(format!("{}: {limit}", title(channel)));
         }
     }
     limits.extend(own.into_values().flatten());

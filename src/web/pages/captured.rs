@@ -3,6 +3,7 @@
 
 use chrono::NaiveDate;
 
+use super::lacking::{limit, why};
 use super::view::Moment;
 use crate::history::ChannelCoverage;
 use crate::model::{ChannelId, MessageTs, UtcTime, Zone};
@@ -72,9 +73,10 @@ impl Captured {
         let mut gaps: Vec<Gap> = Vec::new();
         for gap in &found.gaps {
             let (from, to) = (ts(gap.from.as_ref(), MessageTs::MIN), ts(gap.to.as_ref(), MessageTs::MAX));
+            let why = why(w, &gap.reason);
             let reason = match gap.account.as_str() {
-                "" => gap.reason.clone(),
-                account => w.with_two("gap-in-view-of", &gap.reason, visible(account)),
+                "" => why,
+                account => w.with_two("gap-in-view-of", why, visible(account)),
             };
             match gaps.iter_mut().find(|known| (known.from, known.to) == (from, to)) {
                 Some(known) => known.reasons.push(reason),
@@ -92,7 +94,7 @@ impl Captured {
         Self {
             until: walks.iter().filter_map(|(_, at)| *at).max(),
             walks,
-            notes: owed.chain(found.limits.iter().map(|limit| limit.detail.clone())).collect(),
+            notes: owed.chain(found.limits.iter().map(|found| limit(w, found))).collect(),
             excluded: found.excluded.map(|policy| w.with_three("excluded-by", policy.reason, policy.by, policy.since)),
             gaps,
         }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use super::Shell;
 use super::captured::Captured;
 use super::heat::{Frame, Heat, Width, draw};
+use super::lacking::limit;
 use super::view::Moment;
 use crate::history::{ChannelCoverage, Coverage, Debt, Expected, Missing, Seen};
 use crate::model::{ChannelId, MessageTs, UtcTime};
@@ -263,7 +264,7 @@ fn of_all(desk: &Desk, asked: &Asked) -> Result<CoveragePage, WebError> {
         next: (page < pages).then(|| other(page + 1)),
         troubles: shown.iter().filter_map(|channel| troubles(desk, channel)).collect(),
         debts: coverage.debts.iter().map(|owed| debt(desk, owed)).collect(),
-        limits: coverage.limits.iter().map(|limit| limit.detail.clone()).collect(),
+        limits: coverage.limits.iter().map(|found| limit(desk.w, found)).collect(),
         expected,
         heat,
     })
@@ -320,7 +321,7 @@ fn of_channel(desk: &Desk, asked: &Asked) -> Result<ChannelPage, WebError> {
         gaps: captured.gaps.iter().map(|gap| (gap.when(desk), gap.reasons.clone())).collect(),
         debts: channel.debts.iter().map(|owed| debt(desk, owed)).collect(),
         excluded: captured.excluded,
-        limits: limits.map(|limit| limit.detail.clone()).collect(),
+        limits: limits.map(|found| limit(desk.w, found)).collect(),
         name,
         heat,
         walks,

@@ -13,6 +13,7 @@ pub(super) mod files;
 mod grants;
 pub(super) mod health;
 mod heat;
+mod lacking;
 pub(super) mod look;
 mod matches;
 mod months;

@@ -5,6 +5,7 @@ use axum::response::Response;
 use super::Shell;
 use super::coverage::{Verdict, debt, span, verdict};
 use super::crawl::{Run, listed};
+use super::lacking::{limit, why};
 use super::view::Moment;
 use crate::history::{ChannelCoverage, Coverage};
 use crate::model::{Scope, rfc3339};
@@ -165,7 +166,7 @@ fn build(desk: &Desk) -> Result<Overview, WebError> {
     let gaps: Vec<Missing> = coverage
         .channels
         .iter()
-        .flat_map(|channel| channel.gaps.iter().map(|gap| missing(channel, gap.reason.clone())))
+        .flat_map(|channel| channel.gaps.iter().map(|gap| missing(channel, why(w, &gap.reason))))
         .collect();
     let debts = coverage.channels.iter().flat_map(|channel| &channel.debts).chain(&coverage.debts);
     let debts: Vec<(String, String)> = debts.map(|owed| debt(desk, owed)).collect();
@@ -189,7 +190,7 @@ fn build(desk: &Desk) -> Result<Overview, WebError> {
         accounts: accounts(desk, &coverage)?,
         runs: listed(desk, &runs),
         check: check(desk),
-        limits: coverage.limits.iter().map(|limit| limit.detail.clone()).collect(),
+        limits: coverage.limits.iter().map(|found| limit(w, found)).collect(),
         excluded: excluded.take(LISTED).collect(),
         reads_contents: desk.viewer.scope != Scope::nothing(),
         oversees: desk.oversees(),

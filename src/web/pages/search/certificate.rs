@@ -20,6 +20,7 @@ use crate::web::desk::Desk;
 use crate::web::error::{WebError, blocking, render};
 use crate::web::markup::visible;
 use crate::web::pages::captured::Captured;
+use crate::web::pages::lacking::limit;
 use crate::web::pages::view::Moment;
 use crate::web::visits::Told;
 use crate::web::words::grouped;
@@ -177,7 +178,7 @@ fn build(desk: &Desk, asked: &Asked) -> Result<(CertificatePage, u64), WebError>
         more: all - rooms.len(),
         rooms,
         gaps,
-        limits: coverage.limits.iter().map(|limit| limit.detail.clone()).collect(),
+        limits: coverage.limits.iter().map(|found| limit(w, found)).collect(),
         notes: ready.parsed.warnings.iter().cloned().chain(answer.notes).collect(),
         search: asked.href(),
     };

@@ -147,6 +147,7 @@ fn sentence(desk: &Desk, channels: &[&ChannelCoverage], gap: Missing) -> GapView
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::history::GapReason;
     use crate::model::{Zone, parse_time};
 
     #[test]
@@ -158,7 +159,7 @@ mod tests {
             to,
             since: since.map(|day| format!("{day}T00:00:00Z")),
             account: "a".to_owned(),
-            reason: String::new(),
+            reason: GapReason::CutOff,
         };
         let never = Missing::of(&gap(None, None, None));
         assert_eq!(never, Missing { from: UtcTime::MIN_UTC, to: UtcTime::MAX_UTC });
