@@ -16,6 +16,7 @@ use crate::web::desk::Desk;
 use crate::web::error::{WebError, blocking, render};
 use crate::web::front::Whence;
 use crate::web::markup::{encode, visible};
+use crate::web::words::Words;
 
 #[derive(Template)]
 #[template(path = "users.html")]
@@ -85,6 +86,13 @@ struct Forms {
     change: Option<Asked>,
     refused: Option<String>,
     fresh: Fresh,
+}
+
+impl Forms {
+    /// Those of an account of which something was not changed, with why.
+    fn refused(name: &str, refused: String) -> Self {
+        Self { name: name.to_owned(), refused: Some(refused), ..Self::default() }
+    }
 }
 
 fn made(desk: &Desk, shell: Shell, forms: Forms) -> Result<Users, WebError> {
@@ -157,6 +165,19 @@ fn back_to(name: &str) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, format!("/admin/users?name={}#chosen", encode(name)))]).into_response()
 }
 
+/// Leads to the account that was changed, or shows its form again with what was wrong.
+async fn settle(
+    w: &Words,
+    outcome: Result<User, AccessError>,
+    again: impl AsyncFnOnce(String) -> Result<Response, WebError>,
+) -> Result<Response, WebError> {
+    match outcome {
+        Ok(user) => Ok(back_to(&user.name)),
+        Err(AccessError::Unknown { .. }) => Err(WebError::NotFound),
+        Err(error) => again(refusal(w, &error)?).await,
+    }
+}
+
 /// Runs a change as the one who asks for it, off the async threads and not more of them at once than
 /// there may be of passwords.
 async fn changed(
@@ -207,10 +228,8 @@ pub(crate) async fn add(
         Err(said) => return again(said).await,
     };
     let (name, password) = (form.name.clone(), form.password.clone());
-    match changed(&desk, &by, &whence, move |access| access.add_user(&name, &grant, &password)).await? {
-        Ok(user) => Ok(back_to(&user.name)),
-        Err(error) => again(refusal(w, &error)?).await,
-    }
+    let made = changed(&desk, &by, &whence, move |access| access.add_user(&name, &grant, &password)).await?;
+    settle(w, made, again).await
 }
 
 /// The form of an account's rights.
@@ -232,7 +251,7 @@ pub(crate) async fn change(
     let w = desk.w;
     let again = |refused: String| {
         let change = Some(form.asked.clone());
-        refuse(desk.clone(), Forms { name: form.name.clone(), change, refused: Some(refused), ..Forms::default() })
+        refuse(desk.clone(), Forms { change, ..Forms::refused(&form.name, refused) })
     };
     // Who takes their own rights away may leave nobody who could give them back.
     if form.name == by.name {
@@ -245,11 +264,8 @@ pub(crate) async fn change(
         Err(said) => return again(said).await,
     };
     let name = form.name.clone();
-    match changed(&desk, &by, &whence, move |access| access.set_role(&name, &grant)).await? {
-        Ok(user) => Ok(back_to(&user.name)),
-        Err(AccessError::Unknown { .. }) => Err(WebError::NotFound),
-        Err(error) => again(refusal(w, &error)?).await,
-    }
+    let changed = changed(&desk, &by, &whence, move |access| access.set_role(&name, &grant)).await?;
+    settle(w, changed, again).await
 }
 
 /// The form of a new password.
@@ -269,9 +285,7 @@ pub(crate) async fn set_password(
     Form(form): Form<Renew>,
 ) -> Result<Response, WebError> {
     let w = desk.w;
-    let again = |refused: String| {
-        refuse(desk.clone(), Forms { name: form.name.clone(), refused: Some(refused), ..Forms::default() })
-    };
+    let again = |refused: String| refuse(desk.clone(), Forms::refused(&form.name, refused));
     // Their own they change where the old one is asked for.
     if form.name == by.name {
         return again(w.say("users-own-password")).await;
@@ -280,11 +294,8 @@ pub(crate) async fn set_password(
         return again(w.say("refused-again")).await;
     }
     let (name, password) = (form.name.clone(), form.password.clone());
-    match changed(&desk, &by, &whence, move |access| access.set_password(&name, &password)).await? {
-        Ok(user) => Ok(back_to(&user.name)),
-        Err(AccessError::Unknown { .. }) => Err(WebError::NotFound),
-        Err(error) => again(refusal(w, &error)?).await,
-    }
+    let changed = changed(&desk, &by, &whence, move |access| access.set_password(&name, &password)).await?;
+    settle(w, changed, again).await
 }
 
 /// Whether an account is let in.
@@ -302,22 +313,19 @@ pub(crate) async fn set_state(
     Extension(whence): Extension<Whence>,
     Form(form): Form<State>,
 ) -> Result<Response, WebError> {
+    let w = desk.w;
+    let again = |refused: String| refuse(desk.clone(), Forms::refused(&form.name, refused));
     if form.name == by.name {
-        let refused = Some(desk.w.say("users-own-rights"));
-        return refuse(desk.clone(), Forms { name: form.name, refused, ..Forms::default() }).await;
+        return again(w.say("users-own-rights")).await;
     }
     let is_enabled = match form.state.as_str() {
         "enabled" => true,
         "disabled" => false,
-        _ => return Err(WebError::Bad(desk.w.say("users-no-state"))),
+        _ => return Err(WebError::Bad(w.say("users-no-state"))),
     };
     let name = form.name.clone();
     let change = move |access: &Access| if is_enabled { access.enable_user(&name) } else { access.disable_user(&name) };
-    match changed(&desk, &by, &whence, change).await? {
-        Ok(user) => Ok(back_to(&user.name)),
-        Err(AccessError::Unknown { .. }) => Err(WebError::NotFound),
-        Err(error) => Err(WebError::Bad(refusal(desk.w, &error)?)),
-    }
+    settle(w, changed(&desk, &by, &whence, change).await?, again).await
 }
 
 /// Whose second factor is forgotten.
@@ -334,15 +342,13 @@ pub(crate) async fn reset_factor(
     Extension(whence): Extension<Whence>,
     Form(form): Form<Reset>,
 ) -> Result<Response, WebError> {
+    let w = desk.w;
+    let again = |refused: String| refuse(desk.clone(), Forms::refused(&form.name, refused));
     // Their own they turn off where a code is asked for.
     if form.name == by.name {
-        let refused = Some(desk.w.say("users-own-rights"));
-        return refuse(desk.clone(), Forms { name: form.name, refused, ..Forms::default() }).await;
+        return again(w.say("users-own-rights")).await;
     }
     let name = form.name.clone();
-    match changed(&desk, &by, &whence, move |access| access.turn_factor_off(&name)).await? {
-        Ok(user) => Ok(back_to(&user.name)),
-        Err(AccessError::Unknown { .. }) => Err(WebError::NotFound),
-        Err(error) => Err(WebError::Bad(refusal(desk.w, &error)?)),
-    }
+    let changed = changed(&desk, &by, &whence, move |access| access.turn_factor_off(&name)).await?;
+    settle(w, changed, again).await
 }

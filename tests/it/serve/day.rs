@@ -53,7 +53,7 @@ async fn a_sheet_has_the_whole_day_and_can_be_checked_by_its_list() {
             for item in &items {
                 assert!(said.contains(&format!("record {}", item.latest().unwrap().seq)), "{base}");
             }
-            assert!(html.contains("<thead>") && html.contains("<tfoot>"), "header and footer are repeated by printers");
+            assert!(html.contains("<thead>") && html.contains("<tfoot"), "header and footer are repeated by printers");
 
             let list = desk.page(&cookie, &format!("{base}/list.txt?tz={}", encode(zone))).await.text();
             assert!(html.contains(&Digest::of(list.as_bytes()).to_string()), "{base}: the list is another one");
