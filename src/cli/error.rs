@@ -181,6 +181,9 @@ impl From<KeyError> for CliError {
                 .hint("rotate with the key in the keys directory and without the credential, then hand over the new one"),
             KeyError::Absent { what: "signing key", .. } => Self::other(error.to_string())
                 .hint("the keys lie outside the archive: name their folder with `keys_dir` in archive.toml or TEAMCHAT_ARCHIVE_KEYS_DIR; reading needs none"),
+            KeyError::Absent { what: "key of the second factors", .. } => Self::other(error.to_string())
+                .hint("accounts have second factors, whose codes are made with it: put it back from a copy of the keys")
+                .hint("if it is lost, run `user reset-factor NAME` for each account that `user list` shows with a second factor"),
             KeyError::Absent { what: "secret of the OpenID Connect provider", .. } => Self::usage(error.to_string())
                 .hint("the provider gives it out with the name of this client: write it into that file (mode 0600), or hand it over as the credential `oidc.secret`"),
             _ => Self::other(error.to_string()),

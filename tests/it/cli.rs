@@ -7,6 +7,7 @@ mod coverage;
 mod demo;
 pub(crate) mod described;
 mod ending;
+mod factor;
 mod first_run;
 pub(crate) mod flows;
 mod golden;
