@@ -1,8 +1,9 @@
 //! The web side of an archive of the story, held against what the sandbox knows to be there.
 //!
-//! Each test crawls its own archive: the story as it begins, then again after `play_later`, so
-//! that there are versions and deletions to show. Pages are read as text and tags, never through
-//! the templates; replies as JSON, never through the handlers' types.
+//! Each test has its own archive: the story crawled as it begins, then again after `play_later`, so
+//! that there are versions and deletions to show. Most have a copy of one that is made once. Pages
+//! are read as text and tags, never through the templates; replies as JSON, never through the
+//! handlers' types.
 
 mod access;
 mod accounts;
@@ -41,6 +42,7 @@ mod signin;
 mod staff;
 mod then;
 mod timeline;
+mod told;
 mod unaware;
 mod visits;
 mod wordings;
@@ -55,21 +57,20 @@ use axum::body::Body;
 use axum::http::header;
 use secrecy::ExposeSecret as _;
 use serde_json::Value;
-use teamchat_archive::crawl::Options;
-use teamchat_archive::index::Indexer;
 use teamchat_archive::model::{Clock, Role, Scope, UtcTime, Zone};
 use teamchat_archive::record::Visit;
+use teamchat_archive::sandbox::Running;
 use teamchat_archive::sandbox::workspace::TruthItem;
-use teamchat_archive::sandbox::{self, Running, story};
 use teamchat_archive::store::access::{Access, Arrival, Grant};
 use teamchat_archive::web::{Web, router};
 
 pub(crate) use self::asking::{Answer, PASSWORD, encode, filled, form, get, only, post, send};
-use crate::support::{TestArchive, account};
+use self::told::Told;
+use crate::support::TestArchive;
 
 /// An archive of the story behind its router.
 pub(crate) struct Desk {
-    pub(crate) running: Running,
+    pub(crate) running: Arc<Running>,
     pub(crate) archive: TestArchive,
     pub(crate) access: Access,
     pub(crate) router: Router,
@@ -78,20 +79,24 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    /// The story, told to its end.
+    /// The story, told to its end, for a test that only reads: the sandbox is that of others, too.
     pub(crate) async fn open() -> Self {
+        let told = tokio::task::spawn_blocking(Told::once).await.unwrap();
+        Self::over(Arc::clone(&told.running), told.archive())
+    }
+
+    /// The same with a sandbox of its own, for a test that changes what is there and crawls again.
+    pub(crate) async fn alone() -> Self {
         Self::after(|running| running.play_later().unwrap()).await
     }
 
     /// The story, and what `more` makes of it after the first crawl.
     pub(crate) async fn after(more: impl FnOnce(&Running)) -> Self {
-        let running = sandbox::start(story::seed(), sandbox::Options::default()).await.unwrap();
-        let archive = TestArchive::new(&running.url);
-        let account = account(&running).await;
-        archive.crawl(&account, &Options::default()).await.unwrap();
-        more(&running);
-        archive.crawl(&account, &Options { full: true, ..Options::default() }).await.unwrap();
-        Indexer::open(&archive.layout).unwrap().catch_up(&archive.reader(), None, &mut |_| {}).unwrap();
+        let (running, archive) = Told::tell(more).await;
+        Self::over(Arc::new(running), archive)
+    }
+
+    fn over(running: Arc<Running>, archive: TestArchive) -> Self {
         let hand = Arc::new(AtomicI64::new(Clock::System.now().timestamp_millis()));
         let clock = Clock::Set(Arc::clone(&hand));
         let access = Access::open(&archive.layout, clock.clone()).unwrap();

@@ -35,7 +35,7 @@ impl Office {
         Self::over(Desk::open().await)
     }
 
-    fn over(desk: Desk) -> Self {
+    pub(super) fn over(desk: Desk) -> Self {
         let web = Arc::new(desk.another());
         let router = router(Arc::clone(&web));
         Self { desk, web, router }

@@ -13,7 +13,7 @@ use crate::support::{account_of, quick};
 async fn of_two_archived_accounts_the_first_is_told() {
     // Whatever their names: one that comes after in the alphabet, and one that comes before.
     for second in ["petr.malek@orlava.example", "hana.vesela@orlava.example"] {
-        let desk = Desk::open().await;
+        let desk = Desk::alone().await;
         let first = desk.running.username.clone();
         let connection = Arc::new(Connection::new(&desk.running.url, &quick()).unwrap());
         let account = account_of(&desk.running, second, &connection);

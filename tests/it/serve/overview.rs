@@ -17,7 +17,6 @@ const YOURS: &str = "Everything the archived accounts can see of the channels gi
 async fn a_lost_channel_is_named_until_it_is_excluded() {
     let whole = Desk::open().await;
     assert!(whole.html(&whole.auditor(), "/").await.contains(WHOLE));
-    whole.running.stop().await;
 
     let mut lost = None;
     let desk = Desk::after(|running| {

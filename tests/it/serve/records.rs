@@ -86,7 +86,7 @@ async fn who_removed_it_is_said_with_the_source() {
     use teamchat_archive::index::Indexer;
     use teamchat_archive::model::Clock;
 
-    let desk = Desk::open().await;
+    let desk = Desk::alone().await;
     let workspace = desk.running.workspace();
     let legal = workspace.channels().into_iter().find(|(_, name)| name == "legal").unwrap().0;
     let victim = workspace.truth().into_iter().find(|item| item.channel == legal && item.state == "current").unwrap();

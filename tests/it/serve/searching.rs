@@ -382,7 +382,7 @@ async fn an_address_gives_the_same_page_again_and_a_form_gives_an_address() {
 
 #[tokio::test]
 async fn what_others_cannot_see_changes_nothing_in_a_search() {
-    let desk = Desk::open().await;
+    let desk = Desk::alone().await;
     let token = desk.auditor_token();
     let (random, legal) = (desk.channel(&token, "random").await, desk.channel(&token, "legal").await);
     let cookie = desk.cookie("rita", Role::Reviewer, &only(&[&random]));

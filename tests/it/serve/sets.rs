@@ -14,7 +14,7 @@ use teamchat_archive::model::{ChannelId, Clock, Role, Scope};
 use teamchat_archive::store::access::{Grant, JobState};
 
 use super::exporting::Office;
-use super::{only, text_of};
+use super::{Desk, only, text_of};
 use crate::support::{account, account_of, quick};
 
 /// A file of a set by the end of its name, if there is one.
@@ -100,7 +100,7 @@ async fn what_was_made_when_its_owner_saw_more_is_made_anew() {
 
 #[tokio::test]
 async fn a_set_of_some_channels_tells_of_no_other_account_and_no_other_set() {
-    let office = Office::open().await;
+    let office = Office::over(Desk::alone().await);
     let desk = &office.desk;
     let connection = Arc::new(Connection::new(&desk.running.url, &quick()).unwrap());
     let second = account_of(&desk.running, "petr.malek@orlava.example", &connection);
