@@ -15,6 +15,7 @@ use crate::web::desk::Desk;
 use crate::web::error::{WebError, blocking, render};
 use crate::web::markup::visible;
 use crate::web::pages::Shell;
+use crate::web::pages::search::rail::Names;
 use crate::web::pages::view::Moment;
 use crate::web::teamchat::facet_plan;
 use crate::web::visits::Told;
@@ -269,7 +270,7 @@ fn facet_views(desk: &Desk, asked: &Asked, counts: &FacetCounts, directory: &Dir
             }
             let name = match facet {
                 Facet::Channel => ChannelId::parse(&value).map(|id| channel_name(w, &id, directory)),
-                Facet::Author => Some(visible(directory.person(&value))),
+                Facet::Author => Some(Names::new(desk, directory).person(&value)),
                 Facet::State if value == ItemState::Deleted.as_str() => Some(w.say("file-gone")),
                 Facet::State => Some(w.say("file-stands")),
                 _ => Some(visible(&value)),

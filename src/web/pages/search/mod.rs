@@ -9,7 +9,7 @@ mod gaps;
 mod histogram;
 mod hits;
 mod nothing;
-mod rail;
+pub(crate) mod rail;
 mod reach;
 mod reading;
 
