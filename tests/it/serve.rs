@@ -96,6 +96,7 @@ impl Desk {
         Self::over(Arc::new(running), archive)
     }
 
+    /// Behind an archive that a test made.
     fn over(running: Arc<Running>, archive: TestArchive) -> Self {
         let hand = Arc::new(AtomicI64::new(Clock::System.now().timestamp_millis()));
         let clock = Clock::Set(Arc::clone(&hand));

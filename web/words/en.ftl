@@ -666,6 +666,7 @@ certificate-link = A statement that nothing was found
 certificate-of-search = A sheet about this search
 pages-of-result = Pages of the result
 found-in-text = found in the text
+found-beside = found in what came with the text
 found-in-name = found in a file's name
 found-in-file = found in the file's text
 found-by-conditions = found by its conditions

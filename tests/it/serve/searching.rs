@@ -5,15 +5,17 @@ mod missing;
 mod reading;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::header;
 use teamchat_archive::crawl::Options;
 use teamchat_archive::index::Indexer;
 use teamchat_archive::model::{ChannelId, Role};
+use teamchat_archive::sandbox;
 
 use super::{Answer, Desk, Part, Tag, encode, link, only, parts, post, send, tags, text_of};
-use crate::support::account;
+use crate::support::{TestArchive, account};
 
 /// A value of a facet.
 #[derive(Debug, Clone)]
@@ -471,4 +473,24 @@ async fn a_search_is_kept_for_who_kept_it() {
     assert_eq!(drop(&ada).await, 303);
     assert_eq!(drop(&ada).await, 404);
     assert!(!text_of(&desk.html(&ada, "/saved").await).contains("<b>cranes"));
+}
+
+#[tokio::test]
+async fn what_is_found_beside_the_text_is_shown_with_it() {
+    let mut seed = crate::crawl::seed(6);
+    let subject = serde_json::json!("The wombat's <b> berth");
+    seed.messages[2].extra.push(("topic".to_owned(), subject));
+    let running = sandbox::start(seed, sandbox::Options::default()).await.unwrap();
+    let archive = TestArchive::in_memory(&running.url);
+    archive.crawl(&account(&running).await, &Options::default()).await.unwrap();
+    Indexer::open(&archive.layout).unwrap().catch_up(&archive.reader(), None, &mut |_| {}).unwrap();
+    let desk = Desk::over(Arc::new(running), archive);
+    let html = desk.html(&desk.auditor(), &asking("wombat")).await;
+    let found = rows(&html);
+    assert_eq!(found.len(), 1, "{html}");
+    let said = text_of(&found[0]);
+    assert!(said.contains("found in what came with the text") && !said.contains("found in the text"), "{said}");
+    let excerpt = inside(&found[0], |tag| tag.attribute("class") == "excerpt").unwrap();
+    assert!(excerpt.contains("The wombat's <b> berth") && found[0].contains("<mark>wombat"), "{}", found[0]);
+    desk.archive.check();
 }

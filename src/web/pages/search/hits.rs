@@ -111,7 +111,10 @@ impl Shelf<'_> {
             (Some(derived), Some(digest)) => derived.newest(digest)?.and_then(|row| excerpt(&row.text, self.query)),
             _ => None,
         };
-        let excerpt = content.map(|text| markup::pieces(&lines(&text), self.directory)).unwrap_or_default();
+        let beside = self.beside(item, reading, &indexed);
+        let why = self.why(&indexed, beside.is_some(), content.is_some());
+        let quoted = content.map(|text| lines(&text)).or(beside);
+        let excerpt = quoted.map(|text| markup::pieces(&text, self.directory)).unwrap_or_default();
         let (place, href, rooms) = self.place(item, reading);
         let body = self.body(item, reading);
         let state = self.state(item, reading);
@@ -143,7 +146,7 @@ impl Shelf<'_> {
                 ItemState::Deleted => "gone",
             },
             badge: badge(w, item.kind, state, number + 1, known.max(number + 1)),
-            why: self.why(&indexed, !excerpt.is_empty()),
+            why,
             captured: later(w, captured - edited(&value).unwrap_or(at)),
             captured_at: Moment::new(captured, self.desk.zone).full,
             author: self.names.person(author(&value)),
@@ -206,6 +209,19 @@ impl Shelf<'_> {
         markup::pieces(&around(&shown, BEFORE, AFTER), self.directory)
     }
 
+    /// What was found in a message beside what was written: in the subject that came with it, in a card. `None` where
+    /// what was written has it.
+    fn beside(&self, item: &Item, reading: &Version, indexed: &Texts) -> Option<String> {
+        let bare = |text: &str| text.replace([HIT_START, HIT_END], "");
+        let is_shown = || mark(&bare(&text_of(&reading.record)), self.query, Within::Body).is_some();
+        if item.kind == Kind::File || is_shown() {
+            return None;
+        }
+        let marked = mark(&bare(&indexed.body), self.query, Within::Body)?;
+        let found = marked.lines().filter(|line| line.contains(HIT_START)).take(LINES);
+        Some(found.map(|line| around(line.trim(), LINE / 2, LINE)).collect::<Vec<_>>().join("\n"))
+    }
+
     /// The name of a file with what was found in it. It is no text with links in it.
     fn name(&self, name: &str) -> Vec<Piece> {
         let name = name.replace([HIT_START, HIT_END], "");
@@ -225,7 +241,7 @@ impl Shelf<'_> {
     }
 
     /// In which of its texts it was found.
-    fn why(&self, indexed: &Texts, is_in_file: bool) -> Vec<String> {
+    fn why(&self, indexed: &Texts, is_beside: bool, is_in_file: bool) -> Vec<String> {
         let w = self.desk.w;
         if plans(self.query).is_empty() {
             return Vec::new();
@@ -234,7 +250,7 @@ impl Shelf<'_> {
         let has =
             |text: &str, within| !positions(&text.replace([HIT_START, HIT_END], ""), self.query, within).is_empty();
         if has(&indexed.body, Within::Body) {
-            out.push(w.say("found-in-text"));
+            out.push(if is_beside { w.say("found-beside") } else { w.say("found-in-text") });
         }
         if has(&indexed.title, Within::Title) {
             out.push(w.say("found-in-name"));
