@@ -26,6 +26,8 @@ need openssl openssl
 need python3 python3
 need unshare util-linux
 need strace strace
+# Sets the clock of a served archive ahead.
+need faketime faketime
 # Judge exports: the tree of XML, the text of printed pages.
 need xmllint libxml2-utils
 need pdftotext poppler-utils

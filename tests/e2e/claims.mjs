@@ -64,8 +64,69 @@ export const unless = (holds, problem) => (holds ? [] : [problem]);
 
 export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: CHROMIUM_FLAGS });
 
+// What every answer of ours says to a browser, whatever it answers.
+const POLICY = [
+  "default-src 'none'",
+  ...["script", "style", "img", "font", "connect"].map((kind) => `${kind}-src 'self'`),
+  "form-action 'self'",
+  "frame-src 'self'",
+  "object-src 'none'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+  "trusted-types archive",
+  "report-uri /csp-report",
+].join("; ");
+const FIXED = {
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-resource-policy": "same-origin",
+  "x-robots-tag": "noindex",
+};
+const DEVICES = ["camera", "microphone", "geolocation", "usb", "payment", "serial", "hid", "display-capture"];
+// What would tell of us, let others in, or bind a browser to TLS where there is none.
+const NEVER = ["server", "x-powered-by", "access-control-allow-origin", "access-control-allow-credentials", "strict-transport-security"];
+
+// What the headers of an answer lack, or say too much; `headers` has their names in small letters.
+export function unguarded({ url, status, headers }) {
+  const wrong = Object.entries(FIXED).flatMap(([name, due]) => unless(headers[name] === due, `${name}: ${headers[name]}`));
+  // A content brings a policy of its own, under which it may do nothing.
+  const policy = headers["content-security-policy"] ?? "";
+  const isContent = policy.startsWith("sandbox; default-src 'none'");
+  wrong.push(...unless(policy === POLICY || isContent, `content-security-policy: ${policy}`));
+  const closed = (headers["permissions-policy"] ?? "").split(", ");
+  wrong.push(...DEVICES.filter((device) => !closed.includes(`${device}=()`)).map((device) => `${device} is not closed`));
+  const due = new URL(url).pathname.startsWith("/static/") && status === 200 ? "public, max-age=31536000, immutable" : "no-store";
+  wrong.push(...unless(headers["cache-control"] === due, `cache-control: ${headers["cache-control"]}`));
+  wrong.push(...unless(/^[0-9a-f]{16}$/.test(headers["x-request-id"]), `x-request-id: ${headers["x-request-id"]}`));
+  wrong.push(...NEVER.filter((name) => name in headers).map((name) => `${name}: ${headers[name]}`));
+  const kind = headers["content-type"] ?? "";
+  wrong.push(...unless(kind || !Number(headers["content-length"] ?? 0), "a body of no type"));
+  wrong.push(...unless(!kind.startsWith("text/") || kind.includes("charset=utf-8"), `no character set: ${kind}`));
+  wrong.push(...unless(!isContent || !kind.startsWith("text/html") || headers["content-disposition"]?.startsWith("attachment"), "a content as a page"));
+  return wrong.map((problem) => `${status} ${url}: ${problem}`);
+}
+
+// Judges the headers of whatever a browser is answered by us, but for what a script makes itself: into `heard.answers`
+// and `heard.unguarded`.
+export function hearAnswers(context, origin, heard, isOurs = () => true) {
+  Object.assign(heard, { answers: [], unguarded: [] });
+  context.on("response", (response) => {
+    const answer = { url: response.url(), status: response.status(), headers: response.headers() };
+    if (new URL(answer.url).origin !== origin || !isOurs(answer.url)) return;
+    heard.answers.push(`${answer.status} ${answer.url}`);
+    heard.unguarded.push(...unguarded(answer));
+  });
+}
+
+export function claimGuarded(heard, subject = "all pages") {
+  claim(subject, "every answer has its headers", [...heard.unguarded, ...unless(heard.answers.length > 0, "no answer was heard")]);
+}
+
 // A browser of one reader, with what it complains of: `heard.console`, `heard.foreign` (requests to another origin,
-// none of which is let through) and `heard.refused` (what the policy of a page refused).
+// none of which is let through), `heard.refused` (what the policy of a page refused) and `heard.unguarded` (what the
+// headers of our answers lack, of all that are in `heard.answers`).
 export async function openContext(browser, origin, options = {}) {
   const context = await browser.newContext({ viewport: WIDE, colorScheme: "light", ...options });
   context.setDefaultTimeout(20_000);
@@ -74,6 +135,7 @@ export async function openContext(browser, origin, options = {}) {
     if (message.type() === "error") heard.console.push(`${message.text()} (${message.location().url})`);
   });
   context.on("weberror", (error) => heard.console.push(String(error.error())));
+  hearAnswers(context, origin, heard);
   await context.route(
     (url) => /^(https?|wss?):$/.test(url.protocol) && url.origin !== origin,
     (route) => {

@@ -12,7 +12,8 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { NARROW, WIDE, checkHtml, claim, holds, launch, look, openContext, signIn, unless } from "./claims.mjs";
+import { NARROW, WIDE, checkHtml, claim, claimGuarded, holds, launch, look, openContext, signIn, unless } from "./claims.mjs";
+import { clockIn } from "./clock.mjs";
 import { checkFocus } from "./focus.mjs";
 import { PASSWORD, archiveIn, startSandbox, stop } from "./sandbox.mjs";
 
@@ -22,6 +23,9 @@ if (!binary) {
   process.exit(2);
 }
 const DAY_S = 24 * 60 * 60;
+// Days before this one.
+const FIRST_WALK = 9;
+const TODAY_MS = Date.now();
 // What the command says of an archive with gaps, and of one that is damaged.
 const INCOMPLETE = 4;
 const DAMAGED = 3;
@@ -71,9 +75,13 @@ async function archived(folder) {
     asked.set("count", "10");
     return pages > 1 ? "not_allowed" : "";
   });
-  const archive = archiveIn(binary, folder);
+  // The first walk was days ago, before what was said later.
+  const clock = await clockIn(folder);
+  const archive = archiveIn(binary, folder, clock.env);
   await archive.enrol(door.url, sandbox);
+  await clock.stopAt(new Date(TODAY_MS - FIRST_WALK * DAY_S * 1000));
   await archive.run(["crawl", "--quiet"], [INCOMPLETE]);
+  await clock.pass(0);
   for (let hour = 0; hour < 60; hour += 2) await say(quay, `late message of hour ${hour}`, 5, hour);
   await control("leave", { channel: dock, user: username });
   pages = 0;
@@ -157,6 +165,33 @@ async function lookAtGaps(page, origin) {
   claim("a crawl that left something open", "says so", unless(/left open/.test(await page.locator("main").innerText()), await page.locator("main").innerText()));
 }
 
+// A search says what it could not look at where that lies in its time, and nothing of it elsewhere.
+async function searchAcrossGap(page, origin) {
+  const subject = "a search across a gap";
+  const on = (daysAgo) => new Date(TODAY_MS - daysAgo * DAY_S * 1000).toISOString().slice(0, 10);
+  const told = async (from, to) => {
+    seen.push(await look(page, `${origin}/search?q=hour&on=${on(from)}..${on(to)}`, `${subject}, from ${from} to ${to} days ago`));
+    return page.evaluate(() => ({
+      hatches: [...document.querySelectorAll(".bars .bar-gap")].map((one) => one.getBoundingClientRect()).map(({ left, right }) => [left, right]),
+      bars: [...document.querySelectorAll(".bars a")].map((one) => ({ name: one.getAttribute("aria-label"), left: one.getBoundingClientRect().left, right: one.getBoundingClientRect().right })),
+      sentences: [...document.querySelectorAll(".results .notice li")].map((one) => one.textContent),
+      rows: [...document.querySelectorAll(".results table tbody tr")].map((one) => one.textContent),
+    }));
+  };
+  const across = await told(19, 2);
+  claim(subject, "says of which channel something was not captured", unless(across.sentences.some((text) => /^Not wholly captured since /.test(text) && text.includes("quay")), across.sentences.join("\n")));
+  const missing = across.bars.filter(({ name }) => name.endsWith("not captured"));
+  const whole = across.bars.filter((one) => !missing.includes(one));
+  // From the first walk on, which is the last that came to its end.
+  const isLate = ({ name }) => new Date(`${name.split(":")[0]} UTC`).toISOString().slice(0, 10) >= on(FIRST_WALK);
+  claim(subject, "says of the bars in it that they are not captured, and of no others", [...unless(missing.length > 2 && whole.length > 2, across.bars.map(({ name }) => name).join("\n")), ...missing.filter((one) => !isLate(one)), ...whole.filter(isLate)].map((one) => one.name ?? one));
+  const isHatched = ({ left, right }) => across.hatches.some(([from, to]) => from < right - 1 && to > left + 1);
+  claim(subject, "hatches those bars", [...missing.filter((one) => !isHatched(one)), ...whole.filter(isHatched)].map((one) => JSON.stringify(one)));
+  claim(subject, "says so in its table, too", unless(across.rows.filter((text) => text.endsWith("not captured")).length === missing.length, across.rows.join("\n")));
+  const beside = await told(19, 16);
+  claim("a search beside a gap", "says nothing of it", beside.sentences.filter((text) => text.includes("quay")));
+}
+
 // Changes one byte of a block; gives the record of which the command says that it is damaged. What was packed anew has
 // left blocks behind that nobody reads any more: their bytes are put back.
 async function damage(archive, folder) {
@@ -227,13 +262,16 @@ async function main(folder) {
   try {
     const reader = await enter(browser, served.origin);
     await lookAtGaps(reader.page, served.origin);
+    await searchAcrossGap(reader.page, served.origin);
     claim("all pages with gaps", "nothing is refused, nothing on the console, nothing asked elsewhere", told(reader));
+    claimGuarded(reader.heard, "all pages with gaps");
     await stop(served.child);
     const record = await damage(archive, folder);
     served = await archive.serve();
     const other = await enter(browser, served.origin);
     await lookAtDamage(other.page, served.origin, record);
     claim("all pages with damage", "nothing is refused, nothing on the console, nothing asked elsewhere", told(other));
+    claimGuarded(other.heard, "all pages with damage");
     await checkHtml(seen);
   } finally {
     await browser.close();

@@ -6,7 +6,7 @@
 // Signs in as `auditor`, as `verifier`, and as `reviewer`, who reads one channel. Prints what failed and a line of
 // counts; exits 1 when a claim failed.
 
-import { checkHtml, claim, holds, launch, look, openContext, signIn, unless } from "./claims.mjs";
+import { checkHtml, claim, claimGuarded, holds, launch, look, openContext, signIn, unless } from "./claims.mjs";
 import { checkFocus } from "./focus.mjs";
 
 const { BASE_URL, PASSWORD } = process.env;
@@ -125,6 +125,7 @@ await holds(async () => {
     for (const { heard } of [auditor, verifier, reviewer]) {
       // The browser itself says that a page came with such a status.
       claim("all pages", "nothing is refused by the policy, nothing asked elsewhere", [...heard.refused, ...heard.foreign, ...heard.console.filter((text) => !/status of 40[034]/.test(text))]);
+      claimGuarded(heard);
     }
   } finally {
     await browser.close();

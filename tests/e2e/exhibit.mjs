@@ -13,7 +13,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import { chromium } from "playwright-core";
-import { CHROMIUM_FLAGS, WIDE, checkAccessibility, checkHtml, checkOverflow, claim, holds, takePictures, unless } from "./claims.mjs";
+import { CHROMIUM_FLAGS, WIDE, checkAccessibility, checkHtml, checkOverflow, claim, claimGuarded, hearAnswers, holds, takePictures, unless } from "./claims.mjs";
 
 const { values: flags } = parseArgs({ options: { pictures: { type: "string" } } });
 const { BASE_URL, USER, PASSWORD } = process.env;
@@ -176,10 +176,12 @@ async function main() {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: CHROMIUM_FLAGS });
   try {
     const context = await openContext(browser, { acceptDownloads: true });
+    hearAnswers(context, origin, heard);
     const file = await make(await context.newPage());
     await context.close();
     await checkFile(browser, file);
     claim("exhibit.mjs", "no error on the console", heard.console);
+    claimGuarded(heard);
   } finally {
     await browser.close();
     await rm(folder, { recursive: true });

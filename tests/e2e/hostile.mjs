@@ -12,7 +12,7 @@ import { createHash } from "node:crypto";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { WIDE, checkAccessibility, claim, holds, launch, signIn, unless } from "./claims.mjs";
+import { WIDE, checkAccessibility, claim, claimGuarded, hearAnswers, holds, launch, signIn, unless } from "./claims.mjs";
 import { PASSWORD, archiveIn, startSandbox, stop } from "./sandbox.mjs";
 
 const [binary] = process.argv.slice(2);
@@ -131,6 +131,10 @@ async function main(folder) {
     context.setDefaultTimeout(20_000);
     const ear = new Ear();
     await ear.listen(context, origin);
+    // What is answered by this script in the place of the server is judged by what it does.
+    const answered = {};
+    const asIfElsewhere = new Set([`${origin}/elsewhere`, `${origin}/holder`, `${origin}/sentinel`]);
+    hearAnswers(context, origin, answered, (url) => !asIfElsewhere.has(url));
     const refused = [];
     await context.addInitScript(() => {
       globalThis.__refused = [];
@@ -179,10 +183,12 @@ async function main(folder) {
         delete headers["content-disposition"];
         await route.fulfill({ response: answer, headers });
       };
+      asIfElsewhere.add(`${address}/blob`);
       await page.route(`${address}/blob`, shown);
       await open(page, `${address}/blob`);
       claim(name, "runs nothing even where it is shown", await ear.of(page));
       await page.unroute(`${address}/blob`);
+      asIfElsewhere.delete(`${address}/blob`);
       // Nor where a page of ours would hold it.
       await page.goto(`${origin}/f`, { waitUntil: "load" });
       await page.evaluate((source) => {
@@ -213,6 +219,7 @@ async function main(folder) {
     }
     claim(`${ways.length} addresses`, "nothing that was written or asked for runs", heard);
     claim("all pages", "nothing is refused by the policy, since nothing is asked for", refused);
+    claimGuarded(answered);
 
     await page.goto(`${origin}/c/${encodeURIComponent(channel)}`);
     const directions = await page.locator(".said:has-text('شغّل')").first().evaluate((said) => [said, ...said.querySelectorAll("code")].map((one) => getComputedStyle(one).direction));

@@ -9,7 +9,7 @@
 import { mkdir, readFile } from "node:fs/promises";
 import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
-import { NARROW, WIDE, checkAccessibility, checkHtml, checkOverflow, claim, holds, launch, openContext, signIn, takePictures, unless } from "./claims.mjs";
+import { NARROW, WIDE, checkAccessibility, checkHtml, checkOverflow, claim, claimGuarded, holds, launch, openContext, signIn, takePictures, unguarded, unless } from "./claims.mjs";
 import { checkFocus } from "./focus.mjs";
 
 const { values: flags } = parseArgs({ options: { pictures: { type: "string" } } });
@@ -203,6 +203,7 @@ async function checkPage({ context, heard }, { route, at, key, heavy, unlogged }
     claim(at, "nothing is refused by its policy", heard.refused);
     claim(at, "no error on the console", heard.console);
     claim(at, "no request to another origin", heard.foreign);
+    claimGuarded(heard, at);
     return { route, at, html, title: seen.title, due };
   } finally {
     await page.close();
@@ -275,11 +276,13 @@ await holds(async () => {
       pages.push(await checkPage(inside[who], one, pages.length + 1));
       await checkWithoutScript(still[who], pages.at(-1));
     }
+    claimGuarded(plain.heard, "without script");
     checkTitles(pages);
     await checkHtml(pages.map(({ at, html }) => ({ subject: at, html })));
     for (const { at } of OTHERS(known)) {
       const answer = await inside.auditor.context.request.get(origin + at);
       claim(at, "status 200", unless(answer.status() === 200, `status ${answer.status()}`));
+      claim(at, "the answer has its headers", unguarded({ url: answer.url(), status: answer.status(), headers: answer.headers() }));
       await answer.dispose();
     }
   } finally {

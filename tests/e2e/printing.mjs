@@ -10,7 +10,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs, promisify } from "node:util";
-import { claim, holds, launch, openContext, signIn, unless } from "./claims.mjs";
+import { claim, claimGuarded, holds, launch, openContext, signIn, unless } from "./claims.mjs";
 
 const { values: flags } = parseArgs({ options: { pictures: { type: "string" } } });
 const { BASE_URL, USER, PASSWORD } = process.env;
@@ -93,6 +93,7 @@ await holds(async () => {
     await printDay(page);
     await printExhibit(page);
     claim("all pages", "nothing on the console", heard.console);
+    claimGuarded(heard);
   } finally {
     await browser.close();
     if (!flags.pictures) await rm(folder, { recursive: true });

@@ -9,7 +9,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { WIDE, claim, holds, launch, openContext, signIn, unless } from "./claims.mjs";
+import { WIDE, claim, claimGuarded, holds, launch, openContext, signIn, unless } from "./claims.mjs";
 
 const { BASE_URL, USER, PASSWORD } = process.env;
 const [folder] = process.argv.slice(2);
@@ -255,6 +255,7 @@ await holds(async () => {
     await walkTheMap(page);
     await leaveTraces(page);
     claim("all pages", "nothing is refused, nothing on the console, nothing asked elsewhere", [...heard.refused, ...heard.console.filter((text) => !/503/.test(text)), ...heard.foreign]);
+    claimGuarded(heard);
   } finally {
     await browser.close();
   }

@@ -13,10 +13,16 @@
 #   reading.mjs    a channel, a record, coverage, the access log
 #   printing.mjs   the sheets of a day and of an exhibit on paper
 #   exhibit.mjs    a sheet to hand over, and the file that proves itself elsewhere
+#   called.mjs     programs and their tokens, what is refused and what fails, and the headers of every answer
 #   hostile.mjs    what is written and uploaded to do harm (an archive of its own)
 #   damaged.mjs    what is missing, and what is wrong (an archive of its own)
+#   verified.mjs   what somebody did to the files, as the page of the check tells it (an archive of its own, and copies)
+#   logged.mjs     what the access log has of each view, and what is shown when its disk is full (an archive of its own)
+#   arriving.mjs   what time does to a set-up token, a session, and who tries passwords (an archive of its own)
+#   counting.mjs   what a search counts, by the clocks of several zones (an archive of its own)
+#   scoped.mjs     a reviewer, before whom the rest might as well not be (two archives of its own)
 #
-# Needs node, java, chromium (CHROMIUM names another) and the packages of package.json beside it.
+# Needs node, java, faketime, sqlite3, unshare, chromium (CHROMIUM names another) and the packages of package.json beside it.
 # Its status is 0 when all pass; 2 when something is missing.
 set -eu
 
@@ -36,6 +42,9 @@ command -v java >/dev/null || fail "java is missing (on Debian: apt-get install 
 CHROMIUM=${CHROMIUM:-/usr/bin/chromium}
 [ -x "$CHROMIUM" ] || fail "$CHROMIUM is missing (on Debian: apt-get install chromium)"
 export CHROMIUM
+command -v faketime >/dev/null || fail "faketime is missing (on Debian: apt-get install faketime)"
+command -v sqlite3 >/dev/null || fail "sqlite3 is missing (on Debian: apt-get install sqlite3)"
+unshare -rm true || fail "unshare -rm is refused here: a small disk cannot be mounted (unprivileged user namespaces)"
 command -v pdftotext >/dev/null || fail "pdftotext is missing (on Debian: apt-get install poppler-utils)"
 for package in playwright-core axe-core @axe-core/playwright vnu-jar; do
     [ -d "$here/node_modules/$package" ] || fail "node_modules/$package is missing (npm ci in tests/e2e)"
@@ -43,12 +52,13 @@ done
 
 folder=$(mktemp -d)
 served=
-# The server ends on SIGTERM; the folder goes after it.
+beside=
+# The server ends on SIGTERM, and so do the scripts beside it; the folder goes after them.
 clean() {
-    if [ -n "$served" ]; then
-        kill "$served" 2>/dev/null || true
-        wait "$served" 2>/dev/null || true
-    fi
+    for process in $beside $served; do
+        kill "$process" 2>/dev/null || true
+        wait "$process" 2>/dev/null || true
+    done
     rm -rf "$folder"
 }
 trap clean EXIT
@@ -63,6 +73,16 @@ export TEAMCHAT_ARCHIVE_KEYS_DIR="$folder/demo/keys"
 archive() { "$binary" --archive "$folder/demo/archive" "$@"; }
 status=0
 run() { (cd "$here" && node "$@") || status=$?; }
+
+# Those that make an archive of their own go on beside the others: half of its time a browser waits. What they say is
+# said at the end.
+alone() {
+    for script in hostile damaged verified logged arriving counting scoped; do
+        (cd "$here" && exec node "$script.mjs" "$binary") || echo "$script" >>"$folder/failed"
+    done
+}
+alone >"$folder/alone" 2>&1 &
+beside=$!
 
 # What a stranger gets in hand: the page, the key, and the proofs of a message and of a file.
 mkdir "$folder/handed"
@@ -79,7 +99,8 @@ run verifier.mjs "$folder/handed" "$@"
 archive export --format html --output "$folder/set" >"$folder/exported" || status=$?
 run export.mjs "$folder/set/data" "$@"
 
-archive serve --listen 127.0.0.1:0 --json >"$folder/ready" 2>"$folder/errors" &
+# It says all that it can say: none of it is a secret (called.mjs).
+archive serve --listen 127.0.0.1:0 --json -vvv >"$folder/ready" 2>"$folder/errors" &
 served=$!
 # Its first line says where.
 tries=0
@@ -99,7 +120,7 @@ PASSWORD="correct horse battery"
 export BASE_URL SETUP_URL USER PASSWORD
 
 # It makes the account `admin`, the first.
-run entering.mjs
+run entering.mjs "$@"
 printf %s "$PASSWORD" >"$folder/password"
 archive user add auditor --role auditor --export yes --password-file "$folder/password" --quiet || status=$?
 archive user add verifier --role verifier --password-file "$folder/password" --quiet || status=$?
@@ -112,6 +133,9 @@ run searching.mjs "$@"
 run reading.mjs "$folder/handed"
 run exhibit.mjs "$@"
 run printing.mjs "$@"
-run hostile.mjs "$binary"
-run damaged.mjs "$binary"
+run called.mjs "$folder/ready" "$folder/errors"
+wait "$beside"
+beside=
+cat "$folder/alone"
+[ ! -e "$folder/failed" ] || status=1
 exit "$status"

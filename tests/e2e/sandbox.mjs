@@ -7,9 +7,10 @@ import readline from "node:readline";
 
 export const PASSWORD = "correct horse battery";
 
-// Starts the program and waits for its first line of JSON.
-async function start(binary, args, env) {
-  const child = spawn(binary, args, { env, stdio: ["ignore", "pipe", "inherit"] });
+// Starts the program and waits for its first line of JSON. `heard`, where it is given, gets all that it says.
+async function start(binary, args, env, heard) {
+  const child = spawn(binary, args, { env, stdio: ["ignore", "pipe", heard ? "pipe" : "inherit"] });
+  for (const stream of heard ? [child.stdout, child.stderr] : []) stream.on("data", (chunk) => heard.push(String(chunk)));
   const lines = readline.createInterface({ input: child.stdout });
   for await (const line of lines) {
     child.stdout.resume();
@@ -38,9 +39,10 @@ export async function startSandbox(binary, ...more) {
   return { child, url: ready.url, username: ready.username, password: ready.password, ask, control };
 }
 
-// An archive below `folder`: `run` runs a command on it and gives what it said, `serve` serves it.
-export function archiveIn(binary, folder) {
-  const env = { ...process.env, TEAMCHAT_ARCHIVE_KEYS_DIR: path.join(folder, "keys") };
+// An archive below `folder`: `run` runs a command on it and gives what it said, `serve` serves it. `more` stands in the
+// environment of both.
+export function archiveIn(binary, folder, more = {}) {
+  const env = { ...process.env, TEAMCHAT_ARCHIVE_KEYS_DIR: path.join(folder, "keys"), ...more };
   const place = ["--archive", path.join(folder, "archive")];
   const secret = path.join(folder, "password");
   // `statuses` are those with which it may end.
@@ -60,9 +62,9 @@ export function archiveIn(binary, folder) {
     await writeFile(secret, PASSWORD);
     await run(["user", "add", name, "--role", role, "--password-file", secret, ...more]);
   };
-  const serve = async () => {
-    const { child, ready } = await start(binary, [...place, "serve", "--listen", "127.0.0.1:0", "--json"], env);
-    return { child, origin: new URL(ready.url).origin };
+  const serve = async (args = [], heard = undefined) => {
+    const { child, ready } = await start(binary, [...place, "serve", "--listen", "127.0.0.1:0", "--json", ...args], env, heard);
+    return { child, origin: new URL(ready.url).origin, setup: ready.setup_url };
   };
   return { run, enrol, admit, serve };
 }

@@ -6,7 +6,7 @@
 // Prints what failed and a line of counts; exits 1 when a claim failed.
 
 import { parseArgs } from "node:util";
-import { WIDE, checkAccessibility, checkHtml, checkOverflow, claim, holds, launch, openContext, signIn, takePictures, unless } from "./claims.mjs";
+import { WIDE, checkAccessibility, checkHtml, checkOverflow, claim, claimGuarded, holds, launch, openContext, signIn, takePictures, unless } from "./claims.mjs";
 
 const { values: flags } = parseArgs({ options: { pictures: { type: "string" } } });
 const { BASE_URL, USER, PASSWORD } = process.env;
@@ -16,7 +16,7 @@ if (!BASE_URL || !USER || !PASSWORD) {
 }
 const origin = new URL(BASE_URL).origin;
 const ask = (query, rest = "") => `/search?q=${encodeURIComponent(query)}${rest}`;
-const heard = { console: [], foreign: [], refused: [], dialogs: [] };
+const heard = { console: [], foreign: [], refused: [], answers: [], unguarded: [], dialogs: [] };
 
 async function enter(browser, options) {
   const opened = await openContext(browser, origin, options);
@@ -156,6 +156,7 @@ await holds(async () => {
     claim("all pages", "no error on the console", heard.console.filter((text) => !/status of 400/.test(text)));
     claim("all pages", "nothing is refused by the policy", heard.refused);
     claim("all pages", "no request to another origin", heard.foreign);
+    claimGuarded(heard);
   } finally {
     await browser.close();
   }
