@@ -1320,6 +1320,7 @@ exhibit-records = { $count ->
    *[other] { $shown } records
  }
 exhibit-untitled = Exhibit { $a }
+exhibit-no-title = No title came with this: nothing was changed.
 exhibit-nothing-chosen = No message is selected. Go back, select messages by the boxes before them, then ask for the exhibit.
 exhibit-too-many = An exhibit holds { $shown } records at most. Make several, or export a set.
 exhibit-download = Download as one file

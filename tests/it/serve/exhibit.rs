@@ -304,6 +304,7 @@ async fn an_exhibit_is_added_to_renamed_and_deleted_and_refuses_what_is_no_messa
     assert_eq!((answer.status.as_u16(), answer.header("location")), (303, place.as_str()));
     let answer = desk.form(&cookie, &format!("{place}/title"), &[("title", "Crane \u{7}<b>\u{202e}")]).await;
     assert_eq!(answer.status, 303);
+    assert_eq!(desk.form(&cookie, &format!("{place}/title"), &[]).await.status, 400);
     let html = desk.html(&cookie, &place).await;
     assert!(html.contains("Crane &#60;b&#62;[U+202E]"), "{html}");
     assert!(html.contains(&format!("id=\"m{two}\"")));

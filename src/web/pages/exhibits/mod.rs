@@ -229,7 +229,7 @@ pub(crate) async fn rename(
 ) -> Result<Response, WebError> {
     let number = blocking(move || {
         let exhibit = own(&desk, &number)?;
-        let title = values(&form, "title").next().unwrap_or_default();
+        let title = values(&form, "title").next().ok_or_else(|| WebError::Bad(desk.w.say("exhibit-no-title")))?;
         let title: String = title.trim().chars().filter(|c| !c.is_control()).take(LONGEST_TITLE).collect();
         desk.web().access().rename_exhibit(&desk.viewer.name, exhibit.id, &title)?;
         Ok(exhibit.id)
