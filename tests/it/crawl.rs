@@ -14,7 +14,7 @@ use teamchat_archive::sandbox::{self, Running, story};
 use crate::support::{TestArchive, World, account, assert_is_truth, canonical, fold, text};
 
 /// Random schedules that are played.
-const SCHEDULES: u64 = 40;
+const SCHEDULES: u64 = 20;
 
 fn full() -> Options {
     Options { full: true, ..Options::default() }

@@ -23,6 +23,8 @@ mod methods;
 mod play;
 #[path = "../it/exports/random.rs"]
 mod random;
+#[path = "../it/search_truth.rs"]
+mod search_truth;
 #[path = "../it/support.rs"]
 #[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
 mod support;
@@ -72,6 +74,14 @@ async fn a_reviewer_cannot_tell_in_any_of_many_towns_whether_others_say_the_same
     for seed in 2..TOWNS {
         unaware::play(seed).await;
     }
+}
+
+/// How many rounds of random documents and queries; the integration tests play the first of them.
+const ROUNDS: usize = 100;
+
+#[test]
+fn the_index_finds_in_many_rounds_what_the_definition_says() {
+    search_truth::play(ROUNDS);
 }
 
 #[test]

@@ -269,6 +269,7 @@ async fn what_is_hostile_stays_text() {
         known("/search", format!("/search?q={query}"));
     }
     let file = files.last().unwrap();
+    let every = format!("{} {BIDI}", ATTACKS.join(" "));
     for route in routes().iter().filter(|route| route.gets) {
         // Where something is, with an attack for each thing that is asked for beside it; and an attack in its place.
         let there = |section: &str, name: &str| match (section, name) {
@@ -287,16 +288,20 @@ async fn what_is_hostile_stays_text() {
             is_page |= kind.starts_with("text/html") && !pattern.ends_with(".html");
             known(pattern, address);
         }
-        // What is no page is asked for all at once.
-        let names = if is_page { &ASKED[..] } else { &[] };
+        // One thing alone, since what is wrong with another may be all that a page says: with all attacks in one text.
+        // What is no page is asked for all things at once only.
+        if is_page {
+            for address in addresses(pattern, &there) {
+                for name in ASKED {
+                    known(pattern, format!("{address}?{name}={}", encode(&every)));
+                }
+            }
+        }
         for attack in ATTACKS.iter().copied().chain([BIDI]) {
             let typed = encode(attack);
             for address in addresses(pattern, &there) {
                 let pairs = ASKED.map(|name| format!("{name}={typed}")).join("&");
                 known(pattern, format!("{address}?{pairs}"));
-                for name in names {
-                    known(pattern, format!("{address}?{name}={typed}"));
-                }
             }
             for address in addresses(pattern, &|_, _| vec![typed.clone()]) {
                 known(pattern, address);
