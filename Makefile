@@ -2,6 +2,10 @@
 
 CARGO ?= cargo
 VENV  ?= target/venv
+# What is tested is built once, with all features: what they add to others' packages would have most of those built twice.
+ALL   := --locked --features failpoints,oidc
+# Half of its time a test waits: for a disk, a server, a process.
+THREADS ?= $(shell expr $$(nproc) + $$(nproc) / 2)
 export TEAMCHAT_ARCHIVE_TEST_PYTHON ?= $(CURDIR)/$(VENV)/bin/python3
 
 .PHONY: help demo check test test-setup test-format test-lints test-docs test-rust test-browser soak bench
@@ -13,7 +17,7 @@ demo: ## The whole product on a simulated company
 	$(CARGO) run --locked --quiet -- demo
 
 check: ## Compiler and lints, quickly
-	$(CARGO) clippy --locked --all-targets --features failpoints,oidc -- -D warnings
+	$(CARGO) clippy $(ALL) --all-targets -- -D warnings
 
 test: test-setup test-format test-lints test-docs test-rust test-browser ## Everything
 	@echo "make test: all parts passed"
@@ -24,18 +28,19 @@ test-setup: ## Install what the tests need, or say what is missing
 test-format:
 	$(CARGO) fmt --check
 
-test-lints:
-	$(CARGO) clippy --locked --all-targets --features failpoints,oidc -- -D warnings
+test-lints: ## With all features, and what is built without any
+	$(CARGO) clippy $(ALL) --all-targets -- -D warnings
+	$(CARGO) clippy --locked -- -D warnings
 
 test-docs:
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(ALL) --no-deps --document-private-items
 
 test-rust: ## Unit and integration tests, third-party readers included; then a death at every moment, and signing in elsewhere
-	$(CARGO) test --locked
-	$(CARGO) test --locked --features failpoints,oidc --test faults --test oidc -- --skip corpus
+	$(CARGO) test $(ALL) --lib --test it -- --test-threads=$(THREADS)
+	$(CARGO) test $(ALL) --test faults --test oidc -- --skip corpus --test-threads=$(THREADS)
 
 test-browser: ## Every kind of page, in Chromium
-	$(CARGO) test --locked --no-run --test it
+	$(CARGO) test $(ALL) --no-run --test it
 	sh tests/e2e/run.sh "$${CARGO_TARGET_DIR:-target}/debug/teamchat-archive"
 
 soak: test-setup ## The long forms (release build, real data), then what Lighthouse says of the pages
