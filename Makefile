@@ -2,9 +2,9 @@
 
 CARGO ?= cargo
 VENV  ?= target/venv
-# What is tested is built once, with all features: what they add to others' packages would have most of those built twice.
+# What is tested is built once, with all features: they add features to packages of others, which were built twice.
 ALL   := --locked --features failpoints,oidc
-# Half of its time a test waits: for a disk, a server, a process.
+# Some tests wait for most of their time: for a disk, a server that is gone, a process.
 THREADS ?= $(shell expr $$(nproc) + $$(nproc) / 2)
 export TEAMCHAT_ARCHIVE_TEST_PYTHON ?= $(CURDIR)/$(VENV)/bin/python3
 

@@ -32,6 +32,11 @@ impl Reader {
         })
     }
 
+    /// That number, or 0 for what is in no channel, as the subject table has it.
+    fn place(&self, source: SourceId, channel: Option<&ChannelId>) -> Result<Option<i64>, Error> {
+        channel.map_or(Ok(Some(0)), |channel| self.channel_number(source, channel))
+    }
+
     /// Starts of the blocks that hold first versions of a channel's messages between `from` and
     /// `to` (both inclusive) with the range each covers, latest first, `limit` at most.
     pub fn message_blocks(
@@ -117,13 +122,7 @@ impl Reader {
         channel: Option<&ChannelId>,
         key: &str,
     ) -> Result<Vec<VersionRow>, Error> {
-        let number = match channel {
-            None => 0,
-            Some(channel) => match self.channel_number(source, channel)? {
-                Some(number) => number,
-                None => return Ok(Vec::new()),
-            },
-        };
+        let Some(number) = self.place(source, channel)? else { return Ok(Vec::new()) };
         self.with(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT version, seq, change FROM subject WHERE kind = ?1 AND source = ?2 AND channel = ?3 AND key = ?4 ORDER BY version",
@@ -184,13 +183,7 @@ impl Reader {
         channel: Option<&ChannelId>,
         prefix: &str,
     ) -> Result<Vec<(String, VersionRow)>, Error> {
-        let number = match channel {
-            None => 0,
-            Some(channel) => match self.channel_number(source, channel)? {
-                Some(number) => number,
-                None => return Ok(Vec::new()),
-            },
-        };
+        let Some(number) = self.place(source, channel)? else { return Ok(Vec::new()) };
         self.with(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT max(version), seq, change, key FROM subject

@@ -10,7 +10,7 @@ import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readFile, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { claim, holds, launch, openContext, signIn, unless } from "./claims.mjs";
+import { claim, claimGuarded, holds, launch, openContext, signIn, unless } from "./claims.mjs";
 import { clockIn } from "./clock.mjs";
 import { PASSWORD, archiveIn, startSandbox, stop } from "./sandbox.mjs";
 
@@ -45,9 +45,18 @@ async function refuseOthers(folder, env) {
   claim(subject, "says why, and what to do", unless(/reached from other machines, and nobody has an account yet/.test(errors) && /hint: .*127\.0\.0\.1/.test(errors), errors));
 }
 
+// What all browsers of this script hear of the headers of answers.
+const guard = { answers: [], unguarded: [] };
+
+async function enter(browser, origin) {
+  const opened = await openContext(browser, origin);
+  for (const kind of Object.keys(guard)) opened.heard[kind].push = (...all) => guard[kind].push(...all);
+  return opened;
+}
+
 // Fills in the form for the first account as one does who was shown its address.
 async function makeFirst(browser, { origin, setup }, password) {
-  const { context } = await openContext(browser, origin);
+  const { context } = await enter(browser, origin);
   const page = await context.newPage();
   await page.goto(setup);
   await page.fill("#username", "first");
@@ -157,7 +166,7 @@ async function tryOnce(page, origin, name, password) {
 // Who tries passwords waits; who has the right one gets in.
 async function guess(browser, origin, clock) {
   const subject = "trying passwords";
-  const { context } = await openContext(browser, origin);
+  const { context } = await enter(browser, origin);
   const page = await context.newPage();
   const tries = [];
   for (let number = 1; number <= 6; number += 1) tries.push(await tryOnce(page, origin, "first", WRONG));
@@ -217,7 +226,7 @@ async function askForNames(origin, clock) {
 
 // The cookie that somebody put into another's browser is not the one of their session.
 async function bringCookie(browser, origin) {
-  const { context } = await openContext(browser, origin);
+  const { context } = await enter(browser, origin);
   const name = "__Host-sid";
   const planted = { name, value: "A".repeat(43), domain: new URL(origin).hostname, path: "/", secure: true, httpOnly: true, sameSite: "Lax" };
   await context.addCookies([planted]);
@@ -252,6 +261,7 @@ async function main(folder) {
     await askForNames(origin, clock);
     await clock.pass(TRIES + 1);
     await bringCookie(browser, origin);
+    claimGuarded(guard);
   } finally {
     await browser.close();
     for (const { child } of started) await stop(child);

@@ -74,8 +74,7 @@ archive() { "$binary" --archive "$folder/demo/archive" "$@"; }
 status=0
 run() { (cd "$here" && node "$@") || status=$?; }
 
-# Those that make an archive of their own go on beside the others: half of its time a browser waits. What they say is
-# said at the end.
+# Those that make an archive of their own go on beside the others. What they say is said at the end.
 alone() {
     for script in hostile damaged verified logged arriving counting scoped; do
         (cd "$here" && exec node "$script.mjs" "$binary") || echo "$script" >>"$folder/failed"

@@ -36,6 +36,11 @@ pub(crate) fn key() -> SigningKey {
     SigningKey::new("teamchat-archive/test", [7; 32]).unwrap()
 }
 
+/// A folder in memory, where the system has a place for that.
+pub(crate) fn in_memory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 impl TestArchive {
     pub(crate) fn new(server: &str) -> Self {
         Self::within(tempfile::tempdir().unwrap(), server)
@@ -44,7 +49,7 @@ impl TestArchive {
     /// In memory where the system has a place for that: for tests that make many, and that kill
     /// passes but no machine.
     pub(crate) fn in_memory(server: &str) -> Self {
-        Self::within(tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap(), server)
+        Self::within(in_memory(), server)
     }
 
     fn within(folder: tempfile::TempDir, server: &str) -> Self {
@@ -64,7 +69,7 @@ impl TestArchive {
 
     /// The same archive once more, in memory, to go another way with.
     pub(crate) fn copy(&self) -> Self {
-        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let folder = in_memory();
         let layout = Layout::new(folder.path().join("archive"));
         copy_below(self.layout.root(), layout.root());
         Self { _folder: folder, layout }

@@ -6,13 +6,13 @@ use std::sync::{Arc, OnceLock, mpsc};
 use teamchat_archive::crawl::Options;
 use teamchat_archive::index::Indexer;
 use teamchat_archive::sandbox::{self, Running, story};
+use teamchat_archive::store::Layout;
 
-use crate::support::{TestArchive, account};
+use crate::support::{TestArchive, account, in_memory};
 
 /// An archive of the story, and the sandbox that it is of.
 pub(super) struct Told {
     pub(super) running: Arc<Running>,
-    server: String,
     /// The files of the archive: a folder would stay behind, since nothing ends what all tests share.
     files: Vec<(PathBuf, Vec<u8>)>,
 }
@@ -41,8 +41,7 @@ impl Told {
                     let (running, archive) = Self::tell(|running| running.play_later().unwrap()).await;
                     let mut files = Vec::new();
                     read_below(archive.layout.root(), Path::new(""), &mut files);
-                    let server = running.url.clone();
-                    tell.send(Self { running: Arc::new(running), server, files }).unwrap();
+                    tell.send(Self { running: Arc::new(running), files }).unwrap();
                     std::future::pending::<()>().await;
                 });
             });
@@ -52,14 +51,14 @@ impl Told {
 
     /// An archive of it for one test.
     pub(super) fn archive(&self) -> TestArchive {
-        let archive = TestArchive::in_memory(&self.server);
-        fs_err::remove_dir_all(archive.layout.root()).unwrap();
+        let folder = in_memory();
+        let layout = Layout::new(folder.path().join("archive"));
         for (path, bytes) in &self.files {
-            let path = archive.layout.root().join(path);
+            let path = layout.root().join(path);
             fs_err::create_dir_all(path.parent().unwrap()).unwrap();
             fs_err::write(path, bytes).unwrap();
         }
-        archive
+        TestArchive { _folder: folder, layout }
     }
 }
 
