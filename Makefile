@@ -16,8 +16,9 @@ help: ## What there is
 demo: ## The whole product on a simulated company
 	$(CARGO) run --locked --quiet -- demo
 
-check: ## Compiler and lints, quickly
+check: ## Compiler and lints, quickly; the long forms are no target of every day
 	$(CARGO) clippy $(ALL) --all-targets -- -D warnings
+	$(CARGO) clippy $(ALL) --test soak -- -D warnings
 
 test: test-setup test-format test-lints test-docs test-rust test-browser ## Everything
 	@echo "make test: all parts passed"
@@ -28,8 +29,7 @@ test-setup: ## Install what the tests need, or say what is missing
 test-format:
 	$(CARGO) fmt --check
 
-test-lints: ## With all features, and what is built without any
-	$(CARGO) clippy $(ALL) --all-targets -- -D warnings
+test-lints: check ## With all features, and what is built without any
 	$(CARGO) clippy --locked -- -D warnings
 
 test-docs:

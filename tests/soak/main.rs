@@ -2,6 +2,7 @@
 //! that are too large for every run.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![allow(clippy::pedantic, reason = "a flow is read from top to bottom, and is no interface")]
 
 #[path = "../it/serve/asking.rs"]
 #[expect(dead_code, reason = "shared with the integration tests, which use the rest")]
@@ -127,7 +128,7 @@ fn a_workspace_is_watched_for_ten_minutes() {
         time: Duration::from_mins(10),
         per_second: 20,
         cut_every: Some(Duration::from_secs(30)),
-        interval: Duration::from_secs(60),
+        interval: Duration::from_mins(1),
         lifetimes: [1, 10, 60].map(|seconds| Some(Duration::from_secs(seconds))).into_iter().chain([None]).collect(),
     });
 }
