@@ -74,13 +74,17 @@ archive() { "$binary" --archive "$folder/demo/archive" "$@"; }
 status=0
 run() { (cd "$here" && node "$@") || status=$?; }
 
-# Those that make an archive of their own go on beside the others. What they say is said at the end.
+# The same archive as pages to keep: a set of the format html, opened from its files.
+archive export --format html --output "$folder/set" >"$folder/exported" || status=$?
+
+# Those that need nothing that is served here go on beside the others. What they say is said at the end.
 alone() {
     for script in hostile damaged verified logged arriving counting scoped; do
         (cd "$here" && exec node "$script.mjs" "$binary") || echo "$script" >>"$folder/failed"
     done
+    (cd "$here" && exec node export.mjs "$folder/set/data" "$@") || echo export >>"$folder/failed"
 }
-alone >"$folder/alone" 2>&1 &
+alone "$@" >"$folder/alone" 2>&1 &
 beside=$!
 
 # What a stranger gets in hand: the page, the key, and the proofs of a message and of a file.
@@ -93,10 +97,6 @@ for kind in messages files; do
     archive show "$record" --proof >"$folder/handed/$kind.tlog-proof"
 done
 run verifier.mjs "$folder/handed" "$@"
-
-# The same as pages to keep: a set of the format html, opened from its files.
-archive export --format html --output "$folder/set" >"$folder/exported" || status=$?
-run export.mjs "$folder/set/data" "$@"
 
 # It says all that it can say: none of it is a secret (called.mjs).
 archive serve --listen 127.0.0.1:0 --json -vvv >"$folder/ready" 2>"$folder/errors" &
