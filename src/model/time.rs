@@ -89,14 +89,28 @@ pub fn rfc3339(time: UtcTime) -> String {
     time.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 
-/// A time as people give one: RFC 3339, a date (the start of that day in `zone`) or a message's
-/// time stamp.
+/// Days, and days with a time by the clock, as people write them and as the pages do.
+const DATES: [&str; 2] = ["%Y-%m-%d", "%d %B %Y"];
+const CLOCKS: [&str; 6] = [
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%dT%H:%M",
+    "%Y-%m-%dT%H:%M:%S",
+    "%d %B %Y %H:%M",
+    "%d %B %Y %H:%M:%S",
+];
+
+/// A time as people give one: RFC 3339, a date (the start of that day in `zone`), a date and a time by the clock of
+/// `zone`, or a message's time stamp.
 pub fn parse_time(text: &str, zone: Zone) -> Option<UtcTime> {
     if let Ok(time) = chrono::DateTime::parse_from_rfc3339(text) {
         return Some(time.to_utc());
     }
-    if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+    if let Some(date) = DATES.iter().find_map(|format| NaiveDate::parse_from_str(text, format).ok()) {
         return Some(zone.start_of_day(date));
+    }
+    if let Some(clock) = CLOCKS.iter().find_map(|format| NaiveDateTime::parse_from_str(text, format).ok()) {
+        return Some(zone.local(clock));
     }
     MessageTs::parse(text).map(MessageTs::time)
 }
@@ -110,6 +124,23 @@ mod tests {
         let prague = Zone::parse("Europe/Prague").unwrap();
         assert_eq!(rfc3339(parse_time("2026-03-04", prague).unwrap()), "2026-03-03T23:00:00.000Z");
         assert_eq!(rfc3339(parse_time("2026-03-04", Zone::UTC).unwrap()), "2026-03-04T00:00:00.000Z");
+    }
+
+    #[test]
+    fn a_time_is_read_as_people_and_pages_write_it() {
+        let prague = Zone::parse("Europe/Prague").unwrap();
+        for (text, time) in [
+            ("2026-03-04 10:17", "2026-03-04T09:17:00.000Z"),
+            ("2026-07-04T10:17:05", "2026-07-04T08:17:05.000Z"),
+            ("4 March 2026 10:17", "2026-03-04T09:17:00.000Z"),
+            ("4 March 2026", "2026-03-03T23:00:00.000Z"),
+            ("2026-03-04T10:17:00Z", "2026-03-04T10:17:00.000Z"),
+        ] {
+            assert_eq!(parse_time(text, prague).map(rfc3339).as_deref(), Some(time), "{text}");
+        }
+        for text in ["", "yesterday", "2026-03-04 25:00", "2026-02-30", "31 June 2026", "10:17"] {
+            assert_eq!(parse_time(text, prague), None, "{text}");
+        }
     }
 
     #[test]
