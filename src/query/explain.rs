@@ -26,10 +26,10 @@ pub fn explain(query: &Query, zone: Zone) -> String {
         Query::With(who) => format!("in a conversation with `{who}`"),
         Query::Mentions(who) => format!("mentions `{who}`"),
         Query::Time(range) => match (range.from, range.to) {
-            (Some(from), Some(to)) => format!("from {} to {}", zone.full_text(from), zone.full_text(to)),
-            (Some(from), None) => format!("from {} on", zone.full_text(from)),
-            (None, Some(to)) => format!("before {}", zone.full_text(to)),
-            (None, None) => "at any time".to_owned(),
+            (Some(from), Some(to)) => format!("written from {} to {}", zone.full_text(from), zone.full_text(to)),
+            (Some(from), None) => format!("written from {} on", zone.full_text(from)),
+            (None, Some(to)) => format!("written before {}", zone.full_text(to)),
+            (None, None) => "written at any time".to_owned(),
         },
         Query::Kind(kind) => match kind {
             Sort::Message => "messages",

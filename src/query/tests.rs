@@ -264,26 +264,29 @@ fn fields_of_numbers() {
 
 #[test]
 fn dates_in_the_zone_of_the_asker() {
-    check("before:2026-03-04", "before 2026-03-04 00:00:00 +01:00");
-    check("after:2026-03-28", "from 2026-03-29 00:00:00 +01:00 on");
-    check("on:yesterday", "from 2026-03-03 00:00:00 +01:00 to 2026-03-04 00:00:00 +01:00");
-    check("during:2026-03", "from 2026-03-01 00:00:00 +01:00 to 2026-04-01 00:00:00 +02:00");
-    check("during:july", "from 2025-07-01 00:00:00 +02:00 to 2025-08-01 00:00:00 +02:00");
-    check("during:\"july 2026\"", "from 2026-07-01 00:00:00 +02:00 to 2026-08-01 00:00:00 +02:00");
-    check("during:2026", "from 2026-01-01 00:00:00 +01:00 to 2027-01-01 00:00:00 +01:00");
-    check("before:2026", "before 2026-01-01 00:00:00 +01:00");
-    check("after:january", "from 2026-02-01 00:00:00 +01:00 on");
-    check("on:monday", "from 2026-03-02 00:00:00 +01:00 to 2026-03-03 00:00:00 +01:00");
-    check("sent:\"last week\"", "from 2026-02-23 00:00:00 +01:00 to 2026-03-02 00:00:00 +01:00");
-    check("date:\"last month\"", "from 2026-02-01 00:00:00 +01:00 to 2026-03-01 00:00:00 +01:00");
-    check("date:2026-01-01..2026-03-31", "from 2026-01-01 00:00:00 +01:00 to 2026-04-01 00:00:00 +02:00");
-    check("date=2026-01..2026-02", "from 2026-01-01 00:00:00 +01:00 to 2026-03-01 00:00:00 +01:00");
-    check("sent>=2026-01-01", "from 2026-01-01 00:00:00 +01:00 on");
-    check("sent>2026-01-01", "from 2026-01-02 00:00:00 +01:00 on");
-    check("sent<2026-01-01 date:<=2026-01", "before 2026-01-01 00:00:00 +01:00 AND before 2026-02-01 00:00:00 +01:00");
-    check("date:..yesterday", "before 2026-03-04 00:00:00 +01:00");
-    check("date:2026-03..", "from 2026-03-01 00:00:00 +01:00 on");
-    check("on:9999-12-31", "from 9999-12-31 00:00:00 +01:00 to +10000-01-01 00:00:00 +01:00");
+    check("before:2026-03-04", "written before 2026-03-04 00:00:00 +01:00");
+    check("after:2026-03-28", "written from 2026-03-29 00:00:00 +01:00 on");
+    check("on:yesterday", "written from 2026-03-03 00:00:00 +01:00 to 2026-03-04 00:00:00 +01:00");
+    check("during:2026-03", "written from 2026-03-01 00:00:00 +01:00 to 2026-04-01 00:00:00 +02:00");
+    check("during:july", "written from 2025-07-01 00:00:00 +02:00 to 2025-08-01 00:00:00 +02:00");
+    check("during:\"july 2026\"", "written from 2026-07-01 00:00:00 +02:00 to 2026-08-01 00:00:00 +02:00");
+    check("during:2026", "written from 2026-01-01 00:00:00 +01:00 to 2027-01-01 00:00:00 +01:00");
+    check("before:2026", "written before 2026-01-01 00:00:00 +01:00");
+    check("after:january", "written from 2026-02-01 00:00:00 +01:00 on");
+    check("on:monday", "written from 2026-03-02 00:00:00 +01:00 to 2026-03-03 00:00:00 +01:00");
+    check("sent:\"last week\"", "written from 2026-02-23 00:00:00 +01:00 to 2026-03-02 00:00:00 +01:00");
+    check("date:\"last month\"", "written from 2026-02-01 00:00:00 +01:00 to 2026-03-01 00:00:00 +01:00");
+    check("date:2026-01-01..2026-03-31", "written from 2026-01-01 00:00:00 +01:00 to 2026-04-01 00:00:00 +02:00");
+    check("date=2026-01..2026-02", "written from 2026-01-01 00:00:00 +01:00 to 2026-03-01 00:00:00 +01:00");
+    check("sent>=2026-01-01", "written from 2026-01-01 00:00:00 +01:00 on");
+    check("sent>2026-01-01", "written from 2026-01-02 00:00:00 +01:00 on");
+    check(
+        "sent<2026-01-01 date:<=2026-01",
+        "written before 2026-01-01 00:00:00 +01:00 AND written before 2026-02-01 00:00:00 +01:00",
+    );
+    check("date:..yesterday", "written before 2026-03-04 00:00:00 +01:00");
+    check("date:2026-03..", "written from 2026-03-01 00:00:00 +01:00 on");
+    check("on:9999-12-31", "written from 9999-12-31 00:00:00 +01:00 to +10000-01-01 00:00:00 +01:00");
     check_error("x on:never", "`never` is no day", "on:never");
     check_error("date:2026-03..2026-01", "ends before it begins", "date:2026-03..2026-01");
     check_error("date:..", "no day on either side", "date:..");
