@@ -1039,7 +1039,8 @@ def tell_exhibit(path, key, show):
     sizes = sorted({record.size for record in proved})
     text = "%d of the %s records in the log %s, signed by %s"
     say(text % (len(proved), " and ".join(map(str, sizes)), proved[0].origin, name), "      ")
-    say("every text, time, author and hash that it shows of them is what was archived", "      ")
+    say("every text, time, id and hash that it shows of them is what was archived", "      ")
+    say("no proof covers names of people, headings, remarks, and how many messages are left out between", "      ")
     if unbound:
         say("of %d texts in it there is only the word of whoever made it: no proof covers them" % unbound, "      ")
     unknown = sorted({signer for record in proved for signer in record.unknown})

@@ -116,7 +116,10 @@ impl fmt::Display for Limit {
             }
             Self::PrivatePins => f.write_str("pins that people keep for themselves are shown to them alone"),
             Self::BetweenPasses => {
-                f.write_str("what was edited or deleted between two looks, and not told by a live event, left no trace")
+                f.write_str(
+                    "what was edited or deleted before the archive first looked, or between two looks and not told by a live \
+                     event, left no trace",
+                )
             }
             Self::Unrecognised => f.write_str(
                 "some items could not be recognised; they are kept as they came, and their edits and deletions are not \

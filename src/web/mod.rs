@@ -92,6 +92,7 @@ pub fn router(web: Arc<Web>) -> Router {
         .route("/verify", get(pages::verify::page).post(pages::verify::run))
         .route("/verify/verify.py", get(pages::verify::script))
         .route("/verify/verify.html", get(pages::verify::checking_page))
+        .route("/verify/ledger.vkey", get(pages::verify::key))
         .route("/access", get(pages::access::list))
         .route("/access/{entry}", get(pages::access::entry))
         .route("/sessions", get(pages::sessions::page))

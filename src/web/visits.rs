@@ -91,7 +91,7 @@ fn page_name(pattern: &str) -> &str {
         "/crawl/coverage" => "coverage",
         "/crawl/runs/{run}" => "crawl",
         "/verify" => "verify",
-        "/verify/verify.py" | "/verify/verify.html" => "verifier",
+        "/verify/verify.py" | "/verify/verify.html" | "/verify/ledger.vkey" => "verifier",
         "/access" => "access",
         "/access/{entry}" => "entry",
         "/sessions" => "sessions",

@@ -75,6 +75,7 @@ const OTHERS = (known) => [
   { route: "/f/{id}/blob", at: `${known.file}/blob` },
   { route: "/verify/verify.py", at: "/verify/verify.py" },
   { route: "/verify/verify.html", at: "/verify/verify.html" },
+  { route: "/verify/ledger.vkey", at: "/verify/ledger.vkey" },
   { route: "/healthz", at: "/healthz" },
   { route: "/readyz", at: "/readyz" },
   { route: "/favicon.ico", at: "/favicon.ico" },

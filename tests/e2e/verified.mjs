@@ -143,12 +143,16 @@ async function check(page, origin, depth) {
   };
 }
 
-const WELL = "Everything that was checked is as it was signed.";
+const WELL = {
+  quick: "The signed checkpoints are as they were signed. No record was read.",
+  sample: "Everything that was checked is as it was signed.",
+};
+const isWell = (verdict) => Object.values(WELL).some((words) => verdict.includes(words));
 
 // The page says of one deed, and of no other.
 function claimTold(subject, { alerts, verdict, found }, words, named) {
   const isRed = alerts.length === 1 && /\b[1-9][0-9]* things? (is|are) not as (it was|they were) signed/.test(alerts[0]);
-  claim(subject, "the page says that it is not as it was signed", unless(isRed && !verdict.includes(WELL), verdict));
+  claim(subject, "the page says that it is not as it was signed", unless(isRed && !isWell(verdict), verdict));
   const told = [...DEEDS.map((one) => one.words), LOG_WORDS].filter((one) => found.includes(one));
   claim(subject, "the page says what was done, and nothing else", unless(told.length === 1 && told[0] === words, `${JSON.stringify(told)}: ${found.slice(0, 2000)}`));
   claim(subject, "the page names it", named.filter((name) => !found.includes(name)).map((name) => `“${name}” is not in: ${found.slice(0, 2000)}`));
@@ -181,7 +185,7 @@ async function main(folder) {
     for (const depth of ["quick", "sample"]) {
       const { alerts, verdict, found } = await check(page, served.origin, depth);
       const subject = `an archive that nobody touched, ${depth}`;
-      claim(subject, "the page says that all is well", unless(verdict.includes(WELL) && alerts.length === 0 && found === "", verdict));
+      claim(subject, "the page says that all is well", unless(verdict.includes(WELL[depth]) && alerts.length === 0 && found === "", verdict));
     }
     const [, id, name] = await page.locator("section[aria-labelledby=signed] dd code").allInnerTexts();
     for (let view = 0; view < CUT; view += 1) await first.context.request.get(`${served.origin}/r/1`);

@@ -359,8 +359,8 @@ run-messages = { $a } new, { $b } edited, { $c } deleted
 run-open = Under way or cut off
 debt-since = { $a } (since { $b }, { $c })
 figure-messages = messages
-figure-gone = deleted, text kept
-figure-edited = changed since first seen, all versions kept
+figure-gone = messages deleted, text kept
+figure-edited = messages changed since first seen, all versions kept
 figure-files = files
 figure-comments = comments
 figure-channels = channels
@@ -418,6 +418,7 @@ as-received = { $count ->
     [one] As it was received, 1 byte
    *[other] As it was received, { $shown } bytes
  }
+as-laid-out = It is laid out for reading here, with breaks and indents of ours.
 download-bytes = Download the exact bytes
 the-body = The record's body
 says-gone = says that it is gone
@@ -464,6 +465,10 @@ file-gone = gone from the server
 file-stands = still there
 file-versions = { $shown } versions
 file-download = Download
+file-then = As of { $a }: this version is the newest that the archive knows to have stood then. It was first seen { $b }.
+file-then-first-seen-later = As of { $a }: the archive did not know the file yet. This is its first version, first seen { $b }; how it read before that is not known.
+file-then-gone = As of { $a } the file was gone. This is the version that stood last before.
+file-then-not-there = As of { $a } the file was not there, by what the server says of it. This is its first version.
 file-not-last = This is an earlier version of the file.
 file-last = The last one
 file-this = shown here
@@ -685,8 +690,8 @@ form-words = All of these words
 form-phrase = This phrase
 form-channel = In the channel, or with
 form-person = Written by
-form-from = From the day
-form-to = To the day
+form-from = Written from the day
+form-to = Written to the day
 form-state = Version
 form-state-any = every one
 form-as-of = As of
@@ -718,7 +723,9 @@ saved-taken = You have a search named { $a } already. Give this one another name
 
 as-it-was-at = As it was at
 moment-example = 2026-03-04 10:00
-print-day = Print the day
+print-day = Print { $a }
+not-as-of = What follows is as it is now.
+to-the-end = To the newest here ↓
 coverage-by-week = What is covered, by week
 title-in-room = { $a }: { $b }
 title-around = around { $a }
@@ -758,17 +765,18 @@ silent-days-seen = { $count ->
     [one] 1 day without a message: the archive looked at it later and found none
    *[other] { $shown } days without a message: the archive looked at them later and found none
  }
-day-silent = No message of { $a } is archived. The archive looked at that day later, and none was there.
+day-silent = No message of { $a } is archived. The archive looked at that day later, and none was there. Whether one was written and removed before it looked is not known.
 day-not-walked = Not walked to its end after { $a }: what was said on that day need not be here.
 timeline-ends-then = This is the newest message of that moment.
 timeline-captured = Captured
 timeline-month = Month
 map = Messages by month
+map-legend = Messages by month. Those of this page stand out; hatched ones were not wholly captured.
 map-as-table = Messages by month, as a table
 map-bar = { $a }: { $b } messages
 map-bar-gap = { $a }: { $b } messages; some of it was not captured
 then-banner = As a member saw it at { $a }.
-then-explained = Wording, names, topic, members, reactions and pins are those of that moment, as far as the archive was told of them. What was written later is left out.
+then-explained = Wording, names, topic, members, reactions and pins are those of that moment where the archive was told of them; where it first saw them later, that is said. What was edited or removed before it first looked is not known. What was written later is left out.
 then-count-gone = { $count ->
     [one] 1 message here was gone by then: a line without its text stands in its place, which a member did not see.
    *[other] { $shown } messages here were gone by then: a line without the text stands in the place of each, which a member did not see.
@@ -803,6 +811,7 @@ select-record = Select record { $a }
 pick-hint = Select messages to show them to others, with what they answer and quote.
 pick-count = Selected: #
 pick-make = Make an exhibit
+pick-then = It shows every reading of them, each with its times, not this moment's alone.
 diff-removed = removed:
 diff-added = added:
 gone-at = gone at { $a }, as the server's event said; last seen { $b }; { $c }
@@ -831,7 +840,9 @@ sheet-timeline = In the timeline
 sheet-first = First part of the day
 sheet-next = Next part of the day
 sheet-print = Print
+sheet-as-of = as of { $a }
 sheet-asked = What this is
+sheet-query-then = The messages from { $a } until before { $b } that were there at { $c }, each as it read then. What was deleted by then is a line without its text; what was written or edited later is left out.
 sheet-query = Every archived message from { $a } until before { $b }, deleted ones with their text, edited ones with every version.
 sheet-until = This part has the first { $a } of them; the next one begins at { $b }.
 sheet-from = This part begins at { $a } and goes to the day's end.
@@ -882,10 +893,10 @@ from-reply-to = The server sent it to { $a } in a reply to { $b }, at { $c }.
 from-set = It came in a set out of another archive, where it was record { $a } of { $b }; the set's manifest has the SHA-256 { $c }.
 from-outside = It was supplied by somebody and not seen on the server by this archive.
 from-later = That was { $a } after the time that the server gives for it.
-from-as-received = Every byte below is as it was received.
+from-as-received = Every byte of its body is as it was received.
 from-tickets = { $count ->
-    [one] 1 ticket for a download in an address was replaced by the beginning of its SHA-256; every other byte below is as it was received.
-   *[other] { $shown } tickets for downloads in addresses were replaced by the beginning of their SHA-256; every other byte below is as it was received.
+    [one] 1 ticket for a download in an address was replaced by the beginning of its SHA-256; every other byte of its body is as it was received.
+   *[other] { $shown } tickets for downloads in addresses were replaced by the beginning of their SHA-256; every other byte of its body is as it was received.
  }
 delay-seconds = { $count ->
     [one] 1 second
@@ -1008,7 +1019,7 @@ limits = What cannot be here
 limit-one-view = { $a } of { $b } people are enrolled; rooms and direct conversations of which none of them is a member are not here
 limit-whispers = messages in a channel that are addressed to somebody else are not shown to these accounts
 limit-private-pins = pins that people keep for themselves are shown to them alone
-limit-between-passes = what was edited or deleted between two looks, and not told by a live event, left no trace
+limit-between-passes = what was edited or deleted before the archive first looked, or between two looks and not told by a live event, left no trace
 limit-unrecognised = some items could not be recognised; they are kept as they came, and their edits and deletions are not followed
 limit-roster-cut = the server names { $a } of { $b } members
 limits-lead = No crawl with these accounts can see this, whatever the map says.
@@ -1157,10 +1168,13 @@ kept-records = { $count ->
    *[other] checkpoint of { $shown } records
  }
 log-entries = Entries
-log-signed = Newest signed checkpoint
+log-signed = Entries under the newest signed checkpoint
 check-last = The last check
 check-earlier = Earlier checks
-checker-lead = To check without this archive, keep one of these and the key below; neither needs a network:
+checker-lead = To check without this archive, keep these; none needs a network. An exhibit that is handed over checks itself when it is opened.
+checker-page = checks the proof of a single record, in a browser
+checker-script = checks proofs, exhibits and sets, with Python
+checker-key = the key that they check with
 check-none = No check has been run here since this server started, on
 check-not-yet = Not checked since this server started.
 check-under-way = It is being checked now.
@@ -1177,6 +1191,7 @@ check-progress = { $a } of { $b }.
 check-begun = It has begun.
 check-reload = How far is it?
 check-how = { $a }, asked for by { $b }; took { $c }
+check-clean-quick = The signed checkpoints are as they were signed. No record was read.
 check-clean = Everything that was checked is as it was signed.
 check-findings = { $count ->
     [one] 1 thing is not as it was signed
@@ -1253,7 +1268,7 @@ entry-stored = As it is stored
 entry-stored-lead = Two lines, hashed as they stand.
 entry-signed-over = { $a } entries
 entry-signed = This entry is under the newest signed checkpoint: it cannot be changed or removed without that being found.
-entry-unsigned = This entry is newer than the newest signed checkpoint. The next one, which is signed every few minutes, covers it.
+entry-unsigned = This entry is newer than the newest signed checkpoint. The next one covers it.
 action-view = looked at
 action-sent = sent a form to
 action-sign-in = signed in
@@ -1347,7 +1362,7 @@ exhibit-left-out-gone = { $count ->
  }
 exhibit-along-answered = comes along: record { $a } answers it
 exhibit-along-quoted = comes along: record { $a } quotes it
-exhibit-walked = Nothing is known to be missing between the first and the last message shown. The conversation was last walked to its end at { $a }.
+exhibit-walked = No gap in what was captured is known between the first and the last message shown; how many archived messages are left out stands between them. The conversation was last walked to its end at { $a }.
 exhibit-never-walked = The conversation was never walked to its end.
 exhibit-fact-holds = Holds
 exhibit-fact-maker = Made by
@@ -1429,7 +1444,7 @@ exhibit-names = Who is who
 exhibit-names-detail = Names of people and conversations are as the archive knew them when this was made. Ids are proved with the messages; names are the archive's word.
 exhibit-verdict = Check
 exhibit-verdict-none = Not checked: scripts are switched off here. It can be read all the same, and verify.py checks it.
-exhibit-verdict-good = Checked: all {"{"}of{"}"} records are as signed, and their texts, times and ids stand here as signed. Names of people, headings and remarks are the archive's word: no proof covers them.
+exhibit-verdict-good = Checked: all {"{"}of{"}"} records are as signed, and their texts, times and ids stand here as signed. Names of people, headings, remarks and how many messages are left out between are the archive's word: no proof covers them.
 exhibit-verdict-part = Checked: all {"{"}of{"}"} records are as signed. {"{"}unbound{"}"} texts shown here are not covered by a proof, nor are names of people, headings and remarks.
 exhibit-verdict-bad = NOT AS SIGNED: {"{"}bad{"}"} of {"{"}of{"}"} records, or what is shown of them, are not what was signed.
 exhibit-verdict-key = Checked with the key
@@ -1464,6 +1479,7 @@ export-from-records = { $count ->
    *[other] Of { $shown } selected messages, with all their versions and their files.
  }
 export-nothing-selected = Nothing of what is selected may be seen by you now.
+export-empty = Each field narrows the set. With all of them empty, everything that you may see goes into it.
 export-query = Only what this finds, with whole families: messages with their files, files with their comments
 export-channels = Only some channels and conversations
 export-from = From (a day or time)
@@ -1486,7 +1502,7 @@ export-no-size = `{ $a }` is not a size. Write it like 700M or 2G.
 export-no-number = `{ $a }` is not a number to begin with.
 export-from-after-to = The first day is not before the last, so nothing can be in the set.
 export-native-alone = The format native gives records as they are archived, all versions in one file: current versions, a moment, volumes and giving files once do not go with it.
-as-of-no-time-named = `{ $a }` is not a time. Write it like 2026-03-04 or 2026-03-04T10:00:00Z.
+as-of-no-time-named = `{ $a }` is not a time. Write it like 2026-03-04, 2026-03-04 10:00 or 2026-03-04T10:00:00Z.
 export-of-records = { $count ->
     [one] 1 selected message
    *[other] { $shown } selected messages
@@ -1575,7 +1591,7 @@ certificate-of-nothing = Nothing is looked for. Search first, then ask for the c
 certificate-back = Back to the search
 certificate-statement = On { $a }, { $b } searched the archive of { $c }.
 certificate-nothing = In what is named below, nothing matches.
-certificate-typed = Query as typed
+certificate-typed = Query
 certificate-read-as = Read as
 certificate-no-words = no words; only what it is narrowed by
 certificate-found = Found
@@ -1592,8 +1608,8 @@ certificate-scope-all = { $count ->
 certificate-states = Versions
 certificate-all-states = every version: as it stands, earlier wordings, and how it last read before it was deleted
 certificate-as-of = (as of { $a })
-certificate-time = Time searched
-certificate-any-time = all times
+certificate-time = Written
+certificate-any-time = at any time
 certificate-from-to = from { $a } to before { $b }
 certificate-index = Index
 certificate-index-at = reaches { $a } of { $b } records
@@ -1624,5 +1640,5 @@ certificate-covered-detail = What an account could see was archived up to the ti
 certificate-missing = Gaps, still to fetch, limits
 certificate-nothing-known = no gap known
 certificate-limits = What no search here can find
-certificate-says = This says what the archive holds and what it was asked. It does not say that something was never written: what no archived account could see, and what was written and removed between two looks, is not here.
+certificate-says = This says what the archive holds and what it was asked. It does not say that something was never written: what no archived account could see, and what was written and removed before the archive first looked or between two looks, is not here.
 certificate-export = Export what was found

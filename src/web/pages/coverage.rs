@@ -8,7 +8,7 @@ use super::Shell;
 use super::captured::Captured;
 use super::heat::{Frame, Heat, Width, draw};
 use super::lacking::limit;
-use super::view::Moment;
+use super::view::{Moment, called};
 use crate::history::{ChannelCoverage, Coverage, Debt, Expected, Missing, Seen};
 use crate::model::{ChannelId, MessageTs, UtcTime};
 use crate::web::desk::Desk;
@@ -200,7 +200,6 @@ struct Walk {
 #[template(path = "coverage_channel.html")]
 struct ChannelPage {
     shell: Shell,
-    sign: &'static str,
     name: String,
     timeline: Option<String>,
     is_open: bool,
@@ -311,10 +310,9 @@ fn of_channel(desk: &Desk, asked: &Asked) -> Result<ChannelPage, WebError> {
         ),
     };
     let limits = channel.limits.iter().chain(&coverage.limits);
-    let name = visible(&channel.name);
+    let name = called(w, &visible(&channel.name), channel.is_im);
     Ok(ChannelPage {
         shell: Shell::new(desk, "coverage", w.with("coverage-of", &name)),
-        sign: if channel.is_im { "" } else { "#" },
         timeline: desk.viewer.scope.allows(&id).then(|| format!("/c/{}", encode(id.as_str()))),
         is_open: is_open || channel.excluded.is_some(),
         title,

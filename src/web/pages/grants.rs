@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
+use super::view::called;
 use crate::history::Directory;
 use crate::model::{ChannelId, Role, Scope};
 use crate::store::access::{AccessError, Grant, MAX_PASSWORD, MIN_PASSWORD};
@@ -115,8 +116,7 @@ pub(crate) fn reading(w: &Words, role: Role, scope: &Scope, names: &Directory) -
         Scope::Channels(channels) => channels,
     };
     let name = |id: &ChannelId| match names.channels.get(id) {
-        Some(facts) if facts.is_im => w.with("conversation-with", visible(&facts.name)),
-        Some(facts) => format!("#{}", visible(&facts.name)),
+        Some(facts) => called(w, &visible(&facts.name), facts.is_im),
         None => visible(id.as_str()),
     };
     let mut said: Vec<String> = channels.iter().take(NAMED).map(name).collect();

@@ -6,6 +6,7 @@ use super::Shell;
 use super::coverage::{Verdict, debt, span, verdict};
 use super::crawl::{Run, listed};
 use super::lacking::{limit, why};
+use super::verify::outcome;
 use super::view::Moment;
 use crate::history::{ChannelCoverage, Coverage};
 use crate::model::{Scope, rfc3339};
@@ -102,8 +103,8 @@ fn figures(desk: &Desk, coverage: &Coverage) -> Result<Vec<Figure>, WebError> {
             count("message.subjects").saturating_sub(count("message.gone")),
             Some("/search"),
         ),
-        figure(w.say("figure-gone"), count("message.gone"), Some("/search?q=is%3Adeleted")),
-        figure(w.say("figure-edited"), count("message.changed"), Some("/search?q=state%3Aedited")),
+        figure(w.say("figure-gone"), count("message.gone"), Some("/search?q=is%3Adeleted+kind%3Amessage")),
+        figure(w.say("figure-edited"), count("message.changed"), Some("/search?q=state%3Aedited+kind%3Amessage")),
         figure(w.say("figure-files"), count("file.subjects"), Some("/f")),
         figure(w.say("figure-comments"), count("comment.subjects"), None),
         figure(w.say("figure-channels"), count("channel.subjects"), Some("/c")),
@@ -142,12 +143,8 @@ fn check(desk: &Desk) -> Check {
     let (running, last) = desk.web().checks().state();
     match (running, last) {
         (_, Some(last)) => {
-            let (is_open, text) = match &last.outcome {
-                Ok(report) if report.ok => (false, w.say("check-clean")),
-                Ok(report) => (true, w.count("check-findings", report.findings.len())),
-                Err(_) => (true, w.say("check-failed")),
-            };
-            Check { is_open, text, at: Some(Moment::new(last.ended, desk.zone)) }
+            let is_open = !last.outcome.as_ref().is_ok_and(|report| report.ok);
+            Check { is_open, text: outcome(w, &last), at: Some(Moment::new(last.ended, desk.zone)) }
         }
         (Some(_), None) => Check { is_open: false, text: w.say("check-under-way"), at: None },
         (None, None) => Check { is_open: false, text: w.say("check-not-yet"), at: None },

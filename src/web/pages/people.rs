@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::Shell;
-use super::view::{Moment, person_href};
+use super::view::{Moment, called, person_href};
 use crate::history::{Directory, PersonFacts, PersonKind};
 use crate::model::Scope;
 use crate::record::Kind;
@@ -66,10 +66,7 @@ pub(crate) fn kind(desk: &Desk, facts: &PersonFacts) -> String {
 /// The channels in which somebody is, of those that the reader may see, and their conversations.
 fn channels(desk: &Desk, directory: &Directory, id: &str) -> Vec<String> {
     let of = |facts: &&crate::history::ChannelFacts| facts.members.iter().any(|member| member == id);
-    let name = |facts: &crate::history::ChannelFacts| {
-        let name = visible(&facts.name);
-        if facts.is_im { desk.w.with("conversation-with", name) } else { format!("#{name}") }
-    };
+    let name = |facts: &crate::history::ChannelFacts| called(desk.w, &visible(&facts.name), facts.is_im);
     directory.channels.values().filter(of).map(name).collect()
 }
 

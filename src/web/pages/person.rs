@@ -7,7 +7,7 @@ use axum::response::Response;
 
 use super::Shell;
 use super::people::kind;
-use super::view::{Moment, channel_href};
+use super::view::{Moment, channel_href, channel_name};
 use super::way::Way;
 use crate::history::{Directory, Item, Membership, display_name};
 use crate::index::{Order, Paging, Request};
@@ -114,10 +114,8 @@ fn called(desk: &Desk, item: &Item) -> Vec<Called> {
 }
 
 fn place(desk: &Desk, directory: &Directory, stay: &Membership) -> Place {
-    let name = visible(directory.channel(&stay.channel));
-    let is_im = directory.channels.get(&stay.channel).is_some_and(|facts| facts.is_im);
     Place {
-        name: if is_im { desk.w.with("conversation-with", name) } else { format!("#{name}") },
+        name: channel_name(desk.w, &stay.channel, directory),
         href: Way::new(desk, stay.channel.as_str(), &[]).to(&[]),
         from: Moment::new(stay.from, desk.zone),
         was_seen_to_join: stay.was_seen_to_join,

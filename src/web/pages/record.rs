@@ -11,7 +11,8 @@ use serde_json::value::RawValue;
 use super::Shell;
 use super::provenance::provenance;
 use super::view::{
-    MessageView, Moment, VersionView, channel_href, gone_sentence, is_present, message, state_word, versions,
+    MessageView, Moment, VersionView, channel_href, channel_name, gone_sentence, is_present, message, state_word,
+    versions,
 };
 use crate::history::{Directory, Item, Reference};
 use crate::model::{Digest, json};
@@ -50,6 +51,8 @@ struct RecordPage {
 /// The body of a record as it was received.
 struct Bytes {
     text: String,
+    /// The text is not the bytes themselves, but what they say.
+    is_laid_out: bool,
     digest: String,
     size: usize,
 }
@@ -177,6 +180,7 @@ fn build(desk: &Desk, reference: &str) -> Result<RecordPage, WebError> {
 fn bytes(body: &[u8]) -> Bytes {
     let pretty = json::parse(body).and_then(|value| serde_json::to_string_pretty(&value).ok());
     Bytes {
+        is_laid_out: pretty.as_ref().is_some_and(|text| text.as_bytes() != body),
         text: pretty.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()),
         digest: Digest::of(body).to_string(),
         size: body.len(),
@@ -184,10 +188,7 @@ fn bytes(body: &[u8]) -> Bytes {
 }
 
 fn named(desk: &Desk, directory: &Directory, item: &Item) -> String {
-    let Some(id) = &item.channel else { return String::new() };
-    let name = visible(directory.channel(id));
-    let is_im = directory.channels.get(id).is_some_and(|facts| facts.is_im);
-    if is_im { desk.w.with("conversation-with", name) } else { format!("#{name}") }
+    item.channel.as_ref().map_or_else(String::new, |id| channel_name(desk.w, id, directory))
 }
 
 /// What the header says, a line each.

@@ -13,10 +13,10 @@ use super::matches::{Around, Matches};
 use super::months::{Map, map};
 use super::pair::pair;
 use super::transcript::{Counts, Members, Row, Stretch, members};
-use super::view::Moment;
+use super::view::{Moment, called};
 use super::way::Way;
 use crate::history::{AsOf, ChannelFacts, Directory, Item};
-use crate::model::{ChannelId, MessageTs, RecordSeq, UtcTime, parse_time};
+use crate::model::{ChannelId, MessageTs, RecordSeq, parse_time};
 use crate::web::desk::Desk;
 use crate::web::error::{WebError, blocking, render};
 use crate::web::markup::{Change, Piece, direction, visible};
@@ -54,11 +54,13 @@ struct Timeline {
     is_empty: bool,
     older: Option<String>,
     newer: Option<String>,
+    /// The day that the page is about: of the message or the day that was asked for, else of its newest or, further
+    /// back, its first message.
     date: String,
     /// The days with messages before and after: what it is called, and where.
     previous_day: Option<(NaiveDate, String)>,
     next_day: Option<(NaiveDate, String)>,
-    print: Option<String>,
+    print: Option<(NaiveDate, String)>,
     /// A day that was asked for on which nothing was said.
     silent: String,
     matches: Option<Matches>,
@@ -115,7 +117,7 @@ impl Room {
         let asked_as_of = asof.unwrap_or_default().trim().to_owned();
         let (as_of, no_moment) = match asked_as_of.as_str() {
             "" => (AsOf::Now, String::new()),
-            text => match moment(desk, text) {
+            text => match parse_time(text, desk.zone) {
                 Some(time) => (AsOf::Time(time), String::new()),
                 None => (AsOf::Now, desk.w.with("as-of-no-time-named", text)),
             },
@@ -202,19 +204,9 @@ impl Head {
     pub(crate) fn title(&self, desk: &Desk) -> String {
         match &self.pair {
             Some(pair) => pair.clone(),
-            None if self.is_im => desk.w.with("conversation-with", &self.name),
-            None => format!("#{}", self.name),
+            None => called(desk.w, &self.name, self.is_im),
         }
     }
-}
-
-/// A time as people type one: as everywhere, or by the clock of the reader's zone.
-fn moment(desk: &Desk, text: &str) -> Option<UtcTime> {
-    let local = || {
-        let formats = ["%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"];
-        formats.iter().find_map(|format| chrono::NaiveDateTime::parse_from_str(text, format).ok())
-    };
-    parse_time(text, desk.zone).or_else(|| local().map(|clock| desk.zone.local(clock)))
 }
 
 /// A stretch of a channel.
@@ -385,14 +377,10 @@ fn build(desk: &Desk, id: &str, place: &Place) -> Result<Timeline, WebError> {
             let after = last.or(found.edge.map(MessageTs::before)).unwrap_or(MessageTs::MIN);
             way.to(&[("after", &after.to_string())])
         }),
-        // Where the page begins, as it is read from there, unless it is about a message or a day.
-        date: place.date.clone().unwrap_or_else(|| {
-            let day = found.target.map(date).or(first.map(date)).or(anchor_day);
-            day.map(|day| day.to_string()).unwrap_or_default()
-        }),
+        date: anchor_day.map(|day| day.to_string()).unwrap_or_default(),
         previous_day: previous_day.map(day_of),
         next_day: next_day.map(day_of),
-        print: anchor_day.map(|day| way.day(day)),
+        print: anchor_day.map(|day| (day, way.day(day))),
         silent: silent(desk, found.day, first, &captured),
         matches,
         map,

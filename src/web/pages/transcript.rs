@@ -185,6 +185,9 @@ impl Stretch<'_> {
             view.is_open = self.query.is_some_and(|query| matched_before(item, query));
             return Ok(view);
         }
+        for chip in &mut view.files {
+            chip.href = self.way.beside(&chip.href);
+        }
         let stood = item.readings().iter().position(|reading| reading.seq == at.reading.seq).unwrap_or(0);
         view.versions.truncate(stood + 1);
         if view.versions.len() < 2 {

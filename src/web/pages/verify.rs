@@ -1,5 +1,6 @@
 use askama::Template;
 use axum::Form;
+use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Deserialize;
@@ -154,13 +155,23 @@ fn counted(w: &Words, report: &Report) -> Vec<(String, String)> {
     .collect()
 }
 
+/// How a check ended, and how much that says.
+pub(crate) fn outcome(w: &Words, checked: &Checked) -> String {
+    match (&checked.outcome, checked.depth) {
+        (Err(_), _) => w.say("check-failed"),
+        (Ok(report), _) if !report.ok => w.count("check-findings", report.findings.len()),
+        (Ok(_), Depth::Quick) => w.say("check-clean-quick"),
+        (Ok(_), Depth::Sample(_) | Depth::Full) => w.say("check-clean"),
+    }
+}
+
 fn last(desk: &Desk, checked: &Checked) -> Last {
     let w = desk.w;
     let tells_all = desk.oversees();
     let took = span(w, (checked.ended - checked.began).num_seconds());
     let mut out = Last {
         is_open: true,
-        title: String::new(),
+        title: outcome(w, checked),
         how: w.with_three("check-how", depth(w, checked.depth), visible(&checked.by), took),
         ended: Moment::new(checked.ended, desk.zone),
         error: None,
@@ -173,7 +184,6 @@ fn last(desk: &Desk, checked: &Checked) -> Last {
     match &checked.outcome {
         Ok(report) => {
             out.is_open = !report.ok;
-            out.title = if report.ok { w.say("check-clean") } else { w.count("check-findings", report.findings.len()) };
             out.key = if report.key == "unpinned" { w.say("check-unpinned") } else { w.with("check-key", &report.key) };
             // What was counted is of all channels.
             if tells_all {
@@ -184,7 +194,6 @@ fn last(desk: &Desk, checked: &Checked) -> Last {
             }
         }
         Err(error) => {
-            out.title = w.say("check-failed");
             out.error = tells_all.then(|| error.clone());
         }
     }
@@ -250,14 +259,14 @@ fn build(desk: &Desk) -> Result<VerifyPage, WebError> {
     })
 }
 
-/// What checks without this program, to keep before it is needed: a script, and a page for browsers.
-fn checker(name: &str, text: &'static str) -> Response {
+/// What checks without this program, to keep before it is needed: a script, a page for browsers, and the key.
+fn checker(name: &str, text: impl Into<Body>) -> Response {
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
         (header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'".to_owned()),
     ];
-    (headers, text).into_response()
+    (headers, text.into()).into_response()
 }
 
 /// The script.
@@ -268,6 +277,11 @@ pub(crate) async fn script() -> Response {
 /// The page.
 pub(crate) async fn checking_page() -> Response {
     checker("verify.html", CHECKER_PAGE)
+}
+
+/// The key that checkpoints are signed with now, by the archive's own word.
+pub(crate) async fn key(desk: Desk) -> Response {
+    checker("ledger.vkey", format!("{}\n", desk.web().key()))
 }
 
 #[derive(Debug, Default, Deserialize)]

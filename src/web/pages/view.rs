@@ -261,6 +261,17 @@ pub(crate) fn reactions(array: &Value, directory: &Directory) -> Vec<ReactionChi
         .collect()
 }
 
+/// What a conversation is called: a channel by its name, a direct one by whom it is with.
+pub(crate) fn called(w: &Words, name: &str, is_im: bool) -> String {
+    if is_im { w.with("conversation-with", name) } else { format!("#{name}") }
+}
+
+/// What the conversation with this id is called.
+pub(crate) fn channel_name(w: &Words, id: &ChannelId, directory: &Directory) -> String {
+    let is_im = directory.channels.get(id).is_some_and(|facts| facts.is_im);
+    called(w, &visible(directory.channel(id)), is_im)
+}
+
 /// Shows a reading of a message, comment or file. `effort` is what the page may still take to compare versions.
 pub(crate) fn message(
     desk: &Desk,

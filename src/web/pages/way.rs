@@ -59,6 +59,13 @@ impl Way {
         format!("{}#{anchor}", self.to(&[("at", &record.to_string())]))
     }
 
+    /// A page that is about something else in the archive, of the same moment.
+    pub(crate) fn beside(&self, address: &str) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        let query = query.extend_pairs(self.along(&["q", "n"])).finish();
+        if query.is_empty() { address.to_owned() } else { format!("{address}?{query}") }
+    }
+
     /// What is covered of the channel, week by week.
     pub(crate) fn coverage(&self) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());

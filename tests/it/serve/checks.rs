@@ -79,9 +79,12 @@ async fn a_check_that_is_asked_for_says_what_it_did() {
     assert!(text.contains(&checkpoint.root.to_string()), "{text}");
     assert!(text.contains(&key().verifier().id()) && text.contains(&key().verifier().to_text()), "{text}");
     assert!(text.contains("No keeper elsewhere has taken a checkpoint"), "{text}");
-    for depth in ["quick", "sample"] {
+    for (depth, well) in [
+        ("quick", "The signed checkpoints are as they were signed. No record was read."),
+        ("sample", "Everything that was checked is as it was signed."),
+    ] {
         let text = text_of(&checked(&side, &ada, depth).await);
-        assert!(text.contains("Everything that was checked is as it was signed.") && !is_alarmed(&text), "{text}");
+        assert!(text.contains(well) && !is_alarmed(&text), "{text}");
         assert!(DAMAGE.iter().all(|(_, words)| !text.contains(words)), "{text}");
         assert!(text.contains("asked for by ada") && text.contains("which is kept outside the archive"), "{text}");
         assert_eq!(text.contains("records proved"), depth == "sample", "{text}");
@@ -158,10 +161,11 @@ async fn each_way_of_tampering_is_found_and_named() {
         next / 128 == block.0 / 128 && next < head.cast_signed()
     };
     let long = |block: &&(i64, i64, Vec<u8>)| block.1 >= 4 && block.0 > 200 && is_followed(block);
-    let pair = all
-        .iter()
-        .filter(long)
-        .find_map(|one| Some((one, all.iter().filter(long).find(|other| other.0 > one.0 && other.1 == one.1)?)));
+    // Of two that change places within one span the check names the first alone.
+    type Block = (i64, i64, Vec<u8>);
+    let is_twin = |one: &Block, other: &Block| other.0 / 128 > one.0 / 128 && other.1 == one.1;
+    let pair =
+        all.iter().filter(long).find_map(|one| Some((one, all.iter().filter(long).find(|other| is_twin(one, other))?)));
     let ((first, count, bytes), twin) = pair.unwrap();
     let (first, count) = (*first, *count);
 

@@ -145,7 +145,9 @@ async fn what_is_answered_comes_along_and_what_is_left_out_is_counted() {
         assert!(text.contains(&leaf.to_string()), "leaf of record {seq}");
     }
     let (checkpoint, _, _) = reader.newest_checkpoint().unwrap().unwrap();
-    assert!(text.contains(&checkpoint.root.to_string()) && text.contains("Nothing is known to be missing between"));
+    assert!(
+        text.contains(&checkpoint.root.to_string()) && text.contains("No gap in what was captured is known between")
+    );
     // Taking out what it came along with leaves nothing of it.
     let taken = desk.form(&cookie, &format!("{place}/remove"), &[("record", &answer.to_string())]).await;
     assert_eq!(taken.status, 303);
@@ -168,11 +170,15 @@ async fn the_file_checks_elsewhere_and_every_change_of_what_it_shows_is_refused(
     for flags in [&["--key", "ledger.vkey"][..], &[]] {
         let (is_good, said) = elsewhere.check(&page, flags);
         assert!(is_good && said.contains("good  "), "{flags:?}: {said}");
-        assert!(
-            said.contains("every text, time, author and hash that it shows of them is what was archived"),
-            "{said}"
-        );
+        assert!(said.contains("every text, time, id and hash that it shows of them is what was archived"), "{said}");
+        assert!(said.contains("no proof covers names of people, headings, remarks"), "{said}");
     }
+    // The key that the archive hands out is the one that it was made with.
+    let given = desk.page(&cookie, "/verify/ledger.vkey").await;
+    assert!(given.header("content-disposition").contains("filename=\"ledger.vkey\""));
+    fs_err::write(elsewhere.path("given.vkey"), given.text()).unwrap();
+    let (is_good, told) = elsewhere.check(&page, &["--key", "given.vkey"]);
+    assert!(is_good, "{told}");
     let (_, shown) = elsewhere.check(&page, &["--show"]);
     assert!(shown.contains("the order is signed tomorrow") && shown.contains("the order is signed today"), "{shown}");
 
@@ -349,6 +355,9 @@ async fn a_certificate_says_what_was_asked_where_and_that_nothing_was_found() {
     // The count is that of the search, and a reviewer's is of what they may see.
     let found = text_of(&desk.html(&auditor, "/certificate?q=secret-name").await);
     assert!(found.contains("Certificate: what was found") && !found.contains("0 matches"), "{found}");
+    // Of what was deleted it says what is known of that, and which times the days of a search are.
+    let gone = text_of(&desk.html(&auditor, "/certificate?q=is%3Adeleted+after%3A2020").await);
+    assert!(gone.contains("gone between") && gone.contains("written from 2021-01-01"), "{gone}");
     let none = desk.html(&reviewer, "/certificate?q=secret-name").await;
     assert!(text_of(&none).contains("0 matches") && text_of(&none).contains("#random"), "{none}");
     assert!(!none.contains(&said.other) && !text_of(&none).contains("#legal"));

@@ -7,7 +7,8 @@ use axum::body::Body;
 use axum::http::header;
 use image::{DynamicImage, GenericImageView as _, ImageFormat, Rgb, RgbImage};
 use teamchat_archive::model::{Clock, Digest, Role};
-use teamchat_archive::store::{Derived, NewResult};
+use teamchat_archive::record::Kind;
+use teamchat_archive::store::{Derived, FIRST_SOURCE, NewResult};
 use tower::ServiceExt as _;
 
 use super::{Desk, encode, get, link, only, tags, text_of};
@@ -189,6 +190,21 @@ async fn the_page_of_a_file_has_all_its_versions_and_says_who_shared_it_where() 
     }
     let first = text_of(&desk.html(&cookie, &format!("{page}?v=1")).await);
     assert!(first.contains("the first plan") && first.contains("This is an earlier version"));
+    // From the channel as of a moment the version is shown that stood then, and what is known of that.
+    let item = desk.archive.reader().versions(Kind::File, FIRST_SOURCE, None, &id).unwrap();
+    let record = desk.archive.reader().record(item[0].seq).unwrap();
+    let then = encode(&record.header.observed_at);
+    let room = desk.html(&cookie, &format!("/c/{}?asof=2100-01-01", encode(&channel))).await;
+    assert!(room.contains(&format!("href=\"{page}?asof=2100-01-01\"")), "{room}");
+    for (asof, number, said) in [
+        (then.as_str(), 1, "is the newest that the archive knows to have stood then"),
+        ("2100-01-01", 2, "is the newest that the archive knows to have stood then"),
+        ("1999-01-01", 1, "the file was not there, by what the server says of it"),
+    ] {
+        let text = text_of(&desk.html(&cookie, &format!("{page}?asof={asof}")).await);
+        assert!(text.contains(&format!("version {number} of 2")) && text.contains(said), "{asof}: {text}");
+    }
+    assert_eq!(desk.page(&cookie, &format!("{page}?asof=soon")).await.status, 400);
     // The message that carries it, and the other file that is the same.
     let shared: Vec<String> = tags(&html)
         .into_iter()

@@ -257,8 +257,8 @@ async fn a_reviewers_pages_show_two_channels_only() {
     let (whole, part) = (figures(&whole), figures(&overview));
     for name in [
         "messages",
-        "deleted, text kept",
-        "changed since first seen, all versions kept",
+        "messages deleted, text kept",
+        "messages changed since first seen, all versions kept",
         "files",
         "comments",
         "channels",

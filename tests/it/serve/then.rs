@@ -186,6 +186,7 @@ async fn a_moment_is_read_as_people_write_it_and_garbage_is_refused() {
         ("2026-03-04T10:22", "Europe/Prague", "2026-03-04 10:22:00 +01:00"),
         ("2026-03-04 10:22:33", "UTC", "2026-03-04 10:22:33 +00:00"),
         ("2026-03-04", "Europe/Prague", "2026-03-04 00:00:00 +01:00"),
+        ("4 March 2026 10:22", "Europe/Prague", "2026-03-04 10:22:00 +01:00"),
         ("1772620920.000001", "UTC", "2026-03-04 10:42:00 +00:00"),
     ] {
         let path = format!("/c/{legal}?asof={}&tz={}", encode(asof), encode(zone));
@@ -355,6 +356,8 @@ async fn the_sheet_of_a_day_reads_and_counts_as_then() {
         assert_eq!(entries.len(), due, "{asof}");
         assert!(text.contains(&format!("There are {due} on this sheet.")), "{asof}: {text}");
         assert_eq!(text.contains("As a member saw it at "), !asof.is_empty(), "{asof}");
+        assert_eq!(text.contains("each as it read then"), !asof.is_empty(), "{asof}: {text}");
+        assert_eq!(text.contains("Every archived message from"), asof.is_empty(), "{asof}: {text}");
     }
     for asof in ["asof=1490000101.999999".to_owned(), as_of(FIRST), as_of(FIRST + DAY - 1)] {
         let (text, entries) = sheet(&asof).await;

@@ -347,4 +347,12 @@ async fn days_with_messages_lead_to_each_other() {
         assert_eq!(leads(&html, "←"), due(at.checked_sub(1).and_then(|at| days.get(at))), "before {day}");
         assert_eq!(leads(&html, "→"), due(days.get(at + 1)), "after {day}");
     }
+    // The newest page is about its newest day: in the field, on either side of it, and to print.
+    let html = desk.html(&cookie, &base).await;
+    let newest = days.last().unwrap();
+    let field = tags(&html).into_iter().find(|tag| tag.attribute("id") == "date").unwrap();
+    assert_eq!(field.attribute("value"), newest.to_string());
+    assert_eq!(leads(&html, "←"), days.iter().nth_back(1).map(|day| format!("{base}?date={day}")));
+    assert!(html.contains(&format!("<a href=\"{base}/day/{newest}\">Print {newest}</a>")), "{html}");
+    assert!(html.contains("href=\"#end\"") && html.contains("id=\"end\""), "{html}");
 }

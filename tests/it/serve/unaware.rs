@@ -174,7 +174,7 @@ impl Comparison {
                 for side in both {
                     let request = get("/verify").header(header::COOKIE, &side.auditor).body(filled(&[])).unwrap();
                     let page = send(&side.router, request).await.text();
-                    ended += usize::from(page.contains("Everything that was checked is as it was signed"));
+                    ended += usize::from(page.contains("The signed checkpoints are as they were signed"));
                 }
             }
         };

@@ -12,7 +12,7 @@ use crate::store::access::Exhibit;
 use crate::web::desk::Desk;
 use crate::web::error::WebError;
 use crate::web::pages::captured::Captured;
-use crate::web::pages::view::Moment;
+use crate::web::pages::view::{Moment, called};
 use crate::web::words::grouped;
 
 /// Something between the headings of an exhibit.
@@ -118,7 +118,7 @@ pub(crate) fn document(desk: &Desk, exhibit: &Exhibit, form: Form) -> Result<Doc
 fn channel_name(desk: &Desk, directory: &Directory, channel: &ChannelId) -> String {
     let name = plain(directory.channel(channel));
     let is_im = directory.channels.get(channel).is_some_and(|facts| facts.is_im);
-    if is_im { desk.w.with("conversation-with", name) } else { format!("#{name}") }
+    called(desk.w, &name, is_im)
 }
 
 /// Messages in order, with the days, and with what lies between them and is not shown.

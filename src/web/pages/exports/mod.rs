@@ -13,7 +13,7 @@ use serde_json::Value;
 pub(crate) use self::form::Asked;
 use super::Shell;
 use super::exhibits;
-use super::view::Moment;
+use super::view::{Moment, called};
 use crate::export::{DateForm, FormatName, read_from_zip};
 use crate::model::{Digest, rfc3339};
 use crate::store::access::{Job, JobState, MAX_EXHIBIT};
@@ -171,12 +171,8 @@ fn exports_page(desk: &Desk, asked: Asked, fault: Option<String>) -> Result<Expo
         .channels
         .iter()
         .map(|(id, facts)| {
-            let name = visible(&facts.name);
-            Choice {
-                value: id.to_string(),
-                name: if facts.is_im { w.with("conversation-with", name) } else { format!("#{name}") },
-                is_chosen: asked.channels.iter().any(|chosen| chosen == id.as_str()),
-            }
+            let is_chosen = asked.channels.iter().any(|chosen| chosen == id.as_str());
+            Choice { value: id.to_string(), name: called(w, &visible(&facts.name), facts.is_im), is_chosen }
         })
         .collect();
     channels.sort_by(|a, b| (!a.is_chosen, &a.name).cmp(&(!b.is_chosen, &b.name)));

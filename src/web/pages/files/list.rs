@@ -6,7 +6,7 @@ use axum::extract::RawQuery;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::{Sort as Type, channel_name, content_of, href, size_text, text_at};
+use super::{Sort as Type, content_of, href, size_text, text_at};
 use crate::history::{Directory, ItemState};
 use crate::index::{self, Answer, Facet, FacetCounts, Order, Paging, Request};
 use crate::model::{ChannelId, json};
@@ -16,7 +16,7 @@ use crate::web::error::{WebError, blocking, render};
 use crate::web::markup::visible;
 use crate::web::pages::Shell;
 use crate::web::pages::search::rail::Names;
-use crate::web::pages::view::Moment;
+use crate::web::pages::view::{Moment, channel_name};
 use crate::web::teamchat::facet_plan;
 use crate::web::visits::Told;
 

@@ -19,17 +19,19 @@ pub(crate) use picture::{preview, thumbnail};
 pub(crate) use text::text;
 
 use super::record::find;
-use crate::history::{Directory, Item, Version};
-use crate::model::{ChannelId, Digest, json};
+use super::view::Moment;
+use crate::history::{AsOf, Item, Version, item_at};
+use crate::model::{Digest, json, parse_time};
 use crate::web::desk::Desk;
 use crate::web::error::WebError;
-use crate::web::markup::{encode, visible};
+use crate::web::markup::encode;
 use crate::web::words::Words;
 
-/// Which version is asked for.
+/// Which version is asked for: by its number, else by a moment.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Wanted {
     v: Option<usize>,
+    asof: Option<String>,
 }
 
 /// One version of a file.
@@ -41,6 +43,8 @@ struct Chosen {
     reading: Version,
     /// What the server said of it.
     value: Value,
+    /// How it comes that this one is shown, when a moment was asked for; else empty.
+    then: String,
 }
 
 impl Chosen {
@@ -48,11 +52,32 @@ impl Chosen {
     fn find(desk: &Desk, id: &str, wanted: &Wanted) -> Result<Self, WebError> {
         let item = find(desk, &format!("file:{id}"))?.item;
         let readings = item.readings();
-        let number = wanted.v.unwrap_or(readings.len());
+        let (number, then) = match (wanted.v, wanted.asof.as_deref().map(str::trim)) {
+            (Some(number), _) => (number, String::new()),
+            (None, None | Some("")) => (readings.len(), String::new()),
+            (None, Some(text)) => {
+                let time = parse_time(text, desk.zone)
+                    .ok_or_else(|| WebError::Bad(desk.w.with("as-of-no-time-named", text)))?;
+                let at = Moment::new(time, desk.zone).full;
+                match item_at(&item, AsOf::Time(time)) {
+                    None => (1, desk.w.with("file-then-not-there", at)),
+                    Some(stood) => {
+                        let place = readings.iter().position(|reading| reading.seq == stood.reading.seq).unwrap_or(0);
+                        let seen = Moment::parse(&stood.reading.record.header.observed_at, desk.zone).full;
+                        let then = match (&stood.gone, stood.is_later) {
+                            (Some(_), _) => desk.w.with("file-then-gone", at),
+                            (None, true) => desk.w.with_two("file-then-first-seen-later", at, seen),
+                            (None, false) => desk.w.with_two("file-then", at, seen),
+                        };
+                        (place + 1, then)
+                    }
+                }
+            }
+        };
         let reading = number.checked_sub(1).and_then(|place| readings.get(place).copied());
         let reading = reading.ok_or(WebError::NotFound)?.clone();
         let value = json::parse(&reading.record.body).unwrap_or_default();
-        Ok(Self { item, number, reading, value })
+        Ok(Self { item, number, reading, value, then })
     }
 
     /// Its content, if it was fetched.
@@ -84,13 +109,6 @@ fn size_text(w: &Words, bytes: i64) -> String {
         1024..1_048_576 => w.with("size-kib", format!("{}.{}", bytes / 1024, bytes % 1024 * 10 / 1024)),
         _ => w.with("size-mib", format!("{}.{}", bytes / 1_048_576, bytes % 1_048_576 * 10 / 1_048_576)),
     }
-}
-
-/// A channel as people call it.
-fn channel_name(w: &Words, id: &ChannelId, directory: &Directory) -> String {
-    let is_im = directory.channels.get(id).is_some_and(|facts| facts.is_im);
-    let name = visible(directory.channel(id));
-    if is_im { w.with("conversation-with", name) } else { format!("#{name}") }
 }
 
 /// What bytes are, by our own look at them. What is not in this list has no type: neither the server's word nor

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::text::{ReadText, beginning, read};
-use super::{Chosen, Sort, Wanted, channel_name, content_of, href, size_text, text_at};
+use super::{Chosen, Sort, Wanted, content_of, href, size_text, text_at};
 use crate::history::{Directory, Item, author, file_ids};
 use crate::index;
 use crate::model::{ChannelId, Digest, json};
@@ -14,7 +14,7 @@ use crate::web::desk::Desk;
 use crate::web::error::{WebError, blocking, render};
 use crate::web::markup::{Change, Effort, Piece, encode, visible};
 use crate::web::pages::Shell;
-use crate::web::pages::view::{MessageView, Moment, channel_href, gone_sentence, message, note};
+use crate::web::pages::view::{MessageView, Moment, channel_href, channel_name, gone_sentence, message, note};
 
 /// Bytes of a file's text on its page; there is a page of the text.
 const BEGINNING: usize = 6 * 1024;
@@ -28,6 +28,8 @@ struct FilePage {
     name: String,
     title: String,
     gone: String,
+    /// How it comes that this version is shown, when a moment was asked for.
+    then: String,
     /// The version that is looked at, and how many there are.
     number: usize,
     count: usize,
@@ -110,6 +112,7 @@ fn build(desk: &Desk, id: &str, wanted: &Wanted) -> Result<FilePage, WebError> {
         shell: Shell::new(desk, "files", name.clone()),
         title: visible(&text_at(value, "title")),
         gone: if chosen.item.is_gone() { gone_sentence(desk, &chosen.item) } else { String::new() },
+        then: chosen.then.clone(),
         number: chosen.number,
         count: chosen.item.readings().len(),
         facts,

@@ -7,7 +7,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::asked::{Asked, LONGEST};
-use super::gaps::channel_name;
 use super::rail::Names;
 use super::reach::Reach;
 use super::reading::Reading;
@@ -21,7 +20,7 @@ use crate::web::error::{WebError, blocking, render};
 use crate::web::markup::visible;
 use crate::web::pages::captured::Captured;
 use crate::web::pages::lacking::limit;
-use crate::web::pages::view::Moment;
+use crate::web::pages::view::{Moment, called, gone_sentence};
 use crate::web::visits::Told;
 use crate::web::words::grouped;
 
@@ -46,6 +45,8 @@ struct Room {
 struct Match {
     record: u64,
     place: String,
+    /// What is known of its deletion; empty: it stands.
+    gone: String,
     seen: Moment,
     leaf: String,
 }
@@ -122,7 +123,7 @@ fn build(desk: &Desk, asked: &Asked) -> Result<(CertificatePage, u64), WebError>
     for channel in coverage.channels.iter().filter(|channel| reach.holds(&channel.channel)) {
         // Who watches over the archive is told of the coverage of channels whose contents they do not read.
         if crate::model::ChannelId::parse(&channel.channel).is_some_and(|id| desk.viewer.scope.allows(&id)) {
-            rooms.push(room(desk, channel_name(desk, channel), channel, reach.time));
+            rooms.push(room(desk, called(w, &visible(&channel.name), channel.is_im), channel, reach.time));
         }
     }
     let gaps = rooms.iter().filter(|room| !room.gaps.is_empty()).count();
@@ -196,6 +197,7 @@ fn matches(desk: &Desk, names: &Names<'_>, hits: &[index::Hit]) -> Result<Vec<Ma
         out.push(Match {
             record: hit.seq.0,
             place: [channel, said].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", "),
+            gone: if found.item.is_gone() { gone_sentence(desk, &found.item) } else { String::new() },
             seen: Moment::new(found.record.header.observed(), desk.zone),
             leaf: desk.archive().leaf(&found)?.to_string(),
         });

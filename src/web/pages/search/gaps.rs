@@ -5,6 +5,7 @@ use crate::history::{ChannelCoverage, Coverage, Gap};
 use crate::model::{ChannelId, MessageTs, TimeRange, UtcTime};
 use crate::web::desk::Desk;
 use crate::web::markup::{encode, visible};
+use crate::web::pages::view::called;
 
 /// Gaps that are told one by one, and channels that are named of each.
 const TOLD: usize = 3;
@@ -55,12 +56,6 @@ pub(crate) struct Gaps {
     pub(crate) idle_since: Option<UtcTime>,
     /// When somebody last looked at any of the channels.
     pub(crate) looked_at: Option<UtcTime>,
-}
-
-/// How a channel is called.
-pub(crate) fn channel_name(desk: &Desk, channel: &ChannelCoverage) -> String {
-    let name = visible(&channel.name);
-    if channel.is_im { desk.w.with("conversation-with", name) } else { format!("#{name}") }
 }
 
 fn walked_until(channel: &ChannelCoverage) -> Option<UtcTime> {
@@ -121,7 +116,8 @@ impl Gaps {
 /// Which channels lack a stretch of time. Names of a few stand for many.
 fn sentence(desk: &Desk, channels: &[&ChannelCoverage], gap: Missing) -> GapView {
     let w = desk.w;
-    let names: Vec<String> = channels.iter().take(NAMED).map(|channel| channel_name(desk, channel)).collect();
+    let names: Vec<String> =
+        channels.iter().take(NAMED).map(|channel| called(desk.w, &visible(&channel.name), channel.is_im)).collect();
     let name = match channels.len().saturating_sub(NAMED) {
         0 => names.join(", "),
         more => w.with_two("uncaptured-names", names.join(", "), more),

@@ -6,6 +6,7 @@ use crate::index::{Facet, FacetCounts};
 use crate::model::ChannelId;
 use crate::web::desk::Desk;
 use crate::web::markup::visible;
+use crate::web::pages::view::channel_name;
 use crate::web::words::Words;
 
 /// In which order facets are shown.
@@ -55,9 +56,7 @@ impl<'a> Names<'a> {
 
     /// Of a channel or direct conversation.
     pub(crate) fn channel(&self, channel: &ChannelId) -> String {
-        let is_im = self.directory.channels.get(channel).is_some_and(|facts| facts.is_im);
-        let name = visible(self.directory.channel(channel));
-        if is_im { self.w.with("conversation-with", name) } else { format!("#{name}") }
+        channel_name(self.w, channel, self.directory)
     }
 
     /// Of somebody, by an id in letters of any size: the index has ids of people in small letters, and there may

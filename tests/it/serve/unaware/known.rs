@@ -141,6 +141,7 @@ impl Known {
             | "/verify"
             | "/verify/verify.py"
             | "/verify/verify.html"
+            | "/verify/ledger.vkey"
             | "/access/{entry}"
             | "/admin/users"
             | "/admin/tokens"
