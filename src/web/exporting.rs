@@ -70,6 +70,8 @@ impl Progress for Under {
 struct Waiting {
     id: i64,
     user: String,
+    /// The access log has an entry of who asked for it.
+    is_logged: bool,
 }
 
 #[derive(Default)]
@@ -93,7 +95,7 @@ impl Queue {
         if self.waiting.len() >= MOST_WAITING {
             return Place::TooMany;
         }
-        self.waiting.push_back(Waiting { id, user: user.to_owned() });
+        self.waiting.push_back(Waiting { id, user: user.to_owned(), is_logged: false });
         Place::Given
     }
 }
@@ -161,22 +163,33 @@ impl Exporting {
         }
     }
 
-    /// Has a set of an account made when its turn comes.
-    pub(super) fn put(web: &Arc<Web>, id: i64, user: &str) -> Place {
-        let exporting = web.exporting();
-        let mut queue = exporting.queue();
-        let place = queue.add(id, user);
-        if place == Place::Given && !queue.has_thread {
-            let shared = Arc::clone(web);
-            let thread = std::thread::Builder::new().name("exports".to_owned()).spawn(move || work(&shared));
-            if let Err(error) = thread {
-                tracing::error!(%error, "no thread can be begun for exports");
-                queue.waiting.pop_back();
-                return Place::TooMany;
-            }
-            queue.has_thread = true;
+    /// Has a set of an account wait for its turn, which comes after [`Exporting::begin`].
+    pub(super) fn put(&self, id: i64, user: &str) -> Place {
+        self.queue().add(id, user)
+    }
+
+    /// Has a set that waits made when its turn comes: the access log has an entry of who asked for it.
+    pub(super) fn begin(web: &Arc<Web>, id: i64) {
+        let mut queue = web.exporting().queue();
+        if let Some(waiting) = queue.waiting.iter_mut().find(|waiting| waiting.id == id) {
+            waiting.is_logged = true;
         }
-        place
+        if !queue.has_thread {
+            let shared = Arc::clone(web);
+            match std::thread::Builder::new().name("exports".to_owned()).spawn(move || work(&shared)) {
+                Ok(_) => queue.has_thread = true,
+                // It can be asked for again.
+                Err(error) => {
+                    tracing::error!(%error, "no thread can be begun for exports");
+                    queue.waiting.retain(|waiting| waiting.id != id);
+                }
+            }
+        }
+    }
+
+    /// Forgets a set that waits, of which the access log could not be told.
+    pub(super) fn forget(&self, id: i64) {
+        self.queue().waiting.retain(|waiting| waiting.id != id || waiting.is_logged);
     }
 
     /// Takes a set out of the queue, or has its making end; it can be taken up again. Whether it was there.
@@ -214,7 +227,8 @@ fn work(web: &Web) {
     loop {
         let under = {
             let mut queue = exporting.queue();
-            let Some(Waiting { id, user }) = queue.waiting.pop_front() else {
+            let next = queue.waiting.iter().position(|waiting| waiting.is_logged);
+            let Some(Waiting { id, user, .. }) = next.and_then(|place| queue.waiting.remove(place)) else {
                 queue.has_thread = false;
                 exporting.ended.notify_all();
                 return;

@@ -13,6 +13,7 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::desk::{Viewer, Web};
 use super::error::WebError;
+use super::exporting::Exporting;
 use super::front::Whence;
 use super::words::{grouped, words};
 use crate::model::Digest;
@@ -42,6 +43,8 @@ pub(super) struct Told {
     pub(super) content: Option<String>,
     /// What was done, where it is more than a look.
     pub(super) action: Option<Action>,
+    /// The set that was asked for. It is begun once that is logged.
+    pub(super) set: Option<i64>,
 }
 
 pub(super) fn cut(text: &str, longest: usize) -> String {
@@ -232,7 +235,15 @@ async fn through(web: Arc<Web>, request: Request, next: Next) -> Response {
         Answer::Other(response) => response.status(),
     };
     let action = told.action.unwrap_or(Action::View);
-    match (logged(&web, action, visit, status).await, answer) {
+    let logged = logged(&web, action, visit, status).await;
+    if let Some(set) = told.set {
+        if logged.is_ok() {
+            Exporting::begin(&web, set);
+        } else {
+            web.exporting().forget(set);
+        }
+    }
+    match (logged, answer) {
         (Ok(number), Answer::Page(parts, page)) => {
             Response::from_parts(parts, Body::from(page.replace(ENTRY.as_str(), &grouped(number))))
         }

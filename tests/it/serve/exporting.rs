@@ -294,6 +294,34 @@ async fn a_set_that_was_cut_off_is_said_to_be_and_taken_up_again() {
 }
 
 #[tokio::test]
+async fn a_set_is_begun_once_it_is_logged_who_asked_for_it() {
+    let office = Office::open().await;
+    let cookie = office.exporter("ada", Role::Auditor, &Scope::All);
+    let other = rusqlite::Connection::open(office.desk.archive.layout.access()).unwrap();
+    other
+        .execute_batch("CREATE TRIGGER no_more BEFORE INSERT ON entry BEGIN SELECT RAISE(ABORT, 'full'); END")
+        .unwrap();
+    assert_eq!(office.form(&cookie, "/exports", &[("format", "csv")]).await.status, 503);
+    other.execute_batch("DROP TRIGGER no_more").unwrap();
+    // Another one that is begun takes none along that was not logged.
+    let place = office.make(&cookie, &[("format", "csv")]).await;
+    let states = [1, 2].map(|id| office.desk.access.job(id).unwrap().unwrap().state);
+    assert_eq!((states, place.as_str()), ([JobState::Waiting, JobState::Done], "/exports/2"));
+    let html = office.page(&cookie, "/exports/1").await.text();
+    assert!(text_of(&html).contains("cut off"), "{html}");
+    let entries = office.desk.access.log().entries(0, 100_000).unwrap();
+    let number = |what: &str| {
+        entries.iter().find(|entry| entry.header.contains(what) || entry.body.contains(what)).unwrap().number
+    };
+    assert!(number("\"page\":\"exports\"") < number("\"export 2\""), "{entries:?}");
+    // It can be taken up all the same.
+    assert_eq!(office.form(&cookie, "/exports/1/again", &[]).await.status, 303);
+    office.wait().await;
+    assert_eq!(office.desk.access.job(1).unwrap().unwrap().state, JobState::Done);
+    office.desk.archive.check();
+}
+
+#[tokio::test]
 async fn a_selection_is_exported_with_its_family_and_nothing_else() {
     let office = Office::open().await;
     let cookie = office.exporter("ada", Role::Auditor, &Scope::All);

@@ -142,7 +142,8 @@ pub(crate) async fn file(desk: Desk, Path(number): Path<String>) -> Result<Respo
             (header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'".to_owned()),
         ];
         let mut response = (headers, text).into_response();
-        let told = Told { hits: Some(proofs), content: Some(content), action: Some(Action::Exhibit) };
+        let told =
+            Told { hits: Some(proofs), content: Some(content), action: Some(Action::Exhibit), ..Told::default() };
         response.extensions_mut().insert(told);
         Ok(response)
     })

@@ -19,7 +19,7 @@ use crate::model::{Digest, rfc3339};
 use crate::store::access::{Job, JobState, MAX_EXHIBIT};
 use crate::web::desk::Desk;
 use crate::web::error::{WebError, blocking, render};
-use crate::web::exporting::{Exporting, MOST_OF_ONE, Place, Standing, may_have};
+use crate::web::exporting::{MOST_OF_ONE, Place, Standing, may_have};
 use crate::web::markup::visible;
 use crate::web::sending::{Sent, send_file};
 use crate::web::visits::Told;
@@ -195,6 +195,13 @@ fn to(number: i64) -> Response {
     (StatusCode::SEE_OTHER, [(header::LOCATION, format!("/exports/{number}"))]).into_response()
 }
 
+/// To the page of a set that is begun once it is logged who asked for it.
+fn to_begun(number: i64) -> Response {
+    let mut response = to(number);
+    response.extensions_mut().insert(Told { set: Some(number), ..Told::default() });
+    response
+}
+
 /// Asks for a set.
 pub(crate) async fn ask(desk: Desk, RawForm(form): RawForm) -> Result<Response, WebError> {
     blocking(move || {
@@ -223,8 +230,8 @@ pub(crate) async fn ask(desk: Desk, RawForm(form): RawForm) -> Result<Response, 
             let page = exports_page(&desk, asked, Some(w.say("exports-too-many")))?;
             return Ok(render(StatusCode::CONFLICT, &page));
         };
-        let (status, why) = match Exporting::put(desk.shared(), number, &desk.viewer.name) {
-            Place::Given => return Ok(to(number)),
+        let (status, why) = match desk.web().exporting().put(number, &desk.viewer.name) {
+            Place::Given => return Ok(to_begun(number)),
             Place::TooManyOfOne => (StatusCode::CONFLICT, w.with("exports-too-many-at-once", MOST_OF_ONE)),
             Place::TooMany => (StatusCode::SERVICE_UNAVAILABLE, w.say("exports-busy")),
         };
@@ -398,8 +405,8 @@ pub(crate) async fn go_on(desk: Desk, Path(number): Path<String>) -> Result<Resp
         }
         let (access, w) = (desk.web().access(), desk.w);
         access.set_job(job.id, JobState::Waiting, None, None)?;
-        let why = match Exporting::put(desk.shared(), job.id, &job.user) {
-            Place::Given => return Ok(to(job.id)),
+        let why = match desk.web().exporting().put(job.id, &job.user) {
+            Place::Given => return Ok(to_begun(job.id)),
             Place::TooManyOfOne => w.with("exports-too-many-at-once", MOST_OF_ONE),
             Place::TooMany => w.say("exports-busy"),
         };
