@@ -91,7 +91,7 @@ fn every_byte_of_a_set_is_changed_and_each_change_is_named() {
 }
 
 #[test]
-fn schemathesis_asks_for_half_an_hour_and_is_answered_as_it_is_described() {
+fn schemathesis_asks_at_length_and_is_answered_as_it_is_described() {
     described::every_answer_is_as_it_is_described(300, 7, true);
 }
 
