@@ -135,7 +135,12 @@ impl Side {
         let body = signed.replace(&body, "SIGNED");
         // This number is another one that may be the same.
         let entry = regex::Regex::new("Entry in the access log:?( |</dt><dd>)[0-9,]+").unwrap();
-        let mut body = entry.replace_all(&body, "ENTRY").into_owned();
+        let body = entry.replace_all(&body, "ENTRY");
+        // So is how many there are, which is compared: in letters.
+        let entries = regex::Regex::new("Entries</dt><dd>[0-9,]+").unwrap();
+        let letter = |c: char| c.to_digit(10).and_then(|digit| char::from_digit(digit + 10, 36)).unwrap_or(c);
+        let in_letters = |found: &regex::Captures<'_>| found[0].chars().map(letter).collect::<String>();
+        let mut body = entries.replace_all(&body, in_letters).into_owned();
         for size in [checkpoint.size, reader.head().unwrap()] {
             let number = regex::Regex::new(&format!("\\b{size}\\b( bytes)?")).unwrap();
             // So many bytes are no records.
