@@ -16,7 +16,8 @@ help: ## What there is
 demo: ## The whole product on a simulated company
 	$(CARGO) run --locked --quiet -- demo
 
-check: ## Compiler and lints, quickly; the long forms are no target of every day
+# The long forms are no part of --all-targets, since no other command runs them.
+check: ## Compiler and lints, quickly
 	$(CARGO) clippy $(ALL) --all-targets -- -D warnings
 	$(CARGO) clippy $(ALL) --test soak -- -D warnings
 

@@ -1,9 +1,9 @@
 //! Sets that are asked for from a page: made one after the other on a thread of its own, kept until their owner
 //! removes them.
 //!
-//! What is asked for is noted in `access.db` first. The queue itself is of this process: what one that ended had
-//! under way is cut off, and is taken up again where it was when its owner asks for it. The thread is not waited for
-//! when the process ends, since a set outlives any death.
+//! What is asked for is noted in `access.db` first, and begun once the access log has an entry of who asked. The
+//! queue itself is of this process: what one that ended had under way is cut off, and is taken up again where it was
+//! when its owner asks for it. The thread is not waited for when the process ends, since a set outlives any death.
 
 mod room;
 

@@ -131,6 +131,9 @@ async function checkVerdicts(page, proof, key, proofBytes, keyText) {
   claim(subject, "passes over a signature of somebody else, and says so", [...seemsGood(two), ...unless(also.includes("witness.example/w"), also)]);
   await writeFile(changed, Buffer.from(proofBytes.map((byte, at) => (at === 40 ? byte ^ 1 : byte))));
   claim(subject, "refuses a changed file", refuses(await choose(page, changed, key), ""));
+  // An exhibit is a page, and so is this one.
+  const given = await choose(page, file("verify.html"), key);
+  claim(subject, "says of a page that it checked nothing, and what does", unless(given.includes("This is a page, not a proof") && given.includes("Nothing was checked") && given.includes("verify.py") && !/[✓✗]/.test(given), given));
 
   await page.reload();
   await page.evaluate(() => document.querySelectorAll("details").forEach((details) => (details.open = true)));
