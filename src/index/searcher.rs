@@ -13,7 +13,7 @@ use tantivy::{IndexReader, Opstamp, ReloadPolicy, Term};
 use super::Error;
 use super::as_of::AsOfQuery;
 use super::budget::Budget;
-use super::collect::{Collect, Rank};
+use super::collect::{Collect, Collected, Rank};
 use super::compile::{Compiler, Expansion, unscored};
 use super::facets::{FacetCounts, FacetPlan};
 use super::indexer::{Payload, RENEW_AFTER, current, open_generation, payload};
@@ -341,16 +341,19 @@ impl Still {
         }
         // One more than is shown, to know whether there are more.
         let kept = if limit == 0 || is_past_end { 0 } else { offset.saturating_add(limit).saturating_add(1) };
-        let collected = self.collect(
-            &compiled,
-            &Collect {
+        let collected = if kept == 0 && request.facets.is_none() {
+            // A number alone is often known without a look at each document.
+            Collected { total: self.collect(&compiled, &Count)? as u64, ..Collected::default() }
+        } else {
+            let wanted = Collect {
                 order: request.order,
                 after: mark.as_ref().map(|mark| mark.rank),
                 limit: kept,
                 facets: request.facets.clone().map(|plan| FacetPlan { as_of: request.as_of, ..plan }),
                 budget: Arc::clone(&compiled.budget),
-            },
-        )?;
+            };
+            self.collect(&compiled, &wanted)?
+        };
         let rest = collected.best.get(offset..).unwrap_or_default();
         let page = &rest[..rest.len().min(limit)];
         let hits: Vec<Hit> = page.iter().map(|rank| Hit { seq: RecordSeq(rank.seq) }).collect();

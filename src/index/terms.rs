@@ -87,13 +87,16 @@ impl<'a> Finder<'a> {
                 self.beginning(dictionary, &format!("{JOINED}{literal}"), found)
             }
             Lookup::Fuzzy(..) => {
-                if let Some(alike) = &self.alike {
-                    let mut stream = dictionary.search(Alike(Arc::clone(alike))).into_stream()?;
-                    while stream.advance() {
-                        self.take(stream.key(), stream.value(), found)?;
+                if let Some(letters) = &self.alike {
+                    for joined in [false, true] {
+                        let alike = Alike { letters: Arc::clone(letters), joined };
+                        let mut stream = dictionary.search(alike).into_stream()?;
+                        while stream.advance() {
+                            self.take(stream.key(), stream.value(), found)?;
+                        }
                     }
                 }
-                self.beginning(dictionary, &JOINED.to_string(), found)
+                Ok(())
             }
             Lookup::Numbers(..) => {
                 for first in '0'..='9' {
@@ -153,26 +156,57 @@ impl<'a> Finder<'a> {
     }
 }
 
-/// Words at most so many edits away, as the engine's dictionary is walked by.
-struct Alike(Arc<DFA>);
+/// Words at most so many edits away, or joined forms of such letters, as the engine's dictionary is
+/// walked by.
+struct Alike {
+    letters: Arc<DFA>,
+    joined: bool,
+}
+
+/// How much of a token was read.
+#[derive(Clone, Copy)]
+enum Part {
+    /// Nothing of a joined form.
+    Nothing,
+    /// Letters, that lead the automaton there.
+    Letters(u32),
+    /// The letters of a joined form, of which the number of words is left.
+    Joined,
+    /// What is not looked for.
+    Other,
+}
 
 impl Automaton for Alike {
-    type State = u32;
+    type State = Part;
 
-    fn start(&self) -> u32 {
-        self.0.initial_state()
+    fn start(&self) -> Part {
+        if self.joined { Part::Nothing } else { Part::Letters(self.letters.initial_state()) }
     }
 
-    fn is_match(&self, state: &u32) -> bool {
-        matches!(self.0.distance(*state), Distance::Exact(_))
+    fn is_match(&self, part: &Part) -> bool {
+        match part {
+            Part::Letters(state) => !self.joined && matches!(self.letters.distance(*state), Distance::Exact(_)),
+            Part::Joined => true,
+            Part::Nothing | Part::Other => false,
+        }
     }
 
-    fn can_match(&self, state: &u32) -> bool {
-        *state != SINK_STATE
+    fn can_match(&self, part: &Part) -> bool {
+        !matches!(part, Part::Other | Part::Letters(SINK_STATE))
     }
 
-    fn accept(&self, state: &u32, byte: u8) -> u32 {
-        self.0.transition(*state, byte)
+    // Both marks are one byte of UTF-8, which is no part of another character.
+    fn accept(&self, part: &Part, byte: u8) -> Part {
+        match part {
+            Part::Nothing if char::from(byte) == JOINED => Part::Letters(self.letters.initial_state()),
+            Part::Letters(state) if self.joined && char::from(byte) == PAIR => match self.letters.distance(*state) {
+                Distance::Exact(_) => Part::Joined,
+                Distance::AtLeast(_) => Part::Other,
+            },
+            Part::Letters(state) => Part::Letters(self.letters.transition(*state, byte)),
+            Part::Joined => Part::Joined,
+            Part::Nothing | Part::Other => Part::Other,
+        }
     }
 }
 
