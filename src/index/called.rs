@@ -57,6 +57,11 @@ pub fn channels_called<'a>(directory: &'a Directory, called: &str) -> Vec<&'a Ch
     directory.channels.iter().filter(is_meant).map(|(id, _)| id).collect()
 }
 
+/// The direct conversations that `is:im` means: all.
+pub fn conversations(directory: &Directory) -> Vec<&ChannelId> {
+    directory.channels.iter().filter(|(_, facts)| facts.is_im).map(|(id, _)| id).collect()
+}
+
 /// The direct conversations that `with:` means: those in which somebody takes part.
 pub fn conversations_with<'a>(directory: &'a Directory, who: &str) -> Vec<&'a ChannelId> {
     let who = Called::new(who);

@@ -1,16 +1,18 @@
 //! Counts what matches, keeps the best of it in a total order, and counts it by facet.
 
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use tantivy::collector::{Collector, SegmentCollector};
-use tantivy::columnar::Column;
+use tantivy::columnar::{Column, StrColumn};
 use tantivy::index::SegmentReader;
 use tantivy::{DocId, Score};
 
 use super::budget::Budget;
+use super::document::number;
 use super::facets::{FacetCounts, FacetPlan, SegmentFacets};
 use super::searcher::Order;
+use crate::model::Scope;
 
 /// Where a document stands in an order: the smaller, the earlier. Score or nothing, time, channel, record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,7 +32,43 @@ pub(super) struct Collect {
     /// How many are kept.
     pub(super) limit: usize,
     pub(super) facets: Option<FacetPlan>,
+    /// What the asker may see.
+    pub(super) scope: Scope,
     pub(super) budget: Arc<Budget>,
+}
+
+/// The channel by which a document stands in an order.
+enum Place {
+    First(Column<u64>),
+    /// A file stands in channels that the asker may not see, too: the first of the others, by the number of
+    /// its name in the segment.
+    Seen(StrColumn, HashMap<u64, u64>),
+}
+
+impl Place {
+    fn new(scope: &Scope, segment: &SegmentReader) -> tantivy::Result<Self> {
+        let fast = segment.fast_fields();
+        if let Scope::Channels(channels) = scope
+            && let Some(names) = fast.str("channel")?
+        {
+            let mut numbers = HashMap::new();
+            for id in channels {
+                if let Some(ord) = names.dictionary().term_ord(id.as_str())? {
+                    numbers.insert(ord, number(id.as_str()));
+                }
+            }
+            return Ok(Self::Seen(names, numbers));
+        }
+        Ok(Self::First(fast.u64("place")?))
+    }
+
+    fn of(&self, doc: DocId) -> u64 {
+        match self {
+            Self::First(place) => place.first(doc),
+            Self::Seen(names, numbers) => names.term_ords(doc).find_map(|ord| numbers.get(&ord).copied()),
+        }
+        .unwrap_or(0)
+    }
 }
 
 /// What was collected.
@@ -48,7 +86,7 @@ pub(super) struct Segment {
     after: Option<Rank>,
     limit: usize,
     ts: Column<i64>,
-    place: Column<u64>,
+    place: Place,
     seq: Column<u64>,
     facets: Option<SegmentFacets>,
     budget: Arc<Budget>,
@@ -67,7 +105,7 @@ impl Collector for Collect {
             after: self.after,
             limit: self.limit,
             ts: fast.i64("ts")?,
-            place: fast.u64("place")?,
+            place: Place::new(&self.scope, segment)?,
             seq: fast.u64("seq")?,
             facets: self.facets.as_ref().map(|plan| SegmentFacets::new(plan, segment)).transpose()?,
             budget: Arc::clone(&self.budget),
@@ -124,7 +162,7 @@ impl SegmentCollector for Segment {
         if is_full && self.best.peek().is_some_and(|worst| (worst.score, worst.time) < (score, time)) {
             return;
         }
-        let place = self.place.first(doc).unwrap_or(0);
+        let place = self.place.of(doc);
         let seq = self.seq.first(doc).unwrap_or(0);
         let rank = Rank { score, time, place, seq };
         if self.after.is_some_and(|after| rank <= after) {

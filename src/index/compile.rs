@@ -14,7 +14,7 @@ use tantivy::schema::{Field, IndexRecordOption};
 use super::Error;
 use super::as_of::AsOfQuery;
 use super::budget::Budget;
-use super::called::{channels_called, conversations_with, people_called};
+use super::called::{channels_called, conversations, conversations_with, people_called};
 use super::matching::{Leaf, Matching, MatchingQuery, Text};
 use super::schema::Fields;
 use super::terms::{Finder, Found, shown};
@@ -100,7 +100,11 @@ impl Compiler<'_> {
         })
     }
 
-    fn flag(&self, flag: Flag) -> Boxed {
+    fn flag(&mut self, flag: Flag) -> Boxed {
+        // A file that the asker may see can stand in a conversation that is not for them, too.
+        if flag == Flag::Im && *self.scope != Scope::All {
+            return self.in_one_of(&conversations(self.directory), || "you can see no direct conversation".to_owned());
+        }
         let state = match flag {
             Flag::Current => Some(ItemState::Current),
             Flag::Deleted => Some(ItemState::Deleted),

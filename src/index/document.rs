@@ -284,7 +284,7 @@ pub fn is_searched_in_stream(record: &Record) -> Option<String> {
 }
 
 /// A number for a text: FNV-1a, so that it is the same in every index.
-fn number(text: &str) -> u64 {
+pub(super) fn number(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 

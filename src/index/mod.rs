@@ -31,7 +31,7 @@ mod tests;
 mod tokenizer;
 mod visible;
 
-pub use called::{channels_called, conversations_with, people_called};
+pub use called::{channels_called, conversations, conversations_with, people_called};
 pub use compile::{Expansion, MAX_EXPANSIONS};
 pub use complete::{Completeness, completeness};
 pub use document::{Texts, is_searched_in_stream, texts};

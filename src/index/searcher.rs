@@ -311,7 +311,8 @@ impl Still {
         let having = unscored(Box::new(TermSetQuery::new([term])));
         let query = BooleanQuery::new(vec![(Occur::Must, compiled.query.box_clone()), (Occur::Must, having)]);
         let budget = Arc::clone(&compiled.budget);
-        let wanted = Collect { order: request.order, after: None, limit, facets: None, budget };
+        let scope = request.scope.clone();
+        let wanted = Collect { order: request.order, after: None, limit, facets: None, scope, budget };
         let found = self.collect(&Compiled { query: Box::new(query), ..compiled }, &wanted)?;
         let hits = found.best.iter().map(|rank| Hit { seq: RecordSeq(rank.seq) }).collect();
         Ok((found.total, hits))
@@ -350,6 +351,7 @@ impl Still {
                 after: mark.as_ref().map(|mark| mark.rank),
                 limit: kept,
                 facets: request.facets.clone().map(|plan| FacetPlan { as_of: request.as_of, ..plan }),
+                scope: request.scope.clone(),
                 budget: Arc::clone(&compiled.budget),
             };
             self.collect(&compiled, &wanted)?

@@ -316,6 +316,49 @@ fn file(key: &str, version: u32, name: &str, digest: crate::model::Digest) -> Ne
 }
 
 #[test]
+fn a_file_does_not_tell_where_else_it_stands() {
+    let mut conversation = message("D1", 100, 1, Change::New, "");
+    conversation.kind = Kind::Im;
+    conversation.key = "D1".to_owned();
+    let make = |elsewhere: &[&str]| {
+        let mut shelf = Shelf::new();
+        let mut records = vec![conversation.clone()];
+        // All of one moment, so that only channels and records tell them apart.
+        for key in ["F1", "F2", "F3"] {
+            let mut record = file(key, 1, "plan.pdf", crate::model::Digest([7; 32]));
+            record.shared_in = vec![channel("C1")];
+            if key == "F2" {
+                record.shared_in.splice(0..0, elsewhere.iter().map(|id| channel(id)));
+            }
+            records.push(record);
+        }
+        shelf.add(records);
+        shelf
+    };
+    let alone = make(&[]);
+    assert_eq!((alone.finds("plan"), alone.finds("is:im")), (vec![1, 2, 3], vec![]));
+    let mine = Scope::Channels(BTreeSet::from([channel("C1")]));
+    for elsewhere in ["D1", "B1", "B2", "E1"] {
+        let shelf = make(&[elsewhere]);
+        assert_eq!(shelf.finds("is:im"), if elsewhere == "D1" { vec![2] } else { vec![] });
+        for (text, order) in ["plan", "is:im", "-is:im", "plan OR is:im", "in:D1", "-in:D1"]
+            .into_iter()
+            .flat_map(|text| [Order::Relevance, Order::Newest, Order::Oldest].map(|order| (text, order)))
+        {
+            let ask = |shelf: &Shelf| {
+                let asked = Asked { scope: mine.clone(), order, ..Asked::default() };
+                let whole = shelf.answer(text, &asked).unwrap();
+                let paging = Paging::Page { offset: 0, limit: 2 };
+                let page = shelf.answer(text, &Asked { paging, ..asked }).unwrap();
+                (whole.total, whole.hits, whole.notes, page.hits, page.next_cursor)
+            };
+            assert_eq!(ask(&shelf), ask(&alone), "{text} {order:?} {elsewhere}");
+        }
+        shelf.check();
+    }
+}
+
+#[test]
 fn what_is_read_in_a_file_later_is_found_then() {
     let digest = crate::model::Digest([7; 32]);
     let mut shelf = Shelf::new();

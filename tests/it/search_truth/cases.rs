@@ -502,7 +502,10 @@ impl Engine for Spoiled {
         let mut hits = self.matching(ask);
         let mut facets = count(&self.documents, &hits.iter().copied().collect(), ask);
         let mut total = hits.len() as u64;
-        hits.sort_by_key(|n| (self.documents[*n].ts, self.documents[*n].channels[0].clone(), *n));
+        hits.sort_by_key(|n| {
+            let seen = self.documents[*n].as_seen_by(ask.scope.as_ref());
+            (seen.ts, seen.channels[0].clone(), *n)
+        });
         if ask.order == Order::Newest {
             hits.reverse();
         }

@@ -103,7 +103,7 @@ pub(super) fn compare(engine: &dyn Engine, documents: &[Document], ask: &Ask) ->
     if whole.facets != counted {
         return Err(said(format!("the facets are {:?}\nand not {counted:?}", whole.facets)));
     }
-    if let Some(wrong) = disorder(documents, &whole.hits, ask.order) {
+    if let Some(wrong) = disorder(documents, &whole.hits, ask) {
         return Err(said(wrong));
     }
     // Small pages of many hits would take most of the time and tell nothing new.
@@ -167,11 +167,15 @@ pub(super) fn count(documents: &[Document], hits: &BTreeSet<usize>, ask: &Ask) -
 
 /// Where an order by time is broken. Hits of one moment stand together by channel, and those of one
 /// channel by record, in one direction or the other.
-fn disorder(documents: &[Document], hits: &[usize], order: Order) -> Option<String> {
+fn disorder(documents: &[Document], hits: &[usize], ask: &Ask) -> Option<String> {
+    let order = ask.order;
     if order == Order::Relevance {
         return None;
     }
-    let place = |hit: usize| (documents[hit].ts, documents[hit].channels.first());
+    let place = |hit: usize| {
+        let seen = documents[hit].as_seen_by(ask.scope.as_ref());
+        (seen.ts, seen.channels.first().cloned())
+    };
     let mut seen = BTreeSet::new();
     let mut directions = BTreeSet::new();
     for pair in hits.windows(2) {

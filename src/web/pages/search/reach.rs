@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::asked::Asked;
 use crate::history::Directory;
-use crate::index::{Facet, channels_called, conversations_with};
+use crate::index::{Facet, channels_called, conversations, conversations_with};
 use crate::model::{ChannelId, TimeRange, Zone};
 use crate::query::{Flag, Query};
 
@@ -61,9 +61,7 @@ fn of_query(query: &Query, directory: &Directory) -> Reach {
         }
         Query::In(called) => these(channels_called(directory, called)),
         Query::With(who) => these(conversations_with(directory, who)),
-        Query::Flag(Flag::Im) => {
-            these(directory.channels.iter().filter(|(_, facts)| facts.is_im).map(|(id, _)| id).collect())
-        }
+        Query::Flag(Flag::Im) => these(conversations(directory)),
         Query::Time(range) => Reach { channels: None, time: *range },
         _ => Reach::default(),
     }
