@@ -1,6 +1,6 @@
 //! Whom and what a name in a query means. A name may mean several.
 
-use crate::history::Directory;
+use crate::history::{ChannelFacts, Directory};
 use crate::model::ChannelId;
 use crate::query::tokens;
 
@@ -48,7 +48,7 @@ pub fn people_called(directory: &Directory, who: &str) -> Vec<String> {
 /// The channels and direct conversations that `in:` means.
 pub fn channels_called<'a>(directory: &'a Directory, called: &str) -> Vec<&'a ChannelId> {
     let typed = Called::new(called);
-    let is_meant = |(id, facts): &(&ChannelId, &crate::history::ChannelFacts)| {
+    let is_meant = |(id, facts): &(&ChannelId, &ChannelFacts)| {
         typed.names(id.as_str(), &facts.name)
             || facts.api_id == called
             || facts.earlier_names.iter().any(|name| name.eq_ignore_ascii_case(called))
@@ -57,17 +57,21 @@ pub fn channels_called<'a>(directory: &'a Directory, called: &str) -> Vec<&'a Ch
     directory.channels.iter().filter(is_meant).map(|(id, _)| id).collect()
 }
 
+fn direct(directory: &Directory) -> impl Iterator<Item = (&ChannelId, &ChannelFacts)> {
+    directory.channels.iter().filter(|(_, facts)| facts.is_im)
+}
+
 /// The direct conversations that `is:im` means: all.
 pub fn conversations(directory: &Directory) -> Vec<&ChannelId> {
-    directory.channels.iter().filter(|(_, facts)| facts.is_im).map(|(id, _)| id).collect()
+    direct(directory).map(|(id, _)| id).collect()
 }
 
 /// The direct conversations that `with:` means: those in which somebody takes part.
 pub fn conversations_with<'a>(directory: &'a Directory, who: &str) -> Vec<&'a ChannelId> {
     let who = Called::new(who);
     let is_who = |id: &str| who.names(id, directory.person(id));
-    let ims = directory.channels.iter().filter(|(_, facts)| facts.is_im);
-    ims.filter(|(_, facts)| facts.members.iter().any(|member| is_who(member)) || who.names("", &facts.name))
+    direct(directory)
+        .filter(|(_, facts)| facts.members.iter().any(|member| is_who(member)) || who.names("", &facts.name))
         .map(|(id, _)| id)
         .collect()
 }
@@ -75,7 +79,7 @@ pub fn conversations_with<'a>(directory: &'a Directory, who: &str) -> Vec<&'a Ch
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{ChannelFacts, PersonFacts};
+    use crate::history::PersonFacts;
 
     #[test]
     fn a_name_means_whoever_has_it_whole_or_as_a_word() {

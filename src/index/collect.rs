@@ -39,9 +39,10 @@ pub(super) struct Collect {
 
 /// The channel by which a document stands in an order.
 enum Place {
+    /// For who may see all of them: the number that the index has.
     First(Column<u64>),
-    /// A file stands in channels that the asker may not see, too: the first of the others, by the number of
-    /// its name in the segment.
+    /// A file stands in channels that the asker may not see, too: the first that they may, and the number of
+    /// each of these by the place of its name in the segment's dictionary.
     Seen(StrColumn, HashMap<u64, u64>),
 }
 

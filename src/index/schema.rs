@@ -25,7 +25,7 @@ pub(super) struct Fields {
     pub(super) mention: Field,
     /// When, microseconds since 1970.
     pub(super) ts: Field,
-    /// A number for the channel, by which equal times are ordered.
+    /// A number for its first channel, by which equal times are ordered for who may see all channels.
     pub(super) place: Field,
     /// When we first saw it read so, when we saw the next reading, and when it went and came back, in turn.
     pub(super) observed: Field,

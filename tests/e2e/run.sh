@@ -98,8 +98,9 @@ for kind in messages files; do
 done
 run verifier.mjs "$folder/handed" "$@"
 
-# It says all that it can say: none of it is a secret (called.mjs).
-archive serve --listen 127.0.0.1:0 --json -vvv >"$folder/ready" 2>"$folder/errors" &
+# It says all that it can say: none of it is a secret (called.mjs). Started itself, since a signal to a function in
+# the background would end the function's shell alone.
+"$binary" --archive "$folder/demo/archive" serve --listen 127.0.0.1:0 --json -vvv >"$folder/ready" 2>"$folder/errors" &
 served=$!
 # Its first line says where.
 tries=0
