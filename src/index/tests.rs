@@ -398,6 +398,21 @@ fn what_is_read_in_a_file_later_is_found_then() {
     shelf.check();
 }
 
+/// Cargo.toml's exception for the engine is there for this: what is excluded stands further on than where it is asked.
+#[test]
+fn what_is_excluded_may_begin_later_and_hold_a_range() {
+    let texts: Vec<String> =
+        (0..40).map(|number| if number < 4 { "lease".to_owned() } else { "lease shredded".to_owned() }).collect();
+    let shelf = Shelf::of(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+    for (text, expected) in [
+        ("lease -(shredded record:2..30)", (0..4).chain(31..40).collect::<Vec<u64>>()),
+        ("lease (shredded record:2..30)", (4..31).collect()),
+    ] {
+        assert_eq!(shelf.finds(text), expected, "{text}");
+    }
+    shelf.check();
+}
+
 #[test]
 fn an_index_that_lacks_changes_or_adds_a_document_is_found_out() {
     let texts: Vec<String> = (0..20).map(|n| format!("document number{n}")).collect();
