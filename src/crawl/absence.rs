@@ -303,7 +303,7 @@ async fn bury(
     if gone.is_empty() && changes.is_empty() {
         return Ok(());
     }
-    let _turn = pass.appender.turn(&task.id).await;
+    let turn = pass.appender.turn(&task.id).await;
     let mut batch = Batch { records: Vec::new(), changes };
     for (missing, code) in gone {
         let ts = missing.ts;
@@ -335,7 +335,7 @@ async fn bury(
     out.changed |= count > 0;
     pass.count(|summary| summary.messages.deleted += count);
     // The commit point of the deletions.
-    pass.append(batch).await?;
+    pass.append_in_turn(batch, turn).await?;
     Ok(())
 }
 

@@ -311,8 +311,7 @@ impl Listener {
             }
             let Work { batch, new, edited, wanted: found, .. } = work;
             // The commit point of events: they, and what they tell of messages.
-            self.appender.append(batch).await?;
-            drop(turns);
+            self.appender.append_in_turn(batch, turns).await?;
             wanted = found;
             let now = self.account.reader.connection().clock().now();
             for (event, _) in &told {

@@ -91,9 +91,10 @@ pub(super) async fn keep(pass: &Pass<'_>, task: &ChannelTask, page: &ReadPage, o
     let turn = pass.appender.turn(&task.id).await;
     let batch = to_batch(pass, task, page, out)?;
     if !batch.records.is_empty() || !batch.changes.is_empty() {
-        pass.append(batch).await?;
+        pass.append_in_turn(batch, turn).await?;
+    } else {
+        drop(turn);
     }
-    drop(turn);
     unsaid_reactions(pass, task, out).await
 }
 

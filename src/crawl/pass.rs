@@ -12,7 +12,7 @@ use crate::model::{ChannelId, Clock, Exclusion, MessageTs, RecordSeq, SourceId, 
 use crate::record::Kind;
 use crate::store::{
     self, Appended, Appender, Batch, Blobs, DiskSpace, FIRST_SOURCE, FileRow, Incoming, Reader, Standing, StateChange,
-    WalkResult, WalkRow,
+    Turn, WalkResult, WalkRow,
 };
 
 /// Files, pins and roster of a channel in which nothing moved are read again after this long.
@@ -280,8 +280,17 @@ impl<'a> Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Appends, and counts what was added.
-    pub(super) async fn append(&self, mut batch: Batch) -> Result<Appended, Error> {
+    /// Appends what holds no messages, and counts what was added.
+    pub(super) async fn append(&self, batch: Batch) -> Result<Appended, Error> {
+        self.append_with(batch, Vec::new()).await
+    }
+
+    /// Appends what follows from what is known of a channel's messages, and counts what was added.
+    pub(super) async fn append_in_turn(&self, batch: Batch, turn: Turn) -> Result<Appended, Error> {
+        self.append_with(batch, vec![turn]).await
+    }
+
+    async fn append_with(&self, mut batch: Batch, turns: Vec<Turn>) -> Result<Appended, Error> {
         // A list that names something twice makes one version of it, not two.
         let mut versions = HashSet::new();
         batch.records.retain(|new| {
@@ -289,7 +298,7 @@ impl Pass<'_> {
         });
         let count = batch.records.len() as u64;
         let messages = batch.records.iter().filter(|record| record.kind == Kind::Message).count() as u64;
-        let appended = self.appender.append(batch).await?;
+        let appended = self.appender.append_in_turn(batch, turns).await?;
         if count > 0 {
             self.count(|summary| {
                 summary.records.added += count;

@@ -444,9 +444,10 @@ impl<'a> Work<'a> {
                 ..self.blank(Kind::Message)
             };
             let unseen = if change == Change::New { pass.unseen_by_others(&task.id, ts) } else { Vec::new() };
-            pass.append(Batch { records: vec![record], changes: unseen }).await?;
+            pass.append_in_turn(Batch { records: vec![record], changes: unseen }, turn).await?;
+        } else {
+            drop(turn);
         }
-        drop(turn);
         self.note(JSON_OMISSION, ts, Some((&item.bytes, &Side::of_json(ts, &item.bytes))), entry, None).await
     }
 
@@ -461,7 +462,7 @@ impl<'a> Work<'a> {
     ) -> Result<(), Error> {
         let (pass, task) = (self.pass, self.task);
         self.tombstones.remove(&ts);
-        let _turn = pass.appender.turn(&task.id).await;
+        let turn = pass.appender.turn(&task.id).await;
         let item = history::item(pass.store, Kind::Message, pass.source, Some(&task.id), &ts.to_string())?;
         let Some((newest, latest)) =
             item.as_ref().filter(|item| !item.is_gone()).and_then(|item| Some((item.versions.last()?, item.latest()?)))
@@ -495,7 +496,7 @@ impl<'a> Work<'a> {
         };
         self.out.changed = true;
         pass.count(|summary| summary.messages.deleted += 1);
-        pass.append(Batch { records: vec![record], changes: Vec::new() }).await?;
+        pass.append_in_turn(Batch { records: vec![record], changes: Vec::new() }, turn).await?;
         Ok(())
     }
 

@@ -154,8 +154,7 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
                 now.in_flight = now.in_flight.or_else(|| task.standing.in_flight.clone());
                 batch.changes.push(StateChange::Walk(row(pass, task, task.pin, &now, None, under_way)));
             }
-            pass.append(batch).await?;
-            drop(turn);
+            pass.append_in_turn(batch, turn).await?;
             unsaid_reactions(pass, task, &mut out).await?;
             break;
         }
@@ -181,8 +180,7 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
             Some(InFlight { floor: floor.micros(), pin: pin.map(MessageTs::micros), cursor: next.micros() });
         batch.changes.push(StateChange::Walk(row(pass, task, task.pin, &standing, None, under_way)));
         // The commit point of a page: its records and the cursor below it, or neither.
-        pass.append(batch).await?;
-        drop(turn);
+        pass.append_in_turn(batch, turn).await?;
         unsaid_reactions(pass, task, &mut out).await?;
         if without_progress > 1 {
             let detail = "it gives the same messages, or none whose time stamp can be read, again and again";
@@ -230,13 +228,13 @@ pub(super) async fn walk(pass: &Pass<'_>, task: &ChannelTask) -> Result<Walked, 
         let reason = "its messages came out of order; the next pass walks it whole".to_owned();
         StateChange::Owed { kind: "order", key: order, reason, at: now }
     });
-    let _turn = pass.appender.turn(&task.id).await;
+    let turn = pass.appender.turn(&task.id).await;
     if let Some(seen) = &seen {
         changes.extend(absence::added_meanwhile(pass, task, compared_from, pin, seen)?);
     }
     // The commit point of a walk: only here does the pin move, over a window walked to its end and
     // looked through for what was missing.
-    pass.append(Batch { records: Vec::new(), changes }).await?;
+    pass.append_in_turn(Batch { records: Vec::new(), changes }, turn).await?;
     Ok(out)
 }
 

@@ -16,7 +16,7 @@ use crate::model::ChannelId;
 const QUEUE: usize = 8;
 
 enum Command {
-    Append(Batch, oneshot::Sender<Result<Appended, Error>>),
+    Append(Batch, Vec<Turn>, oneshot::Sender<Result<Appended, Error>>),
     StartRun(&'static str, oneshot::Sender<Result<u64, Error>>),
     Checkpoint(oneshot::Sender<Result<Option<Checkpoint>, Error>>),
     Seal(SealLimits, oneshot::Sender<Result<bool, Error>>),
@@ -29,8 +29,8 @@ pub struct Appender {
     turns: Arc<Mutex<HashMap<ChannelId, Arc<AsyncMutex<()>>>>>,
 }
 
-/// Held from reading what is known of a channel's messages until what follows from it is appended;
-/// see [`Appender::turn`].
+/// Held from reading what is known of a channel's messages until what follows from it is durable; see
+/// [`Appender::turn`].
 pub struct Turn(#[expect(dead_code, reason = "held, not looked at")] OwnedMutexGuard<()>);
 
 /// The writer's thread. [`Self::join`] gives the writer back once every [`Appender`] is dropped.
@@ -54,7 +54,11 @@ impl Appender {
             while let Some(command) = queue.blocking_recv() {
                 // A caller that no longer waits for its answer is none of the writer's business.
                 match command {
-                    Command::Append(batch, reply) => drop(reply.send(writer.append(batch))),
+                    Command::Append(batch, turns, reply) => {
+                        let appended = writer.append(batch);
+                        drop(turns);
+                        drop(reply.send(appended));
+                    }
                     Command::StartRun(kind, reply) => drop(reply.send(writer.start_run(kind))),
                     Command::Checkpoint(reply) => drop(reply.send(writer.checkpoint())),
                     Command::Seal(limits, reply) => drop(reply.send(writer.seal_one(limits, &mut sealing))),
@@ -69,7 +73,7 @@ impl Appender {
     /// known holds it meanwhile: a walk and live events come upon the same message at once.
     ///
     /// Nobody waits for the server with a turn in hand. Only live events take several, in the order
-    /// of the channels; everyone else takes one.
+    /// of the channels; everyone else takes one, and gives it to [`Self::append_in_turn`].
     pub async fn turn(&self, channel: &ChannelId) -> Turn {
         let turn = {
             let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,9 +88,16 @@ impl Appender {
         answer.await.map_err(|_| Error::Stopped)?
     }
 
-    /// Appends a batch; durable when it returns.
+    /// Appends a batch that holds no messages; durable when it returns.
     pub async fn append(&self, batch: Batch) -> Result<Appended, Error> {
-        self.ask(|reply| Command::Append(batch, reply)).await
+        self.append_in_turn(batch, Vec::new()).await
+    }
+
+    /// Appends a batch and ends the turns in which it was made; durable when it returns. The turns go
+    /// with the batch: whoever is dropped while it waits leaves it in the queue, and who comes next in
+    /// the channel must not look before it is written.
+    pub async fn append_in_turn(&self, batch: Batch, turns: Vec<Turn>) -> Result<Appended, Error> {
+        self.ask(|reply| Command::Append(batch, turns, reply)).await
     }
 
     /// Notes the start of a run and gives its number.
@@ -102,5 +113,34 @@ impl Appender {
     /// Signs the tree as it is; see [`Writer::checkpoint`].
     pub async fn checkpoint(&self) -> Result<Option<Checkpoint>, Error> {
         self.ask(Command::Checkpoint).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Reader;
+    use crate::store::tests::{bench, messages, writer};
+
+    #[tokio::test]
+    async fn a_turn_lasts_until_its_batch_is_written_though_nobody_waits_for_it() {
+        let bench = bench();
+        let (appender, thread) = Appender::start(writer(&bench));
+        let reader = Reader::open(&bench.layout).unwrap();
+        let channel = ChannelId::parse("C1").unwrap();
+        for second in 0..20 {
+            let turn = appender.turn(&channel).await;
+            assert_eq!(reader.head().unwrap(), second, "what was sent in the turn before is known");
+            let append = appender.append_in_turn(messages("C1", [second]), vec![turn]);
+            // Sent, and then given up.
+            tokio::select! {
+                biased;
+                appended = append => drop(appended.unwrap()),
+                () = std::future::ready(()) => {}
+            }
+        }
+        drop(appender);
+        thread.join().unwrap();
+        assert_eq!(reader.head().unwrap(), 20);
     }
 }

@@ -287,6 +287,14 @@ impl Town {
             problems.extend(self.judge(record, &now, removed_before));
         }
         self.seals = seals;
+        let mut versions = BTreeSet::new();
+        // Two accounts may hear one event in one moment.
+        for header in records.iter().map(|record| &record.header).filter(|header| header.kind != Kind::Event) {
+            let version = (header.kind, header.channel.as_deref(), &header.key, header.version);
+            if !versions.insert(version) {
+                problems.push(format!("{version:?} was recorded twice"));
+            }
+        }
         let truth: BTreeSet<&String> = now.files.values().flat_map(|(_, versions)| versions).collect();
         let blobs = self.archive.reader().blobs().unwrap();
         if blobs.len() != self.contents {
