@@ -280,7 +280,7 @@ impl<'a> Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Appends what holds no messages, and counts what was added.
+    /// Appends what hangs on no channel's messages, and counts what was added.
     pub(super) async fn append(&self, batch: Batch) -> Result<Appended, Error> {
         self.append_with(batch, Vec::new()).await
     }

@@ -88,7 +88,7 @@ impl Appender {
         answer.await.map_err(|_| Error::Stopped)?
     }
 
-    /// Appends a batch that holds no messages; durable when it returns.
+    /// Appends what hangs on no channel's messages; durable when it returns.
     pub async fn append(&self, batch: Batch) -> Result<Appended, Error> {
         self.append_in_turn(batch, Vec::new()).await
     }

@@ -260,7 +260,8 @@ pub(super) fn sample(check: &mut Check<'_>, count: u64, progress: &mut dyn FnMut
     for n in 0..count {
         progress(n, count);
         let seq = n * checkpoint.size / count.max(1);
-        // The record first: a path that no record of the last span lets come about says nothing of this one.
+        // The record first: while one of the last span cannot be read no path can be made, and that would hide what
+        // is wrong with this one.
         let proof = check
             .reader
             .leaf_entry(RecordSeq(seq))

@@ -161,7 +161,8 @@ async fn each_way_of_tampering_is_found_and_named() {
         next / 128 == block.0 / 128 && next < head.cast_signed()
     };
     let long = |block: &&(i64, i64, Vec<u8>)| block.1 >= 4 && block.0 > 200 && is_followed(block);
-    // The other is the last there is: in the last span, without which no proof can be made, the first is named all the same.
+    // The other is the last that fits: where it stands in the last span no proof can be made, and the first is named
+    // all the same.
     type Block = (i64, i64, Vec<u8>);
     let is_twin = |one: &Block, other: &Block| other.0 > one.0 && other.1 == one.1;
     let pair = all
