@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 use teamchat_archive::crawl::Options;
 use teamchat_archive::history;
 use teamchat_archive::record::Kind;
+use teamchat_archive::sandbox::faults::Fault;
 use teamchat_archive::sandbox::seed::{Content, Seed, SeedChannel, SeedComment, SeedFile, SeedMessage, SeedUser};
 use teamchat_archive::sandbox::{self, Running, story};
 
@@ -237,13 +238,16 @@ async fn a_deletion_after_a_first_crawl_that_died_is_found() {
     let running = sandbox::start(seed(1500), sandbox::Options::default()).await.unwrap();
     let account = account(&running).await;
     let workspace = running.workspace();
-    // Dies in the busy channel's walk: its newest page is kept, and the next was not answered.
+    // Dies in the busy channel's walk: its newest page is kept, and the next was not answered, because
+    // each answer comes so late that the pass has to wait for it.
+    running.set_fault(Fault::Slow, 1.0);
     let archive = TestArchive::new(&running.url);
     let reader = archive.reader();
     let is_half_kept = || fold(&reader).values().any(|channel| channel.len() == 1000);
     let accounts = std::slice::from_ref(&account);
     let outcome = archive.crawl_watched(accounts, &Options::default(), || !is_half_kept()).await;
     assert!(outcome.is_none() && is_half_kept(), "the pass ended before it could die between two pages");
+    running.set_fault(Fault::Slow, 0.0);
     let (channel, ts) = workspace.labelled("m1400").unwrap();
     workspace.delete(&channel, &ts, None).unwrap();
     archive.crawl(&account, &full()).await.unwrap();
