@@ -1536,6 +1536,11 @@ export-done = made
 export-failed = could not be made
 export-stopped = stopped
 export-cut-off = cut off
+export-before = { $count ->
+    [0] Nothing is made before it.
+    [one] 1 other is made before it.
+   *[other] { $shown } others are made before it.
+ }
 export-step-begin = Names and scope are read.
 export-step-count = Counting what is in scope: { $a } of { $b } records.
 export-step-write = Writing: { $a } of { $b } records.

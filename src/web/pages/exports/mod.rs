@@ -16,7 +16,7 @@ use super::exhibits;
 use super::view::{Moment, called};
 use crate::export::{DateForm, FormatName, read_from_zip};
 use crate::model::{Digest, rfc3339};
-use crate::store::access::{Job, JobState, MAX_EXHIBIT};
+use crate::store::access::{AccessError, Job, JobState, MAX_EXHIBIT};
 use crate::web::desk::Desk;
 use crate::web::error::{WebError, blocking, render};
 use crate::web::exporting::{MOST_OF_ONE, Place, Standing, may_have};
@@ -96,10 +96,29 @@ fn own(desk: &Desk, number: &str) -> Result<Job, WebError> {
     job.filter(|job| job.user == desk.viewer.name).ok_or(WebError::NotFound)
 }
 
+/// A set as it is noted, given what was read of it earlier and where it was found after that. Whoever makes a set notes
+/// what became of it before they let go of it: one that is nowhere is read `again`, or one that was made meanwhile
+/// would seem to be cut off.
+fn settled(
+    job: Job,
+    standing: Standing,
+    again: impl FnOnce(i64) -> Result<Option<Job>, AccessError>,
+) -> Result<Job, AccessError> {
+    match (job.state, standing) {
+        (JobState::Waiting | JobState::Running, Standing::Nowhere) => Ok(again(job.id)?.unwrap_or(job)),
+        _ => Ok(job),
+    }
+}
+
+/// A set as it is at this moment, and where.
+fn now(desk: &Desk, job: Job) -> Result<(Job, Standing), WebError> {
+    let standing = desk.web().exporting().standing(job.id);
+    Ok((settled(job, standing, |id| desk.web().access().job(id))?, standing))
+}
+
 /// The word for how far a set is, and how it looks.
-fn state(desk: &Desk, job: &Job) -> (String, &'static str) {
-    let w = desk.w;
-    match (job.state, desk.web().exporting().standing(job.id)) {
+fn state(w: &Words, job: &Job, standing: Standing) -> (String, &'static str) {
+    match (job.state, standing) {
         (_, Standing::Waiting(before)) => (w.count("export-waiting", before), ""),
         (_, Standing::Under(..)) => (w.say("export-running"), "edited"),
         (JobState::Done, _) => (w.say("export-done"), "good"),
@@ -110,9 +129,9 @@ fn state(desk: &Desk, job: &Job) -> (String, &'static str) {
     }
 }
 
-fn row(desk: &Desk, job: &Job) -> Row {
+fn row(desk: &Desk, job: &Job, standing: Standing) -> Row {
     let asked = Asked::read(&job.asked);
-    let (state, badge) = state(desk, job);
+    let (state, badge) = state(desk.w, job, standing);
     Row {
         number: job.id,
         format: asked.format.clone(),
@@ -159,7 +178,11 @@ pub(crate) async fn list(desk: Desk, RawQuery(raw): RawQuery) -> Result<Response
 
 fn exports_page(desk: &Desk, asked: Asked, fault: Option<String>) -> Result<ExportsPage, WebError> {
     let w = desk.w;
-    let rows = desk.web().access().jobs(&desk.viewer.name)?.iter().map(|job| row(desk, job)).collect();
+    let mut rows = Vec::new();
+    for job in desk.web().access().jobs(&desk.viewer.name)? {
+        let (job, standing) = now(desk, job)?;
+        rows.push(row(desk, &job, standing));
+    }
     let directory = desk.directory()?;
     let formats = FormatName::all().map(|format| Choice {
         value: format.as_str().to_owned(),
@@ -243,14 +266,17 @@ pub(crate) async fn ask(desk: Desk, RawForm(form): RawForm) -> Result<Response, 
 
 /// One set: how far it is, what it holds, and how to get it.
 pub(crate) async fn page(desk: Desk, Path(number): Path<String>) -> Result<Response, WebError> {
-    let page = blocking(move || build(&desk, &own(&desk, &number)?)).await?;
+    let page = blocking(move || {
+        let (job, standing) = now(&desk, own(&desk, &number)?)?;
+        build(&desk, &job, standing)
+    })
+    .await?;
     Ok(render(StatusCode::OK, &page))
 }
 
-fn build(desk: &Desk, job: &Job) -> Result<ExportPage, WebError> {
+fn build(desk: &Desk, job: &Job, standing: Standing) -> Result<ExportPage, WebError> {
     let w = desk.w;
     let asked = Asked::read(&job.asked);
-    let standing = desk.web().exporting().standing(job.id);
     let mut facts = vec![
         (w.say("export-fact-format"), {
             FormatName::parse(&asked.format).map_or_else(|| asked.format.clone(), |format| format_name(w, format))
@@ -274,14 +300,15 @@ fn build(desk: &Desk, job: &Job) -> Result<ExportPage, WebError> {
     }
     let progress = match standing {
         Standing::Under(what, done, of) => Some((step(w, what, done, of), done, of)),
-        _ => None,
+        Standing::Waiting(before) => Some((w.count("export-before", before), 0, 0)),
+        Standing::Nowhere => None,
     };
     let is_here = standing != Standing::Nowhere;
     let is_done = job.state == JobState::Done && !is_here;
     let may = may_have(job, &desk.viewer.scope);
     Ok(ExportPage {
         shell: Shell::new(desk, "exports", w.with("export-number", job.id)),
-        row: row(desk, job),
+        row: row(desk, job, standing),
         facts,
         why: match &job.error {
             Some(why) if !is_here => visible(why),
@@ -435,6 +462,7 @@ pub(crate) async fn delete(desk: Desk, Path(number): Path<String>) -> Result<Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::web::words::words;
 
     #[test]
     fn the_reconciliation_is_summed_by_conversation_and_differences_come_first() {
@@ -445,5 +473,32 @@ mod tests {
         let lines = reconciled(table);
         let shown: Vec<_> = lines.iter().map(|line| (line.name.as_str(), line.numbers, line.difference)).collect();
         assert_eq!(shown, [("C2", [2, 1, 0, 0, 0], 1), ("general", [7, 6, 0, 1, 0], 0)]);
+    }
+
+    #[test]
+    fn what_was_made_since_it_was_read_is_not_cut_off() {
+        let job = |state| Job {
+            id: 7,
+            user: String::new(),
+            asked: String::new(),
+            state,
+            began: String::new(),
+            ended: None,
+            report: None,
+            error: None,
+        };
+        let made = |id| Ok((id == 7).then(|| job(JobState::Done)));
+        let w = words();
+        for earlier in [JobState::Waiting, JobState::Running] {
+            let found = settled(job(earlier), Standing::Nowhere, made).unwrap();
+            assert_eq!(state(w, &found, Standing::Nowhere).0, w.say("export-done"));
+            // One that nobody made is, and so is one that was removed meanwhile.
+            for left in [Some(job(earlier)), None] {
+                let found = settled(job(earlier), Standing::Nowhere, |_| Ok(left)).unwrap();
+                assert_eq!(state(w, &found, Standing::Nowhere).0, w.say("export-cut-off"));
+            }
+            let under = Standing::Under("count", 1, 2);
+            assert_eq!(settled(job(earlier), under, made).unwrap().state, earlier, "it is under way");
+        }
     }
 }

@@ -127,6 +127,7 @@ async fn a_set_says_how_far_it_is_ends_when_it_is_stopped_and_goes_on_to_the_sam
     let next = ask().await;
     let html = office.page(&cookie, &next).await.text();
     assert!(text_of(&html).contains("waits") && offers(&html, &format!("{next}/stop")), "{}", text_of(&html));
+    assert!(html.contains("<progress") && text_of(&html).contains("1 other is made before it."), "{}", text_of(&html));
     assert_eq!(office.form(&cookie, &format!("{next}/stop"), &[]).await.status, 303);
     let html = office.page(&cookie, &next).await.text();
     assert!(text_of(&html).contains("stopped") && offers(&html, &format!("{next}/again")), "{}", text_of(&html));
