@@ -185,37 +185,54 @@ async function checkExhibit(root, key) {
     const element = root.querySelector(`[data-record="${CSS.escape(number)}"]`) ?? root.querySelector(`pre[data-proof="${CSS.escape(number)}"]`);
     if (record instanceof Bad && !wrong.has(element)) wrong.set(element, record.message);
   }
-  // What stands where texts stand and is bound to no record is nobody's word but that of the file.
-  const unbound = [...root.querySelectorAll(".said:not([data-record])")].length;
-  return { records, wrong, unbound };
+  // A text that is bound to no record, and a reading whose number is bound to none, is nobody's word but the file's.
+  const loose = [...root.querySelectorAll(".said:not([data-record])"), ...root.querySelectorAll(".records > li:not(:has([data-record][data-is=number]))")];
+  return { records, wrong, loose };
+}
+
+// Shows a verdict: "good" all is proved, "part" some of it, "none" nothing, "bad" something is not as signed, "off" no
+// check could be made. `counts` goes where the words name it.
+function tell(kind, counts, reasons) {
+  const place = find("verdict");
+  const fill = (text) => Object.entries(counts).reduce((filled, [name, count]) => filled.replaceAll(`{${name}}`, String(count)), text ?? "");
+  place.className = `verdict ${kind}`;
+  find("verdict-text").textContent = fill(place.dataset[kind]);
+  find("verdict-more").textContent = fill(place.dataset[`${kind}More`]);
+  find("verdict-why").replaceChildren(
+    ...reasons.map((why) => {
+      const item = document.createElement("li");
+      item.textContent = plain(why);
+      return item;
+    }),
+  );
 }
 
 async function judge() {
-  const place = find("verdict");
-  const { good, bad, part } = place.dataset;
-  const says = find("verdict-text");
-  document.querySelectorAll(".wrong").forEach((element) => element.classList.remove("wrong"));
+  document.querySelectorAll(".wrong, .loose").forEach((element) => element.classList.remove("wrong", "loose"));
+  find("verdict-by").hidden = true;
+  let key;
   try {
-    const key = await readKey(given.key ?? utf8.encode(find("key").textContent));
-    const { records, wrong, unbound } = await checkExhibit(document, key);
-    const broken = new Set([...wrong.keys()].map((element) => element.dataset.record ?? element.dataset.proof));
-    for (const element of wrong.keys()) (element.closest(".item") ?? element).classList.add("wrong");
-    const fill = (text) => text.replace("{n}", String(records.size - broken.size)).replace("{bad}", String(broken.size)).replace("{of}", String(records.size));
-    const isGood = wrong.size === 0 && records.size > 0;
-    place.className = `verdict ${isGood ? "good" : "bad"}`;
-    says.textContent = isGood ? fill(unbound === 0 ? good : part.replace("{unbound}", String(unbound))) : fill(bad);
-    const reasons = [...wrong].slice(0, 20).map(([element, why]) => `${element.dataset.record ?? element.dataset.proof}: ${why}`);
-    find("verdict-why").replaceChildren(
-      ...reasons.map((why) => {
-        const item = document.createElement("li");
-        item.textContent = plain(why);
-        return item;
-      }),
-    );
-    find("verdict-key").textContent = `${key.name}+${hex(key.id)}`;
+    key = await readKey(given.key ?? utf8.encode(find("key").textContent));
   } catch (error) {
-    place.className = "verdict bad";
-    says.textContent = plain(error instanceof Bad ? error.message : `this page failed: ${error}`);
+    tell("off", {}, [error instanceof Bad ? error.message : `it can't be read: ${error}`]);
+    return;
+  }
+  try {
+    const { records, wrong, loose } = await checkExhibit(document, key);
+    const about = (element) => element.dataset.record ?? element.dataset.proof;
+    const broken = new Set([...wrong.keys()].map(about));
+    const around = (element) => element.closest(".item") ?? element;
+    for (const element of wrong.keys()) around(element).classList.add("wrong");
+    for (const element of loose) element.classList.add("loose");
+    const counts = { bad: broken.size, of: new Set([...records.keys(), ...broken]).size, loose: new Set(loose.map(around)).size };
+    const kind = wrong.size > 0 ? "bad" : records.size === 0 ? "none" : loose.length > 0 ? "part" : "good";
+    tell(kind, counts, [...wrong].slice(0, 20).map(([element, why]) => `${about(element)}: ${why}`));
+    find("verdict-key").textContent = `${key.name}+${hex(key.id)}`;
+    const { came, own } = find("verdict-by").dataset;
+    find("verdict-whose").textContent = given.key ? own : came;
+    find("verdict-by").hidden = kind === "none";
+  } catch (error) {
+    tell("off", {}, [`this page failed: ${error}`]);
   }
 }
 

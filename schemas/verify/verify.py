@@ -798,9 +798,15 @@ def open_proofs(root, key):
     return records
 
 
+def is_numbered(reading):
+    """Whether a reading of an exhibit is bound to its record: its number is."""
+    bound = (element.attributes for element in reading.all() if "data-record" in element.attributes)
+    return any(attributes.get("data-is") == "number" for attributes in bound)
+
+
 def check_exhibit(raw, key):
-    """Checks an exhibit; returns its records, what is wrong as (record, why), and how many texts in it are bound to
-    no record."""
+    """Checks an exhibit; returns its records, what is wrong as (record, why), and how many texts and readings in it
+    are bound to no record."""
     root = Page(from_utf8(raw, "the exhibit")).root
     if key is None:
         embedded = [element.text() for element in root.all() if element.attributes.get("id") == "key"]
@@ -813,6 +819,8 @@ def check_exhibit(raw, key):
     wrong = [(number, str(record)) for number, record in records.items() if isinstance(record, Bad)]
     unbound = 0
     for element in root.all():
+        if element.has("records"):
+            unbound += sum(1 for reading in element.children if isinstance(reading, Element) and not is_numbered(reading))
         number = element.attributes.get("data-record")
         if number is None:
             unbound += element.has("said")
@@ -830,8 +838,6 @@ def check_exhibit(raw, key):
             hold_against(element, opened[0], opened[1] if len(opened) > 1 else None, names)
         except Bad as error:
             wrong.append((number, "%s: %r" % (error, element.text()[:200])))
-    if not records:
-        wrong.append(("-", "there is no proof in it, so nothing in it is proved"))
     return key, records, wrong, unbound
 
 
@@ -1033,7 +1039,12 @@ def tell_exhibit(path, key, show):
         say("bad   %s: record %s: %s" % (path, number, why))
     if wrong:
         raise Bad("it is not as it was made")
-    say("good  " + path)
+    if not records:
+        raise Bad(
+            "there is no proof in it, so nothing in it is proved, and nothing disproved: its records were newer than the"
+            " newest checkpoint, or the proofs were taken out. An exhibit file made after the next checkpoint has them."
+        )
+    say(("part  " if unbound else "good  ") + path)
     proved = [record.proved for record in records.values()]
     name = "%s+%s" % (key.name, key.id.hex())
     sizes = sorted({record.size for record in proved})
@@ -1042,7 +1053,7 @@ def tell_exhibit(path, key, show):
     say("every text, time, id and hash that it shows of them is what was archived", "      ")
     say("no proof covers names of people, headings, remarks, and how many messages are left out between", "      ")
     if unbound:
-        say("of %d texts in it there is only the word of whoever made it: no proof covers them" % unbound, "      ")
+        say("NOT proved: %d texts or readings in it have no proof; whoever held the file can have changed them" % unbound, "      ")
     unknown = sorted({signer for record in proved for signer in record.unknown})
     if unknown:
         say("also signed, which was not checked: " + ", ".join(unknown), "      ")
@@ -1056,8 +1067,9 @@ def tell_exhibit(path, key, show):
 
 
 PROVED = """
-Proved, for each file called good: the record is in that log, byte for byte, at that number, as it was when
-the holder of that key signed the log at that size; none of it was changed since.
+Proved, for each file called good, and for what has a proof in one called part: the record is in that log, byte
+for byte, at that number, as it was when the holder of that key signed the log at that size; none of it was
+changed since.
 Not proved by this: that what the record says is true; that the log holds all there was; when it was signed;
 that others were shown the same log (compare the checkpoint with a copy kept elsewhere); whose key it is."""
 

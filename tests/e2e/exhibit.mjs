@@ -100,8 +100,8 @@ async function make(page) {
 }
 
 const verdict = async (page) => {
-  await page.locator("#verdict.good, #verdict.bad").waitFor();
-  return { good: await page.locator("#verdict.good").count(), text: await page.locator("#verdict").innerText(), wrong: await page.locator(".item.wrong").count() };
+  await page.locator("#verdict:is(.good, .part, .none, .bad, .off)").waitFor();
+  return { good: await page.locator("#verdict.good").count(), kind: (await page.locator("#verdict").getAttribute("class")).replace("verdict ", ""), text: await page.locator("#verdict").innerText(), wrong: await page.locator(".item.wrong").count() };
 };
 
 async function open(page, html, name = "changed.html") {
@@ -119,7 +119,7 @@ async function checkFile(browser, file) {
   });
   const html = await readFile(file, "utf8");
   const first = await open(page, html, "exhibit.html");
-  claim("exhibit file", "finds itself as it was signed, without a network", unless(first.good === 1 && /Checked: all [0-9]+ records are as signed/.test(first.text), first.text));
+  claim("exhibit file", "finds itself as it was signed, without a network", unless(first.good === 1 && /Checked: all records \([0-9]+\) are as signed/.test(first.text), first.text));
   await look(page, "exhibit file");
 
   const said = await page.locator(".said[data-is=text]").first().innerText();
@@ -142,6 +142,18 @@ async function checkFile(browser, file) {
     const found = await open(page, changed);
     claim("exhibit file", `is red when ${what} was changed`, unless(changed !== html && found.good === 0 && found.text.includes("NOT AS SIGNED") && (found.wrong > 0 || what === "a proof"), found.text));
   }
+  // As of a record that was not signed yet: no proof, and nothing that is bound to one.
+  const unsigned = (text, number) => text.replace(new RegExp(`<h3>[^<]*</h3><pre class="proof" data-proof="${number}"[^>]*>[^<]*</pre>`, "g"), "").replaceAll(new RegExp(` data-record="${number}" data-is="[a-z0-9]*"( data-from="[^"]*")?( data-before="[^"]*")?`, "g"), "");
+  const numbers = [...html.matchAll(/data-proof="([0-9]+)"/g)].map((match) => match[1]);
+  const one = await page.locator(".said[data-is=text]").first().getAttribute("data-record");
+  const some = await open(page, unsigned(swapWord, one));
+  claim("exhibit file", "is not green when a record in it has no proof", unless(numbers.length > 1 && some.kind === "part" && some.text.includes("Proved in part only") && (await page.locator(".loose").count()) > 1, `${some.kind}: ${some.text}`));
+  await look(page, "exhibit file, proved in part");
+  if (flags.pictures) await takePictures(page, flags.pictures, "exhibit-file-part");
+  const none = await open(page, numbers.reduce(unsigned, html));
+  claim("exhibit file", "is neither good nor bad when nothing in it has a proof", unless(none.kind === "none" && none.text.includes("Not proved: there is no proof in this file") && !none.text.includes("Checked with the key"), `${none.kind}: ${none.text}`));
+  await look(page, "exhibit file without a proof");
+  if (flags.pictures) await takePictures(page, flags.pictures, "exhibit-file-none");
   await open(page, swapWord);
   if (flags.pictures) await takePictures(page, flags.pictures, "exhibit-file-changed");
 
@@ -152,6 +164,14 @@ async function checkFile(browser, file) {
   await page.setInputFiles("#key-file", other);
   await page.locator("#verdict.bad").waitFor();
   claim("exhibit file", "is refused with the key of another", unless((await page.locator("#verdict").innerText()).includes("PeterNeumann"), "it is not"));
+  await writeFile(other, "no key\n");
+  await page.setInputFiles("#key-file", other);
+  await page.locator("#verdict.off").waitFor();
+  claim("exhibit file", "says of what is no key that nothing was checked", unless(/^Not checked/.test((await page.locator("#verdict").innerText()).trim()) && (await page.locator("#verdict-by").isHidden()), await page.locator("#verdict").innerText()));
+  await writeFile(other, await page.locator("#key").textContent());
+  await page.setInputFiles("#key-file", other);
+  await page.locator("#verdict.good").waitFor();
+  claim("exhibit file", "says that the key was one's own", unless((await page.locator("#verdict-by").innerText()).includes(", which you chose."), await page.locator("#verdict-by").innerText()));
   claim("exhibit file", "asks nobody", heard.requests);
 
   await page.goto(pathToFileURL(file).href);

@@ -1406,12 +1406,13 @@ exhibit-odd = { $count ->
  }
 exhibit-along-cut = More messages are answered or quoted than come along here.
 exhibit-unproved = { $count ->
-    [one] 1 record has no proof yet: the next checkpoint will cover it.
-   *[other] { $shown } records have no proof yet: the next checkpoint will cover them.
+    [one] 1 record here is newer than the newest checkpoint and has no proof yet.
+   *[other] { $shown } records here are newer than the newest checkpoint and have no proof yet.
  }
 exhibit-closed = { $count ->
     [one] The bytes of 1 record stay closed, since they name conversations that its maker may not see. It is proved to be there; what is shown of it is the archive's word.
    *[other] The bytes of { $shown } records stay closed, since they name conversations that their maker may not see. They are proved to be there; what is shown of them is the archive's word.
+exhibit-wait = A file that is downloaded now proves nothing of them. The next checkpoint covers them: a crawl signs one at its end, a watch every ten minutes if it was told nothing else. Download the file after that.
  }
 exhibit-role-gone = note that it is gone
 exhibit-role-only = as it reads
@@ -1443,17 +1444,24 @@ exhibit-file-unknown = is named, and nothing of it is archived or may be seen
 exhibit-names = Who is who
 exhibit-names-detail = Names of people and conversations are as the archive knew them when this was made. Ids are proved with the messages; names are the archive's word.
 exhibit-verdict = Check
-exhibit-verdict-none = Not checked: scripts are switched off here. It can be read all the same, and verify.py checks it.
-exhibit-verdict-good = Checked: all {"{"}of{"}"} records are as signed, and their texts, times and ids stand here as signed. Names of people, headings, remarks and how many messages are left out between are the archive's word: no proof covers them.
-exhibit-verdict-part = Checked: all {"{"}of{"}"} records are as signed. {"{"}unbound{"}"} texts shown here are not covered by a proof, nor are names of people, headings, remarks and how many messages are left out between.
+exhibit-verdict-unread = Not checked: scripts are switched off here. It can be read all the same, and verify.py checks it.
+exhibit-verdict-good = Checked: all records ({"{"}of{"}"}) are as signed.
+exhibit-verdict-good-more = Their texts, times and ids stand here as signed. Names of people, headings, remarks and how many messages are left out between are the archive's word: no proof covers them.
+exhibit-verdict-part = Proved in part only: not all of it was signed when this file was made.
+exhibit-verdict-part-more = Records that are as signed: {"{"}of{"}"}. Messages and files of which something has no proof: {"{"}loose{"}"}; that is marked with a dotted line, and whoever held this file can have changed it. No proof covers names of people, headings, remarks and how many messages are left out between, either.
+exhibit-verdict-none = Not proved: there is no proof in this file.
+exhibit-verdict-none-more = It may be as the archive holds it, and whoever held this file can have changed it: neither can be seen from it. A record has a proof once a checkpoint is signed over it; an exhibit file that is made after that carries it.
 exhibit-verdict-bad = NOT AS SIGNED: {"{"}bad{"}"} of {"{"}of{"}"} records, or what is shown of them, are not what was signed.
 exhibit-verdict-key = Checked with the key
-exhibit-verdict-compare = It came with this file: compare it with the key that the archive's owner gives you another way.
+exhibit-verdict-came = , which came with this file: compare it with the key that the archive's owner gives you another way.
+exhibit-verdict-own = , which you chose.
 exhibit-key-file = Check with a key of your own (ledger.vkey):
+exhibit-verdict-off = Not checked: without a key nothing can be.
+exhibit-verdict-off-more = What was to be the key:
 exhibit-how = How to check it
 exhibit-how-page = This page checks itself when it is opened, without a network. Whoever changed it could have changed the check as well: use a copy of verify.py from elsewhere where it matters.
 exhibit-how-python = Python checks it, too:
-exhibit-how-command = python3 verify.py --key ledger.vkey exhibit.html
+exhibit-how-command = python3 verify.py --key ledger.vkey exhibit-{ $a }.html
 exhibit-how-log = The access log of the archive has an entry of this file with its SHA-256 and the records in it.
 exhibit-not-proved = Not proved by this: that what people wrote is true; that the archive holds all there was; when it was signed, and that others were shown the same log. The checkpoint can be compared with a copy that is kept elsewhere.
 exhibit-key = The key that came with it

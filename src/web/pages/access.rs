@@ -174,8 +174,10 @@ fn about(desk: &Desk, names: &Directory, visit: &Visit) -> Vec<String> {
     add(&visit.file, &|file| w.with("about-file", file));
     add(&visit.person, &|person| w.with("about-person", names.person(person)));
     add(&visit.query, &|query| w.with("about-query", query));
-    add(&visit.hits.map(|hits| hits.to_string()), &|hits| w.count("matches", hits));
     let page = visit.page.as_deref().unwrap_or_default();
+    // What an exhibit that is handed over has are proofs.
+    let hits = if page == "exhibit file" { "exhibit-proofs" } else { "matches" };
+    add(&visit.hits.map(|hits| hits.to_string()), &|count| w.count(hits, count));
     let place = visit.place.as_deref().map(|text| place(desk, page, text)).filter(|place| !place.is_empty());
     add(&place, &str::to_owned);
     add(&visit.subject, &|subject| w.with("about-subject", subject));

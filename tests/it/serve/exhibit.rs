@@ -236,6 +236,50 @@ async fn the_file_checks_elsewhere_and_every_change_of_what_it_shows_is_refused(
     desk.archive.check_records();
 }
 
+/// Crawls what was said since, and signs nothing.
+async fn crawl_unsigned(desk: &Desk) {
+    let account = crate::support::account(&desk.running).await;
+    let options = teamchat_archive::crawl::Options { full: true, checkpoint: false, ..Default::default() };
+    desk.archive.crawl(&account, &options).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_no_checkpoint_covers_is_neither_good_nor_bad_and_the_page_says_so_before() {
+    let (desk, said) = open().await;
+    let cookie = desk.auditor();
+    let later = desk.running.workspace().post(&said.channel, PETR, "said after the checkpoint").unwrap();
+    crawl_unsigned(&desk).await;
+    let (signed, unsigned) = (record(&desk, &said.channel, &said.first), record(&desk, &said.channel, &later));
+    let elsewhere = Elsewhere::new();
+
+    let place = make(&desk, &cookie, &[unsigned]).await;
+    let page = text_of(&desk.html(&cookie, &place).await);
+    assert!(page.contains("1 record here is newer than the newest checkpoint and has no proof yet."), "{page}");
+    assert!(page.contains("A file that is downloaded now proves nothing of them."), "{page}");
+    let alone = desk.page(&cookie, &format!("{place}/exhibit.html")).await.text();
+    assert!(alone.contains("said after the checkpoint"));
+    assert!(tags(&alone).iter().all(|tag| tag.attribute("data-record").is_empty()), "nothing is bound to a proof");
+    let (is_good, told) = elsewhere.check(&alone, &["--key", "ledger.vkey"]);
+    assert!(
+        !is_good && told.contains("there is no proof in it, so nothing in it is proved, and nothing disproved"),
+        "{told}"
+    );
+    assert!(!told.contains("not as it was made"), "{told}");
+
+    let place = make(&desk, &cookie, &[signed, unsigned]).await;
+    let both = desk.page(&cookie, &format!("{place}/exhibit.html")).await.text();
+    let changed = both.replace("said after the checkpoint", "said by nobody");
+    for page in [&both, &changed] {
+        let (is_whole, told) = elsewhere.check(page, &["--key", "ledger.vkey"]);
+        assert!(is_whole && told.starts_with("part  ") && !told.contains("good  "), "{told}");
+        assert!(told.contains("NOT proved: 2 texts or readings in it have no proof"), "{told}");
+    }
+    let place = make(&desk, &cookie, &[signed]).await;
+    let page = desk.html(&cookie, &place).await;
+    assert!(!page.contains("id=\"unproved\""), "all of it has a proof");
+    desk.archive.check_records();
+}
+
 #[tokio::test]
 async fn a_file_that_is_handed_over_is_an_entry_with_its_digest_and_its_records() {
     let (desk, said) = open().await;

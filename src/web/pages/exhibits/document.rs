@@ -2,7 +2,7 @@
 //! hashes. The page and the file that is handed over are made of the same.
 
 use super::gather::{Along, Gathered, Taken, files_of, gather};
-use super::item::{Covered, FileView, ItemView, Maker};
+use super::item::{Covered, FileView, ItemView, Maker, RecordView};
 use super::texts::{Named, plain};
 use crate::history::{Directory, Item};
 use crate::ledger::VerifierKey;
@@ -43,6 +43,8 @@ pub(crate) struct Document {
     pub(crate) title: String,
     /// What is said of it as a whole: names and values.
     pub(crate) facts: Vec<(String, String)>,
+    /// How many of its records no checkpoint covers yet; empty: none.
+    pub(crate) unproved: String,
     /// What is not in it, and why.
     pub(crate) remarks: Vec<String>,
     pub(crate) stretches: Vec<Stretch>,
@@ -100,12 +102,14 @@ pub(crate) fn document(desk: &Desk, exhibit: &Exhibit, form: Form) -> Result<Doc
     files.sort_unstable();
     files.dedup();
     let files = file_views(&mut maker, &files)?;
+    let unproved = unproved(desk, &stretches, &files);
     let proofs = if form == Form::File { proofs(desk, &gathered, &files)? } else { Vec::new() };
     Ok(Document {
         number: exhibit.id,
         title: plain(&exhibit.title),
         facts: facts(desk, exhibit, &gathered, &covered),
-        remarks: remarks(desk, &gathered, &stretches, &files),
+        remarks: remarks(desk, &gathered, &unproved, &records(&stretches, &files)),
+        unproved,
         items: gathered.items(),
         stretches,
         files: files.into_iter().map(|(view, _)| view).collect(),
@@ -286,7 +290,22 @@ fn facts(desk: &Desk, exhibit: &Exhibit, gathered: &Gathered, covered: &Covered)
     out
 }
 
-fn remarks(desk: &Desk, gathered: &Gathered, stretches: &[Stretch], files: &[(FileView, Option<Item>)]) -> Vec<String> {
+/// All records that are shown.
+fn records<'v>(stretches: &'v [Stretch], files: &'v [(FileView, Option<Item>)]) -> Vec<&'v RecordView> {
+    let parts = stretches.iter().flat_map(|stretch| &stretch.parts);
+    let items = parts.filter_map(|part| if let Part::Item(item) = part { Some(item) } else { None });
+    items.flat_map(|item| &item.records).chain(files.iter().flat_map(|(file, _)| &file.records)).collect()
+}
+
+/// How many records no checkpoint covers yet, in words; nothing where each is covered.
+fn unproved(desk: &Desk, stretches: &[Stretch], files: &[(FileView, Option<Item>)]) -> String {
+    match records(stretches, files).iter().filter(|record| !record.is_covered).count() {
+        0 => String::new(),
+        count => desk.w.count("exhibit-unproved", count),
+    }
+}
+
+fn remarks(desk: &Desk, gathered: &Gathered, unproved: &str, records: &[&RecordView]) -> Vec<String> {
     let w = desk.w;
     let mut out = vec![w.say("exhibit-is-a-selection"), w.say("exhibit-no-reactions")];
     if gathered.missing > 0 {
@@ -298,13 +317,8 @@ fn remarks(desk: &Desk, gathered: &Gathered, stretches: &[Stretch], files: &[(Fi
     if gathered.is_cut {
         out.push(w.say("exhibit-along-cut"));
     }
-    let items = stretches.iter().flat_map(|stretch| &stretch.parts);
-    let items = items.filter_map(|part| if let Part::Item(item) = part { Some(item) } else { None });
-    let records: Vec<_> =
-        items.flat_map(|item| &item.records).chain(files.iter().flat_map(|(file, _)| &file.records)).collect();
-    let unproved = records.iter().filter(|record| !record.is_covered).count();
-    if unproved > 0 {
-        out.push(w.count("exhibit-unproved", unproved));
+    if !unproved.is_empty() {
+        out.push(unproved.to_owned());
     }
     let closed = records.iter().filter(|record| record.is_closed).count();
     if closed > 0 {
