@@ -187,8 +187,9 @@ fn guarded_text(html: &str) -> String {
 }
 
 /// The names under which pages are asked for something.
-const ASKED: [&str; 16] = [
+const ASKED: [&str; 18] = [
     "q", "name", "to", "at", "date", "after", "from", "in", "state", "sort", "kind", "tz", "asof", "page", "next", "v",
+    "within", "rest",
 ];
 
 fn has_bidi(text: &str) -> bool {

@@ -380,6 +380,34 @@ async fn an_address_gives_the_same_page_again_and_a_form_gives_an_address() {
     let html = desk.html(&cookie, &to).await;
     let field = tags(&html).into_iter().find(|tag| tag.attribute("id") == "q").unwrap();
     assert_eq!(field.attribute("value"), "crane from:Klara in:legal date:2026-01-01..2026-06-30");
+    // The form stands there as it was sent, and sending it again asks the same.
+    let value = |html: &str, id: &str| {
+        let field = tags(html).into_iter().find(|tag| tag.attribute("id") == id);
+        field.map(|tag| tag.attribute("value").to_owned()).unwrap_or_default()
+    };
+    for (id, due) in [
+        ("f-words", "crane"),
+        ("f-person", "Klara"),
+        ("f-channel", "legal"),
+        ("f-from", "2026-01-01"),
+        ("f-to", "2026-06-30"),
+    ] {
+        assert_eq!(value(&html, id), due, "{id}");
+    }
+    let again =
+        "/search/advanced?words=crane&channel=legal&person=Klara&from=2026-01-01&to=2026-06-30&state=current&tz=UTC";
+    assert_eq!(desk.page(&cookie, again).await.header(header::LOCATION), to);
+    // What its fields cannot say is kept, and what else the search was narrowed to.
+    let html = desk.html(&cookie, "/search?q=is:deleted+kind:message&kind=message").await;
+    let kept = tags(&html).into_iter().find(|tag| tag.attribute("name") == "within").unwrap();
+    assert_eq!((kept.attribute("value"), kept.attributes.contains_key("checked")), ("is:deleted kind:message", true));
+    let rest = tags(&html).into_iter().find(|tag| tag.attribute("name") == "rest").unwrap();
+    let form = format!(
+        "/search/advanced?within=is:deleted+kind:message&person=Viktor&rest={}",
+        encode(rest.attribute("value"))
+    );
+    let answer = desk.page(&cookie, &form).await;
+    assert_eq!(answer.header(header::LOCATION), "/search?q=is%3Adeleted+kind%3Amessage+from%3AViktor&kind=message");
 }
 
 #[tokio::test]

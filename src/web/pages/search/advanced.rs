@@ -11,21 +11,28 @@ use crate::model::Zone;
 use crate::query::{self, Context};
 use crate::web::desk::Desk;
 
-/// What was filled in.
-#[derive(Debug, Default, Deserialize)]
+/// The states among which the form lets one choose.
+const OFFERED_STATES: [&str; 3] = ["current", "edited", "deleted"];
+
+/// What is filled in, and the search that the form stands beside.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(crate) struct Form {
-    words: String,
-    phrase: String,
-    channel: String,
-    person: String,
-    from: String,
-    to: String,
-    file: String,
-    state: String,
-    sort: String,
-    asof: String,
-    tz: String,
+    pub(super) words: String,
+    pub(super) phrase: String,
+    pub(super) channel: String,
+    pub(super) person: String,
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) file: String,
+    pub(super) state: String,
+    pub(super) sort: String,
+    pub(super) asof: String,
+    pub(super) tz: String,
+    /// A query that the fields do not say: what they say is looked for within it.
+    pub(super) within: String,
+    /// What else the search was narrowed to, as its address has it.
+    pub(super) rest: String,
 }
 
 /// Leads to the search that the form asks for.
@@ -35,13 +42,70 @@ pub(crate) async fn lead(_desk: Desk, Query(form): Query<Form>) -> Response {
 }
 
 impl Form {
+    /// The form beside a search. Its fields say the query where they can; where they cannot, it is kept whole.
+    pub(super) fn of(asked: &Asked) -> Self {
+        let mut form = Self::read(&asked.q).unwrap_or_else(|| Self { within: asked.q.clone(), ..Self::default() });
+        let states: Vec<&String> =
+            asked.only.iter().filter(|(facet, _)| *facet == Facet::State).map(|(_, state)| state).collect();
+        if let [state] = states.as_slice()
+            && OFFERED_STATES.contains(&state.as_str())
+        {
+            form.state.clone_from(state);
+        }
+        let keeps = |facet: Facet| facet != Facet::State || form.state.is_empty();
+        let only = asked.only.iter().filter(|(facet, _)| keeps(*facet)).cloned().collect();
+        form.rest = Asked { page: 1, on: asked.on, only, ..Asked::default() }.query();
+        form.sort.clone_from(&asked.sort);
+        form.asof.clone_from(&asked.as_of);
+        form.tz.clone_from(&asked.zone);
+        form
+    }
+
+    /// The fields that would be written as this query; `None`: no fields would.
+    fn read(query: &str) -> Option<Self> {
+        let mut form = Self::default();
+        let mut words = Vec::new();
+        for token in tokens(query) {
+            let inner = token.trim_matches('"').to_owned();
+            let is_phrase = inner.contains(char::is_whitespace) || word(&inner).as_ref() == Some(&inner);
+            match token.split_once(':') {
+                Some(("from", who)) => who.trim_matches('"').clone_into(&mut form.person),
+                Some(("in", channel)) => channel.trim_matches('"').clone_into(&mut form.channel),
+                Some(("date", days)) => {
+                    let (from, to) = days.split_once("..")?;
+                    if ![from, to].iter().all(|day| day.is_empty() || day.parse::<chrono::NaiveDate>().is_ok()) {
+                        return None;
+                    }
+                    (form.from, form.to) = (from.to_owned(), to.to_owned());
+                }
+                Some(("has", "file")) => "on".clone_into(&mut form.file),
+                _ if token.starts_with('"') && is_phrase => form.phrase = inner,
+                _ => words.push(inner),
+            }
+        }
+        form.words = words.join(" ");
+        // Each part must hold, in whatever order they stand.
+        let sorted = |query: &str| {
+            let mut all: Vec<String> = tokens(query).map(str::to_owned).collect();
+            all.sort_unstable();
+            all
+        };
+        (sorted(&form.query()) == sorted(query)).then_some(form)
+    }
+
     fn asked(&self) -> Asked {
-        let mut asked = Asked { page: 1, ..Asked::default() };
-        asked.q = self.query();
+        let mut asked = Asked::parse(&self.rest);
+        asked.q = match (self.within.trim(), self.query()) {
+            ("", fields) => fields,
+            (within, fields) if fields.is_empty() => within.to_owned(),
+            (within, fields) if is_choice(within) => format!("({within}) {fields}"),
+            (within, fields) => format!("{within} {fields}"),
+        };
         self.sort.clone_into(&mut asked.sort);
         self.asof.trim().clone_into(&mut asked.as_of);
         self.tz.clone_into(&mut asked.zone);
         if !self.state.is_empty() {
+            asked.only.retain(|(facet, _)| *facet != Facet::State);
             asked = asked.with(Facet::State, &self.state);
         }
         asked
@@ -69,6 +133,22 @@ impl Form {
         }
         parts.join(" ")
     }
+}
+
+/// What stands between spaces, of which those in quotation marks are none.
+fn tokens(query: &str) -> impl Iterator<Item = &str> {
+    let mut is_quoted = false;
+    let is_end = move |c: char| {
+        is_quoted ^= c == '"';
+        !is_quoted && c.is_whitespace()
+    };
+    query.split(is_end).filter(|token| !token.is_empty())
+}
+
+/// Whether a query is one of several, so that what follows it would belong to the last of them.
+fn is_choice(query: &str) -> bool {
+    let context = Context { zone: Zone::UTC, now: chrono::DateTime::UNIX_EPOCH };
+    query::parse(query, &context).is_ok_and(|parsed| matches!(parsed.query, query::Query::Or(_)))
 }
 
 /// What is between quotation marks; a mark of its own would end it.
@@ -132,6 +212,55 @@ mod tests {
         check(&[("to", "2026-03-08"), ("file", "on")], "date:..2026-03-08 has:file");
         check(&[("words", "from:jana -x")], "\"from:jana\" \"-x\"");
         check(&[], "");
+    }
+
+    #[test]
+    fn the_fields_say_a_query_that_they_would_write_and_no_other() {
+        for query in [
+            "",
+            "crane gearbox",
+            "\"AND\" \"price?\" don't \"(x)\" \"change order\" from:\"Jana Říhová\" in:legal date:2026-03-02..2026-03-08 has:file",
+            "\"order\" from:jana.rihova@orlava.example date:..2026-03-08",
+        ] {
+            let form = Form::of(&Asked { q: query.to_owned(), page: 1, ..Asked::default() });
+            assert_eq!((form.query().as_str(), form.within.as_str()), (query, ""), "{form:?}");
+        }
+        let form = Form::of(&Asked { q: "in:quays  crane".to_owned(), page: 1, ..Asked::default() });
+        assert_eq!((form.query().as_str(), form.within.as_str()), ("crane in:quays", ""));
+        for query in [
+            "is:deleted crane",
+            "crane OR hoist",
+            "from:a from:b",
+            "date:today..",
+            "from: crane",
+            "-crane",
+            "\"a b\" \"c d\"",
+        ] {
+            let form = Form::of(&Asked { q: query.to_owned(), page: 1, ..Asked::default() });
+            assert_eq!((form.query().as_str(), form.within.as_str()), ("", query), "{form:?}");
+            assert_eq!(form.asked().q, query, "nothing was filled in");
+        }
+    }
+
+    #[test]
+    fn what_the_form_does_not_show_is_kept() {
+        let asked = Asked::parse(
+            "q=crane+OR+hoist&sort=newest&on=2026-03-02..2026-03-08&kind=message&state=deleted&tz=UTC&page=3",
+        );
+        let mut form = Form::of(&asked);
+        assert_eq!((form.state.as_str(), form.sort.as_str()), ("deleted", "newest"));
+        assert_eq!(form.asked(), Asked { page: 1, ..asked.clone() }, "sent as it stood");
+        "Viktor".clone_into(&mut form.person);
+        "edited".clone_into(&mut form.state);
+        let narrowed = form.asked();
+        assert_eq!(narrowed.q, "(crane OR hoist) from:Viktor");
+        assert!(is_query(&narrowed.q) && narrowed.has(Facet::State, "edited") && narrowed.has(Facet::Kind, "message"));
+        assert!(!narrowed.has(Facet::State, "deleted") && narrowed.on == asked.on);
+        // Of two states none is the one of the form; both stay.
+        let both = Asked::parse("q=crane&state=deleted&state=edited");
+        let form = Form::of(&both);
+        assert_eq!((form.words.as_str(), form.state.as_str()), ("crane", ""));
+        assert_eq!(form.asked(), both);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use axum::extract::RawQuery;
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use self::advanced::Form;
 use self::asked::Asked;
 use self::gaps::Gaps;
 use self::histogram::{BASE, Histogram, WIDTH};
@@ -86,6 +87,7 @@ struct Found {
 struct SearchPage {
     shell: Shell,
     asked: Asked,
+    form: Form,
     chips: Vec<Chip>,
     sorts: Vec<SortView>,
     address: String,
@@ -141,6 +143,7 @@ fn build(desk: &Desk, asked: Asked) -> Result<(StatusCode, SearchPage), WebError
         fault: None,
         found: None,
         fields: &query::FIELDS,
+        form: Form::of(&asked),
         asked,
     };
     if !page.asked.is_search() {
