@@ -722,7 +722,7 @@ saved-taken = You have a search named { $a } already. Give this one another name
 
 ### Timelines: what is said of time, of a moment, of matches
 
-as-it-was-at = As it was at
+as-it-was-at = As it was at ({ $a })
 moment-example = 2026-03-04 10:00
 print-day = Print { $a }
 not-as-of = What follows is as it is now.
@@ -777,6 +777,7 @@ map-as-table = Messages by month, as a table
 map-bar = { $a }: { $b } messages
 map-bar-gap = { $a }: { $b } messages; some of it was not captured
 then-banner = As a member saw it at { $a }.
+then-ends = Above stands what a member saw at { $a }, as far as the archive knows.
 then-explained = Wording, names, topic, members, reactions and pins are those of that moment where the archive was told of them; where it first saw them later, that is said. What was edited or removed before it first looked is not known. What was written later is left out.
 then-count-gone = { $count ->
     [one] 1 message here was gone by then: a line without its text stands in its place, which a member did not see.

@@ -199,8 +199,21 @@ async fn a_moment_is_read_as_people_write_it_and_garbage_is_refused() {
     }
     for asof in ["yesterday", "2026-02-30", "2026-03-04T25:00", "x"] {
         let path = format!("/c/{legal}?asof={}", encode(asof));
-        assert_eq!(desk.page(&cookie, &path).await.status, 400, "{path}");
+        let answer = desk.page(&cookie, &path).await;
+        assert_eq!(answer.status, 400, "{path}");
+        // The form leads to this place of the page, which is what went wrong.
+        let there = tags(&answer.text()).into_iter().filter(|tag| tag.attribute("id") == "then").collect::<Vec<_>>();
+        assert_eq!(there.iter().map(|tag| tag.attribute("role")).collect::<Vec<_>>(), ["alert"], "{path}");
     }
+    // Where it could be read, it leads to the newest message of that time, and the time stands there, too.
+    let html = desk.html(&cookie, &format!("/c/{legal}?asof=2026-03-04T10:22&tz=UTC")).await;
+    let below = html.split_once("id=\"then\"").unwrap().1;
+    assert!(
+        below.contains("at 2026-03-04 10:22:00 +00:00")
+            && below.contains("id=\"end\"")
+            && !below.contains("class=\"message")
+    );
+    assert!(tags(&html).iter().any(|tag| tag.name == "form" && tag.attribute("action").ends_with("#then")));
     // Before anything was said nothing is there, and a search says so as of then.
     let html = desk.html(&cookie, &format!("/c/{legal}?asof=1999-01-01&q=crane")).await;
     assert!(text_of(&html).contains("There is no archived message here"));
