@@ -246,7 +246,7 @@ not-found = Not found
 not-found-detail = There is no such page, or it is not among what you may see.
 no-proof = No proof yet
 no-proof-detail = The next crawl signs a checkpoint that covers it: { $a }.
-bad-request = This could not be read
+bad-request = This could not be done
 internal = The archive could not be read
 internal-detail = The page could not be made. The operator's log says why; `teamchat-archive verify` checks the archive.
 damaged = This file is damaged
@@ -356,7 +356,7 @@ last-pass = Last pass
 never = never
 records-added = Records added
 run-messages = { $a } new, { $b } edited, { $c } deleted
-run-open = Under way or cut off
+run-open = Not at its end: under way, or cut off
 debt-since = { $a } (since { $b }, { $c })
 figure-messages = messages
 figure-gone = messages deleted, text kept
@@ -773,11 +773,12 @@ timeline-captured = Captured
 timeline-month = Month
 map = Messages by month
 map-legend = Messages by month. Those of this page stand out; hatched ones were not wholly captured.
+captured-wholly = wholly
 map-as-table = Messages by month, as a table
 map-bar = { $a }: { $b } messages
 map-bar-gap = { $a }: { $b } messages; some of it was not captured
-then-banner = As a member saw it at { $a }.
 then-ends = Above stands what a member saw at { $a }, as far as the archive knows.
+then-banner = As a member saw it at { $a }.
 then-explained = Wording, names, topic, members, reactions and pins are those of that moment where the archive was told of them; where it first saw them later, that is said. What was edited or removed before it first looked is not known. What was written later is left out.
 then-count-gone = { $count ->
     [one] 1 message here was gone by then: a line without its text stands in its place, which a member did not see.
@@ -854,7 +855,7 @@ sheet-messages = { $count ->
     [one] There is 1 on this sheet.
    *[other] There are { $shown } on this sheet.
  }
-sheet-empty = No message of this day is archived. Above stands how far the day was captured.
+sheet-empty = No message of this day is archived. Above stands how far the day was captured. Whether one was written and removed before the archive looked is not known.
 sheet-zone = Zone
 sheet-scope = Printed view for
 sheet-scope-all = { $a }, who may see all of the archive
@@ -1411,10 +1412,10 @@ exhibit-unproved = { $count ->
     [one] 1 record here is newer than the newest checkpoint and has no proof yet.
    *[other] { $shown } records here are newer than the newest checkpoint and have no proof yet.
  }
+exhibit-wait = A file that is downloaded now proves nothing of them. The next checkpoint covers them: a crawl signs one at its end, a watch every ten minutes if it was told nothing else. Download the file after that.
 exhibit-closed = { $count ->
     [one] The bytes of 1 record stay closed, since they name conversations that its maker may not see. It is proved to be there; what is shown of it is the archive's word.
    *[other] The bytes of { $shown } records stay closed, since they name conversations that their maker may not see. They are proved to be there; what is shown of them is the archive's word.
-exhibit-wait = A file that is downloaded now proves nothing of them. The next checkpoint covers them: a crawl signs one at its end, a watch every ten minutes if it was told nothing else. Download the file after that.
  }
 exhibit-role-gone = note that it is gone
 exhibit-role-only = as it reads
@@ -1454,12 +1455,12 @@ exhibit-verdict-part-more = Records that are as signed: {"{"}of{"}"}. Messages a
 exhibit-verdict-none = Not proved: there is no proof in this file.
 exhibit-verdict-none-more = It may be as the archive holds it, and whoever held this file can have changed it: neither can be seen from it. A record has a proof once a checkpoint is signed over it; an exhibit file that is made after that carries it.
 exhibit-verdict-bad = NOT AS SIGNED: {"{"}bad{"}"} of {"{"}of{"}"} records, or what is shown of them, are not what was signed.
+exhibit-verdict-off = Not checked: without a key nothing can be.
+exhibit-verdict-off-more = What was to be the key:
 exhibit-verdict-key = Checked with the key
 exhibit-verdict-came = , which came with this file: compare it with the key that the archive's owner gives you another way.
 exhibit-verdict-own = , which you chose.
 exhibit-key-file = Check with a key of your own (ledger.vkey):
-exhibit-verdict-off = Not checked: without a key nothing can be.
-exhibit-verdict-off-more = What was to be the key:
 exhibit-how = How to check it
 exhibit-how-page = This page checks itself when it is opened, without a network. Whoever changed it could have changed the check as well: use a copy of verify.py from elsewhere where it matters.
 exhibit-how-python = Python checks it, too:
