@@ -164,12 +164,15 @@ async function checkFile(browser, file) {
   await page.setInputFiles("#key-file", other);
   await page.locator("#verdict.bad").waitFor();
   claim("exhibit file", "is refused with the key of another", unless((await page.locator("#verdict").innerText()).includes("PeterNeumann"), "it is not"));
-  await writeFile(other, "no key\n");
-  await page.setInputFiles("#key-file", other);
+  // A browser that is given the file again which it has does not say so: each has a name of its own.
+  const broken = path.join(folder, "broken.vkey");
+  await writeFile(broken, "no key\n");
+  await page.setInputFiles("#key-file", broken);
   await page.locator("#verdict.off").waitFor();
   claim("exhibit file", "says of what is no key that nothing was checked", unless(/^Not checked/.test((await page.locator("#verdict").innerText()).trim()) && (await page.locator("#verdict-by").isHidden()), await page.locator("#verdict").innerText()));
-  await writeFile(other, await page.locator("#key").textContent());
-  await page.setInputFiles("#key-file", other);
+  const own = path.join(folder, "own.vkey");
+  await writeFile(own, await page.locator("#key").textContent());
+  await page.setInputFiles("#key-file", own);
   await page.locator("#verdict.good").waitFor();
   claim("exhibit file", "says that the key was one's own", unless((await page.locator("#verdict-by").innerText()).includes(", which you chose."), await page.locator("#verdict-by").innerText()));
   claim("exhibit file", "asks nobody", heard.requests);
