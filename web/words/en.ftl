@@ -778,8 +778,8 @@ map-as-table = Messages by month, as a table
 map-bar = { $a }: { $b } messages
 map-bar-gap = { $a }: { $b } messages; some of it was not captured
 then-ends = Above stands what a member saw at { $a }, as far as the archive knows.
-then-banner = As a member saw it at { $a }.
-then-explained = Wording, names, topic, members, reactions and pins are those of that moment where the archive was told of them; where it first saw them later, that is said. What was edited or removed before it first looked is not known. What was written later is left out.
+then-banner = As a member saw it at { $a }, as far as the archive knows.
+then-explained = Wording, names, topic, members, reactions and pins are those of that moment where the archive was told of them. Where it first saw wording that was edited before, names, topic or members later, that is said. Reactions that it first saw later stand as it first saw them, which is not said of each; pins that it first saw later are left out. What was edited or removed before it first looked is not known. What was written later is left out.
 then-count-gone = { $count ->
     [one] 1 message here was gone by then: a line without its text stands in its place, which a member did not see.
    *[other] { $shown } messages here were gone by then: a line without the text stands in the place of each, which a member did not see.
