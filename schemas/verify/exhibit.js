@@ -190,8 +190,8 @@ async function checkExhibit(root, key) {
   return { records, wrong, loose };
 }
 
-// Shows a verdict: "good" all is proved, "part" some of it, "none" nothing, "bad" something is not as signed, "off" no
-// check could be made. `counts` goes where the words name it.
+// Shows a verdict: "good" all is proved, "part" some of it, "none" nothing, "bad" something is not as signed, "off" what
+// was chosen as a key is none, "failed" the file as it came cannot be checked. `counts` goes where the words name it.
 function tell(kind, counts, reasons) {
   const place = find("verdict");
   const fill = (text) => Object.entries(counts).reduce((filled, [name, count]) => filled.replaceAll(`{${name}}`, String(count)), text ?? "");
@@ -214,7 +214,7 @@ async function judge() {
   try {
     key = await readKey(given.key ?? utf8.encode(find("key").textContent));
   } catch (error) {
-    tell("off", {}, [error instanceof Bad ? error.message : `it can't be read: ${error}`]);
+    tell(given.key ? "off" : "failed", {}, [error instanceof Bad ? error.message : `it can't be read: ${error}`]);
     return;
   }
   try {
@@ -232,7 +232,7 @@ async function judge() {
     find("verdict-whose").textContent = given.key ? own : came;
     find("verdict-by").hidden = kind === "none";
   } catch (error) {
-    tell("off", {}, [`this page failed: ${error}`]);
+    tell("failed", {}, [`this page failed: ${error}`]);
   }
 }
 

@@ -100,7 +100,7 @@ async function make(page) {
 }
 
 const verdict = async (page) => {
-  await page.locator("#verdict:is(.good, .part, .none, .bad, .off)").waitFor();
+  await page.locator("#verdict:is(.good, .part, .none, .bad, .off, .failed)").waitFor();
   return { good: await page.locator("#verdict.good").count(), kind: (await page.locator("#verdict").getAttribute("class")).replace("verdict ", ""), text: await page.locator("#verdict").innerText(), wrong: await page.locator(".item.wrong").count() };
 };
 
@@ -154,6 +154,8 @@ async function checkFile(browser, file) {
   claim("exhibit file", "is neither good nor bad when nothing in it has a proof", unless(none.kind === "none" && none.text.includes("Not proved: there is no proof in this file") && !none.text.includes("Checked with the key"), `${none.kind}: ${none.text}`));
   await look(page, "exhibit file without a proof");
   if (flags.pictures) await takePictures(page, flags.pictures, "exhibit-file-none");
+  const keyless = await open(page, html.replace(/(<pre id="key"[^>]*>)[^<]*/, "$1no key"));
+  claim("exhibit file", "is refused when the key in it was changed", unless(keyless.kind === "failed" && keyless.text.startsWith("NOT CHECKED"), `${keyless.kind}: ${keyless.text}`));
   await open(page, swapWord);
   if (flags.pictures) await takePictures(page, flags.pictures, "exhibit-file-changed");
 

@@ -1457,6 +1457,7 @@ exhibit-verdict-none-more = It may be as the archive holds it, and whoever held 
 exhibit-verdict-bad = NOT AS SIGNED: {"{"}bad{"}"} of {"{"}of{"}"} records, or what is shown of them, are not what was signed.
 exhibit-verdict-off = Not checked.
 exhibit-verdict-off-more = What was given as the key cannot be used, or this browser cannot compute the check:
+exhibit-verdict-failed = NOT CHECKED: the key in this file cannot be used, or the check could not be computed.
 exhibit-verdict-key = Checked with the key
 exhibit-verdict-came = , which came with this file: compare it with the key that the archive's owner gives you another way.
 exhibit-verdict-own = , which you chose.

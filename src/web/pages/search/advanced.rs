@@ -147,8 +147,7 @@ fn tokens(query: &str) -> impl Iterator<Item = &str> {
 
 /// Whether a query is one of several, so that what follows it would belong to the last of them.
 fn is_choice(query: &str) -> bool {
-    let context = Context { zone: Zone::UTC, now: chrono::DateTime::UNIX_EPOCH };
-    query::parse(query, &context).is_ok_and(|parsed| matches!(parsed.query, query::Query::Or(_)))
+    parse(query).is_some_and(|parsed| matches!(parsed.query, query::Query::Or(_)))
 }
 
 /// What is between quotation marks; a mark of its own would end it.
@@ -181,7 +180,12 @@ pub(crate) fn word(text: &str) -> Option<String> {
 
 /// Whether a text can be read as a query.
 pub(crate) fn is_query(text: &str) -> bool {
-    query::parse(text, &Context { zone: Zone::UTC, now: chrono::DateTime::UNIX_EPOCH }).is_ok()
+    parse(text).is_some()
+}
+
+/// How a text is read, where no date in it matters.
+fn parse(text: &str) -> Option<query::Parsed> {
+    query::parse(text, &Context { zone: Zone::UTC, now: chrono::DateTime::UNIX_EPOCH }).ok()
 }
 
 #[cfg(test)]
