@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use futures_util::StreamExt as _;
 
 use super::files::FileSight;
-use super::pass::{Account, ChannelTask, Options, Pass, are_sides_due};
+use super::pass::{Account, ChannelTask, Pass, are_sides_due};
 use super::{Error, absence, audit, files, people, pins, reconcile, roster, walk};
 use crate::api;
 use crate::history::{self, Version};
@@ -27,7 +27,7 @@ pub(super) async fn account_pass(pass: &Pass<'_>, account: &Account) -> Result<(
     let reply = identified(account).await?;
     people::identity(pass, &reply).await?;
     people::people(pass).await?;
-    let tasks = begun(pass, people::channels(pass).await?).await?;
+    let tasks = people::channels(pass).await?;
     let only = pass.options.only.as_ref();
     if let Some(unknown) = only.into_iter().flatten().find(|id| !tasks.iter().any(|task| task.id == **id)) {
         return Err(Error::UnknownChannel(unknown.to_string()));
@@ -58,14 +58,6 @@ pub(super) async fn account_pass(pass: &Pass<'_>, account: &Account) -> Result<(
     audit_pass(pass, &walked, &mut seen).await?;
     pass.progress.step("files", seen.len() as u64);
     files::files(pass, seen).await
-}
-
-/// The channels that are not excluded; those that are new are a gap until they are walked.
-pub(super) async fn begun(pass: &Pass<'_>, tasks: Vec<ChannelTask>) -> Result<Vec<ChannelTask>, Error> {
-    let tasks: Vec<ChannelTask> = tasks.into_iter().filter(|task| !is_excluded(pass.options, task)).collect();
-    let not_begun = tasks.iter().filter(|task| task.is_new).map(|task| walk::not_begun(pass, task)).collect();
-    pass.append(Batch { records: Vec::new(), changes: not_begun }).await?;
-    Ok(tasks)
 }
 
 /// The audit's part of a pass. What fails in it is tried again by the next.
@@ -206,10 +198,4 @@ fn absent_files(
         }
     }
     Ok(out)
-}
-
-/// Whether the policy is never to fetch a channel or conversation.
-pub(super) fn is_excluded(options: &Options, task: &ChannelTask) -> bool {
-    let person = task.is_im.then_some(task.name.as_str());
-    options.exclude.iter().any(|entry| entry.covers(task.id.as_str(), &task.name, person))
 }

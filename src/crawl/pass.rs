@@ -85,6 +85,14 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// Whether the policy is never to fetch a channel or conversation.
+    pub(super) fn excludes(&self, task: &ChannelTask) -> bool {
+        let person = task.is_im.then_some(task.name.as_str());
+        self.exclude.iter().any(|entry| entry.covers(task.id.as_str(), &task.name, person))
+    }
+}
+
 /// An account to crawl with.
 #[derive(Debug, Clone)]
 pub struct Account {

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::Error;
 use super::live::HISTORY;
 use super::pass::{ChannelTask, Pass};
+use super::walk;
 use crate::api;
 use crate::model::{ChannelId, Digest, UtcTime, json as bytes, rfc3339};
 use crate::record::{Kind, Origin, change_digest};
@@ -107,6 +108,15 @@ impl<'a> Sight<'a> {
         Ok(())
     }
 
+    /// A channel that is shown and was never walked is a gap from the record on that shows it. If the
+    /// pass ends before the walk, the next one knows that this account was shown the channel: when
+    /// it is listed no more, it has lost it, and holds no reading against another account's.
+    fn begin(&mut self, task: &ChannelTask) {
+        if task.is_new && !self.pass.options.excludes(task) {
+            self.batch.changes.push(walk::not_begun(self.pass, task));
+        }
+    }
+
     fn view(&mut self, account: &str, channel: Option<&ChannelId>, key: &str, digest: Option<Digest>) {
         self.batch.changes.push(StateChange::View {
             account: account.to_owned(),
@@ -148,7 +158,8 @@ pub(super) async fn people(pass: &Pass<'_>) -> Result<(), Error> {
 }
 
 /// Reads the channels and conversations the account sees, records what is new or different, and
-/// says which are to be walked: those that are listed, and conversations that were closed since.
+/// says which are to be walked: those that are listed and not excluded, and conversations that were
+/// closed since.
 pub(super) async fn channels(pass: &Pass<'_>) -> Result<Vec<ChannelTask>, Error> {
     let mut tasks: BTreeMap<ChannelId, ChannelTask> = BTreeMap::new();
     let walks: HashMap<ChannelId, WalkRow> = pass
@@ -175,7 +186,9 @@ pub(super) async fn channels(pass: &Pass<'_>) -> Result<Vec<ChannelTask>, Error>
         seen.look(Some(&id), id.as_str(), known_channels.get(id.as_str()).copied(), &item.bytes)?;
         let walk = walks.get(&id);
         let cut_roster = view.roster_is_cut().then_some(view.num_members).flatten();
-        tasks.insert(id.clone(), ChannelTask { cut_roster, ..task(id, &view.id, &view.name, false, walk) });
+        let task = ChannelTask { cut_roster, ..task(id.clone(), &view.id, &view.name, false, walk) };
+        seen.begin(&task);
+        tasks.insert(id, task);
     }
     seen.keep().await?;
     let ims = pass.reader.im_list().await?;
@@ -189,8 +202,9 @@ pub(super) async fn channels(pass: &Pass<'_>) -> Result<Vec<ChannelTask>, Error>
             continue;
         };
         seen.look(Some(&id), id.as_str(), known_ims.get(id.as_str()).copied(), &item.bytes)?;
-        let walk = walks.get(&id);
-        tasks.insert(id.clone(), task(id, &view.id, &view.user, true, walk));
+        let task = task(id.clone(), &view.id, &view.user, true, walks.get(&id));
+        seen.begin(&task);
+        tasks.insert(id, task);
     }
     seen.keep().await?;
 
@@ -212,7 +226,7 @@ pub(super) async fn channels(pass: &Pass<'_>) -> Result<Vec<ChannelTask>, Error>
     for id in tasks.keys() {
         visible_again(pass, id).await?;
     }
-    Ok(tasks.into_values().collect())
+    Ok(tasks.into_values().filter(|task| !pass.options.excludes(task)).collect())
 }
 
 /// The channels and conversations that this account walks, as they are archived: nothing is asked.
@@ -288,12 +302,15 @@ async fn vanished(
         id.as_str(),
         &format!("{} is no longer listed; asked for it, the server says: {said}", view.name),
     );
-    // Made at the same moment by the same owner, and not known before: perhaps it was renamed and
+    // Made at the same moment by the same owner, and not walked before: perhaps it was renamed and
     // got another id with that (1.2).
     let mut renamed = None;
     for other in listed.iter().filter(|other| other.created == view.created && other.creator == view.creator) {
         let is_new = match ChannelId::parse(&other.id) {
-            Some(other) => pass.store.walk(pass.account, pass.source, &other)?.is_none(),
+            Some(other) => {
+                let walk = pass.store.walk(pass.account, pass.source, &other)?;
+                walk.is_none_or(|row| row.result == WalkResult::NotBegun)
+            }
             None => false,
         };
         if is_new && other.created > 0 {

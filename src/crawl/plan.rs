@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::account::is_excluded;
 use super::files::{self, FileSight};
 use super::pass::{Account, ChannelTask, Options, are_sides_due, changed_history, tripped};
 use super::walk::{Reach, resumed};
@@ -210,7 +209,7 @@ impl Forecast<'_> {
             lost += u64::from(!people::is_known_as_lost(self.store, &account.name, id)?);
         }
         let is_wanted = |task: &ChannelTask| {
-            !is_excluded(self.options, task) && self.options.only.as_ref().is_none_or(|only| only.contains(&task.id))
+            !self.options.excludes(task) && self.options.only.as_ref().is_none_or(|only| only.contains(&task.id))
         };
         Ok((tasks.into_values().filter(is_wanted).collect(), lost))
     }

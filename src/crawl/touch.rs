@@ -46,12 +46,12 @@ async fn look(pass: &Pass<'_>, wanted: &Wanted) -> Result<(), Error> {
     let mut walks = wanted.walks.clone();
     let mut tasks = people::known(pass)?;
     // What was excluded since it was walked is left alone.
-    tasks.retain(|task| !account::is_excluded(pass.options, task));
+    tasks.retain(|task| !pass.options.excludes(task));
     let is_known = |tasks: &[ChannelTask], id: &ChannelId| tasks.iter().any(|task| task.id == *id);
     let mut named = wanted.walks.iter().chain(&wanted.pins).chain(wanted.items.keys());
     if wanted.lists || named.any(|id| !is_known(&tasks, id)) {
         people::people(pass).await?;
-        tasks = account::begun(pass, people::channels(pass).await?).await?;
+        tasks = people::channels(pass).await?;
         walks.extend(tasks.iter().filter(|task| task.is_new).map(|task| task.id.clone()));
     }
     pass.set_tasks(&tasks);

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 
 use teamchat_archive::crawl::{self, Options};
-use teamchat_archive::record::{Kind, State};
+use teamchat_archive::record::{Kind, Record, State};
 use teamchat_archive::sandbox::Fault;
 use teamchat_archive::store::Appender;
 
@@ -272,6 +272,44 @@ async fn what_changed_back_is_recorded_once_the_account_that_saw_the_change_look
     assert_eq!(town.records().len(), before, "and once only");
     town.archive.check();
     town.stop().await;
+}
+
+/// A pass may end between the list that shows a channel and its walk, at whichever request.
+#[tokio::test]
+async fn what_changed_back_is_recorded_wherever_the_pass_that_saw_the_change_broke_off() {
+    let mut seen = 0;
+    for last in 1..=8 {
+        let mut town = Town::new(9, &BOTH).await;
+        town.crawl_as(ANN, &full()).await.unwrap();
+        let workspace = town.running.workspace();
+        workspace.join("cellar", EVA).unwrap();
+        let before = town.records().len();
+        let eva: Vec<_> = town.accounts.iter().filter(|account| account.name == EVA).cloned().collect();
+        let meter = &eva[0].reader.connection().meter().requests;
+        let begun = meter.load(Ordering::Relaxed);
+        let running = &town.running;
+        let watch = || {
+            if meter.load(Ordering::Relaxed) > begun + last {
+                running.set_fault(Fault::TruncatedJson, 1.0);
+            }
+            true
+        };
+        let broke_off = town.archive.crawl_watched(&eva, &full(), watch).await;
+        assert!(broke_off.is_some_and(|outcome| outcome.is_err() || last > 3), "{last}");
+        town.running.set_fault(Fault::TruncatedJson, 0.0);
+        let is_roster = |record: &Record| record.header.kind == Kind::Channel && record.header.account == EVA;
+        seen += usize::from(town.records()[before..].iter().any(is_roster));
+        workspace.leave("cellar", EVA).unwrap();
+        for user in [EVA, ANN] {
+            town.crawl_as(user, &full()).await.unwrap();
+        }
+        let names = names(&BOTH);
+        town.note_shown(&names).await;
+        assert_eq!(town.differences(&names).await, Vec::<String>::new(), "broken off after {last} requests");
+        town.archive.check_records();
+        town.stop().await;
+    }
+    assert!(seen >= 4, "Eva was shown that she is in the cellar {seen} times");
 }
 
 #[tokio::test]
